@@ -1,0 +1,107 @@
+"""What a plugin registers: light records that name an object by import path.
+
+A record costs nothing to make: the object behind `target` is imported on first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from attrs import field, frozen
+
+PLUGIN_API = 1
+"""The version of the plugin API. It grows by one when a contract changes incompatibly."""
+
+KINDS: Mapping[str, str] = {
+    "tokenizer": "loomlm_tokenizers",
+    "backbone": "loomlm_backbones",
+    "trainer": "loomlm_trainers",
+    "metric": "loomlm_metrics",
+    "data_source": "loomlm_data_sources",
+    "task": "loomlm_tasks",
+    "cleaner": "loomlm_cleaners",
+    "optimizer": "loomlm_optimizers",
+    "schedule": "loomlm_schedules",
+    "observer": "loomlm_observers",
+}
+"""Every kind of component, with the hook that registers it."""
+
+
+@frozen
+class NoConfig:
+    """The config class of a component that has no keys."""
+
+
+def _api_range(value: tuple[int, int] | int) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value
+
+
+@frozen(kw_only=True)
+class Component:
+    """One pluggable part, as it stands in the registry.
+
+    kind: one of KINDS.
+    name: what a config's `type` says: lower case, digits, underscores.
+    summary: one line for `loomlm plugins`.
+    target: `"package.module:object"`; followed on first use. What the object must be is said at
+        the hook that registers the kind.
+    config: the attrs class of the component's keys; importable without any framework.
+    version: the component's own version; recorded with every model that it made a part of.
+    api: the plugin API it works with, one number or (first, last).
+    requires: modules that must be findable for the component to work.
+    install: what to type when one of them is missing, e.g. `pip install "loomlm[torch]"`.
+    default: taken where a config has a place for the kind and names none.
+    """
+
+    kind: str
+    name: str
+    summary: str
+    target: str
+    config: type = NoConfig
+    version: str = "1"
+    api: tuple[int, int] = field(default=PLUGIN_API, converter=_api_range)
+    requires: tuple[str, ...] = ()
+    install: str = ""
+    default: bool = False
+
+    def missing(self) -> tuple[str, ...]:
+        """The modules of `requires` that cannot be found. Imports none of them."""
+        return tuple(name for name in self.requires if not _findable(name))
+
+    def load(self) -> Any:
+        """The object behind `target`."""
+        return follow(self.target)
+
+
+@frozen(kw_only=True)
+class Builder:
+    """How one backend builds a backbone or an optimizer: keyed (kind, name, backend).
+
+    The package that brings the builder need not be the one that brings the component, so a third
+    party can add a backend for the built-in backbones, or a backbone for the built-in backends.
+    """
+
+    kind: str
+    name: str
+    backend: str
+    target: str
+
+    def load(self) -> Any:
+        """The object behind `target`."""
+        return follow(self.target)
+
+
+def follow(target: str) -> Any:
+    """Import `"package.module:object"` and return the object."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _findable(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False

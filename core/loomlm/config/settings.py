@@ -1,0 +1,163 @@
+"""The attrs classes of a run's config. Import nothing heavy here: `--help` may not need it, but
+listing plugins does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from attrs import NOTHING, Factory, field, frozen, validators
+
+Auto = Literal["auto"]
+
+
+def key(
+    doc: str,
+    default: Any = NOTHING,
+    *,
+    minimum: float | None = None,
+    above: float | None = None,
+    maximum: float | None = None,
+) -> Any:
+    """A config key: `attrs.field` with a line of documentation and bounds.
+
+    Bounds are checked when a config is read, and stand in the JSON Schema. A default that is a
+    callable is called. Values that are not numbers ("auto", None) pass the bounds.
+    """
+    checks = [
+        _numbers_only(check(bound))
+        for check, bound in (
+            (validators.ge, minimum),
+            (validators.gt, above),
+            (validators.le, maximum),
+        )
+        if bound is not None
+    ]
+    metadata = {"doc": doc, "minimum": minimum, "above": above, "maximum": maximum}
+    if callable(default):
+        default = Factory(default)
+    return field(default=default, validator=checks or None, metadata=metadata)
+
+
+def _numbers_only(check: Any) -> Any:
+    def checked(instance: Any, attribute: Any, value: Any) -> None:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            check(instance, attribute, value)
+
+    return checked
+
+
+@frozen
+class Choice:
+    """A component picked in a config: its kind, its type as written, its own config."""
+
+    kind: str
+    type: str
+    config: Any
+
+
+TokenizerChoice = Annotated[Choice, "tokenizer"]
+BackboneChoice = Annotated[Choice, "backbone"]
+TaskChoice = Annotated[Choice, "task"]
+MetricChoice = Annotated[Choice, "metric"]
+SourceChoice = Annotated[Choice, "data_source"]
+CleanerChoice = Annotated[Choice, "cleaner"]
+OptimizerChoice = Annotated[Choice, "optimizer"]
+ScheduleChoice = Annotated[Choice, "schedule"]
+ObserverChoice = Annotated[Choice, "observer"]
+
+
+@frozen
+class EarlyStopping:
+    """Stop when a validation score has not improved for some evaluations."""
+
+    patience: int = key("evaluations without improvement before training stops", 3, minimum=1)
+    metric: str = key("the validation score to watch: `loss` or a metric's name", "loss")
+
+
+@frozen
+class TrainerConfig:
+    """How to train, the same for every backend."""
+
+    steps: int | None = key("number of updates; give this or `epochs`", None, minimum=1)
+    epochs: float | None = key("passes over the training data", None, above=0)
+    batch_size: int = key("examples of one update", 32, minimum=1)
+    accumulate: int = key("microbatches that a batch is cut into, to save memory", 1, minimum=1)
+    evaluation_batch_size: int = key("examples of a batch in evaluation", 256, minimum=1)
+    learning_rate: float = key("the peak learning rate", 1e-3, above=0)
+    optimizer: OptimizerChoice = key("the update rule", None)
+    schedule: ScheduleChoice = key("how the learning rate changes", None)
+    gradient_clip: float | None = key("the largest global norm of a gradient", 1.0, above=0)
+    precision: Literal["auto", "fp32", "bf16"] = key("arithmetic of the model", "auto")
+    device: str = key("auto, or a device of the backend: cpu, cuda, cuda:1, mps", "auto")
+    threads: int | Auto = key(
+        "CPU threads; part of a run's reproducible world", "auto", minimum=1
+    )
+    evaluate_every: int | Auto | None = key(
+        "steps between evaluations of the validation split; auto: once an epoch", "auto", minimum=1
+    )
+    checkpoint_every: int | Auto | None = key(
+        "steps between checkpoints; auto: with each evaluation, at least 20 a stage",
+        "auto",
+        minimum=1,
+    )
+    keep_last: int = key("checkpoints to keep", 2, minimum=1)
+    keep_best: str | None = key(
+        "end with the checkpoint that is best by this validation score: `loss` or a metric", None
+    )
+    early_stopping: EarlyStopping | None = key("when to stop before the last step", None)
+    log_every: int = key("steps between lines of metrics.jsonl", 1, minimum=1)
+
+
+@frozen
+class SplitConfig:
+    """How to cut a missing validation or test split off the training data."""
+
+    validation: float | None = key("share for validation, of the whole", None, above=0, maximum=0.9)
+    test: float | None = key("share for the test split, of the whole", None, above=0, maximum=0.9)
+    by: Literal["random", "position", "hash"] = key(
+        "random (with `seed`), position (the last part), hash (of the text; stable as data grows)",
+        "random",
+    )
+    seed: int | None = key("seed of a random cut; the run's seed where none is given", None)
+    stratify: bool = key("keep the shares of the labels in a random cut", True)
+
+
+@frozen
+class DataConfig:
+    """Where examples come from, and what happens to them before the tokenizer."""
+
+    source: SourceChoice
+    split: SplitConfig = key("how to cut missing splits", SplitConfig)
+    clean: tuple[CleanerChoice, ...] = key("cleaning steps, in order", ())
+
+
+@frozen
+class StageConfig:
+    """One stage of a run: a task, its data, and how to train on it."""
+
+    name: str = key("the stage's name: lower case letters, digits, - and _")
+    task: TaskChoice = key("what to learn")
+    data: DataConfig = key("the examples")
+    trainer: TrainerConfig = key(
+        "how to train; missing keys come from [trainer]", TrainerConfig
+    )
+    metrics: tuple[MetricChoice, ...] | None = key(
+        "scores; by default the task's", None
+    )
+
+
+@frozen
+class RunConfig:
+    """A whole run, as one config file describes it."""
+
+    name: str = key("the run's name, and its folder under --runs")
+    tokenizer: TokenizerChoice = key("text to ids; trained on the first stage's training text")
+    backbone: BackboneChoice = key("the model's body")
+    stages: tuple[StageConfig, ...] = key("what happens, in order")
+    seed: int = key("every random number of the run comes from it", 17, minimum=0)
+    backend: str = key("the trainer: a backend's name; auto where only one can be used", "auto")
+    backends: Mapping[str, Any] = key("keys that only one backend knows: [backends.NAME]", dict)
+    observers: tuple[ObserverChoice, ...] = key("who else watches the run", ())
+    plugins: tuple[str, ...] = key("plugins to load: modules, or .py files beside the config", ())

@@ -1,0 +1,146 @@
+"""Every extension point, one function each.
+
+Each docstring says when the hook is called, with what, what an implementation returns, and what
+the thing it returns must be. Mark implementations with `loomlm.plugin.hookimpl`; name only the
+arguments that you use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from loomlm.components import Builder, Component
+    from loomlm.contracts import (
+        CheckpointSaved,
+        Evaluated,
+        Progress,
+        RunEnded,
+        RunStarted,
+        StageEnded,
+        StageStarted,
+        StepsEnded,
+    )
+
+hookspec = pluggy.HookspecMarker("loomlm")
+hookimpl = pluggy.HookimplMarker("loomlm")
+
+
+# --- registration: called once, when plugins are loaded. Import nothing heavy in them. --------
+
+
+@hookspec
+def loomlm_tokenizers() -> Iterable[Component] | None:
+    """Tokenizers. Target: a `TokenizerFactory`."""
+
+
+@hookspec
+def loomlm_backbones() -> Iterable[Component] | None:
+    """Backbones. Target: called with the config, gives a `Backbone`.
+
+    How each backend builds it is registered by `loomlm_builders`.
+    """
+
+
+@hookspec
+def loomlm_trainers() -> Iterable[Component] | None:
+    """Trainers, that is backends: a config's `backend` names one.
+
+    Target: called with the config of `[backends.NAME]`, gives a `Trainer`.
+    """
+
+
+@hookspec
+def loomlm_metrics() -> Iterable[Component] | None:
+    """Metrics. Target: called with (config, MetricContext), gives a `Metric`."""
+
+
+@hookspec
+def loomlm_data_sources() -> Iterable[Component] | None:
+    """Data sources. Target: called with the config, gives a `DataSource`."""
+
+
+@hookspec
+def loomlm_tasks() -> Iterable[Component] | None:
+    """Tasks. Target: called with the config, gives a `Task`."""
+
+
+@hookspec
+def loomlm_cleaners() -> Iterable[Component] | None:
+    """Cleaning steps, for `data.clean`. Target: called with the config, gives a `Cleaner`."""
+
+
+@hookspec
+def loomlm_optimizers() -> Iterable[Component] | None:
+    """Optimizers. Target: a function that states the update rule in numpy, as a reference.
+
+    `loomlm_builders` says how each backend does it.
+    """
+
+
+@hookspec
+def loomlm_schedules() -> Iterable[Component] | None:
+    """Learning-rate schedules.
+
+    Target: a function (config, step, steps) -> factor of the learning rate, for step 1 to steps.
+    """
+
+
+@hookspec
+def loomlm_observers() -> Iterable[Component] | None:
+    """Observers, for a config's `observers`.
+
+    Target: called with the config once a run, gives an object whose methods are marked `hookimpl`
+    and named as the life-cycle hooks below; what it remembers of a run, it keeps in itself.
+    """
+
+
+@hookspec
+def loomlm_builders() -> Iterable[Builder] | None:
+    """How a backend builds a backbone or an optimizer, keyed (kind, name, backend)."""
+
+
+# --- life cycle: called during a run, on observers and plugins. What they return is ignored. ---
+
+
+@hookspec
+def loomlm_run_started(event: RunStarted) -> None:
+    """Once, before any data is read."""
+
+
+@hookspec
+def loomlm_progress(event: Progress) -> None:
+    """When something that takes a while begins, or there is a fact worth a line."""
+
+
+@hookspec
+def loomlm_stage_started(event: StageStarted) -> None:
+    """Once a stage, before its first update."""
+
+
+@hookspec
+def loomlm_steps_ended(event: StepsEnded) -> None:
+    """After one or several updates, when their scalars have come back from the device."""
+
+
+@hookspec
+def loomlm_evaluated(event: Evaluated) -> None:
+    """After each evaluation of a split."""
+
+
+@hookspec
+def loomlm_checkpoint_saved(event: CheckpointSaved) -> None:
+    """After a checkpoint is complete on disk."""
+
+
+@hookspec
+def loomlm_stage_ended(event: StageEnded) -> None:
+    """Once a stage, after its last update."""
+
+
+@hookspec
+def loomlm_run_ended(event: RunEnded) -> None:
+    """Once, whether the run succeeded, failed or was stopped."""
