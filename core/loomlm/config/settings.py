@@ -88,16 +88,16 @@ class TrainerConfig:
     learning_rate: float = key("the peak learning rate", 1e-3, above=0)
     optimizer: OptimizerChoice = key("the update rule", None)
     schedule: ScheduleChoice = key("how the learning rate changes", None)
-    gradient_clip: float | None = key("the largest global norm of a gradient", 1.0, above=0)
+    gradient_clip: float | Literal["off"] = key(
+        "the largest global norm of a gradient", 1.0, above=0
+    )
     precision: Literal["auto", "fp32", "bf16"] = key("arithmetic of the model", "auto")
     device: str = key("auto, or a device of the backend: cpu, cuda, cuda:1, mps", "auto")
-    threads: int | Auto = key(
-        "CPU threads; part of a run's reproducible world", "auto", minimum=1
-    )
-    evaluate_every: int | Auto | None = key(
+    threads: int | Auto = key("CPU threads; part of a run's reproducible world", "auto", minimum=1)
+    evaluate_every: int | Literal["auto", "never"] = key(
         "steps between evaluations of the validation split; auto: once an epoch", "auto", minimum=1
     )
-    checkpoint_every: int | Auto | None = key(
+    checkpoint_every: int | Literal["auto", "never"] = key(
         "steps between checkpoints; auto: with each evaluation, at least 20 a stage",
         "auto",
         minimum=1,
@@ -140,12 +140,8 @@ class StageConfig:
     name: str = key("the stage's name: lower case letters, digits, - and _")
     task: TaskChoice = key("what to learn")
     data: DataConfig = key("the examples")
-    trainer: TrainerConfig = key(
-        "how to train; missing keys come from [trainer]", TrainerConfig
-    )
-    metrics: tuple[MetricChoice, ...] | None = key(
-        "scores; by default the task's", None
-    )
+    trainer: TrainerConfig = key("how to train; missing keys come from [trainer]", TrainerConfig)
+    metrics: tuple[MetricChoice, ...] | None = key("scores; by default the task's", None)
 
 
 @frozen

@@ -1,0 +1,109 @@
+"""Checks between the keys of a config: what fits together, and what does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from loomlm.config.settings import Choice, RunConfig, StageConfig, TrainerConfig
+from loomlm.config.structure import Mistake
+from loomlm.errors import LoomlmError, PluginError, did_you_mean
+from loomlm.registry import Registry
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""Names of runs and stages become folders."""
+
+
+def check_run(run: RunConfig, registry: Registry) -> Iterator[Mistake]:
+    """Everything that is wrong between the keys of a run whose keys are right one by one."""
+    if not NAME.fullmatch(run.name):
+        yield Mistake(("name",), _bad_name(run.name))
+    yield from _check_backend(run, registry)
+    if not run.stages:
+        yield Mistake(("stages",), "a run needs at least one stage")
+    names = [stage.name for stage in run.stages]
+    for index, stage in enumerate(run.stages):
+        path = ("stages", index)
+        if not NAME.fullmatch(stage.name):
+            yield Mistake((*path, "name"), _bad_name(stage.name))
+        if stage.name in names[:index]:
+            yield Mistake((*path, "name"), f"two stages are called {stage.name!r}")
+        for mistake in _check_stage(run, stage, registry):
+            yield Mistake((*path, *mistake.path), mistake.message)
+
+
+def _bad_name(name: str) -> str:
+    return f"{name!r} cannot name a folder; use letters, digits, '-', '_' and '.'"
+
+
+def _check_backend(run: RunConfig, registry: Registry) -> Iterator[Mistake]:
+    try:
+        backend = choose_backend(run.backend, registry)
+        registry.usable("trainer", backend)
+    except PluginError as error:
+        yield Mistake(("backend",), str(error))
+    for name in run.backends:
+        if name not in registry.names("trainer"):
+            hint = did_you_mean(name, registry.names("trainer"))
+            yield Mistake(("backends", name), f"there is no backend {name!r}. {hint}")
+
+
+def choose_backend(name: str, registry: Registry) -> str:
+    """The backend that a config means; `auto` is the one that can be used.
+
+    Raises PluginError where none can, or where several could.
+    """
+    if name != "auto":
+        return name
+    components = [entry.component for entry in registry.of("trainer")]
+    usable = [component.name for component in components if not component.missing()]
+    if len(usable) == 1:
+        return usable[0]
+    if usable:
+        raise PluginError(f"Several backends are installed; say which: {', '.join(usable)}.")
+    installs = " or ".join(c.install for c in components if c.install)
+    raise PluginError(f"No backend is installed. Install one: {installs}")
+
+
+def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iterator[Mistake]:
+    yield from _check_trainer(stage.trainer)
+    yield from _check_usable(stage.data.source, ("data",), registry)
+    try:
+        backbone = registry.usable("backbone", run.backbone.type).load()(run.backbone.config)
+        task = registry.usable("task", stage.task.type).load()(stage.task.config)
+    except LoomlmError as error:
+        yield Mistake(("task",), str(error))
+        return
+    lacking = sorted(task.needs - backbone.capabilities)
+    if lacking:
+        yield Mistake(
+            ("task",),
+            f"{stage.task.type} needs a backbone that can do {', '.join(lacking)}; "
+            f"{run.backbone.type} can do {', '.join(sorted(backbone.capabilities))}",
+        )
+    for index, metric in enumerate(stage.metrics or ()):
+        target = registry.find("metric", metric.type).component.load()
+        if task.produces not in target.accepts:
+            yield Mistake(
+                ("metrics", index),
+                f"{metric.type} scores {', '.join(sorted(target.accepts))}; "
+                f"{stage.task.type} gives {task.produces}",
+            )
+
+
+def _check_trainer(trainer: TrainerConfig) -> Iterator[Mistake]:
+    if (trainer.steps is None) == (trainer.epochs is None):
+        given = "both `steps` and `epochs`" if trainer.steps else "neither `steps` nor `epochs`"
+        yield Mistake(("trainer",), f"give one of `steps` and `epochs`; there are {given}")
+    if trainer.batch_size % trainer.accumulate:
+        yield Mistake(
+            ("trainer", "accumulate"),
+            f"{trainer.accumulate} microbatches do not divide a batch of {trainer.batch_size}",
+        )
+
+
+def _check_usable(choice: Choice, path: tuple[str, ...], registry: Registry) -> Iterator[Mistake]:
+    try:
+        registry.usable(choice.kind, choice.type)
+    except PluginError as error:
+        yield Mistake(path, str(error))

@@ -1,0 +1,255 @@
+"""Reads a config: a TOML file, a dict, `--set` assignments; all through one door."""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from loomlm.config.check import check_run
+from loomlm.config.positions import KeyPath, key_lines
+from loomlm.config.settings import RunConfig
+from loomlm.config.structure import Mistake, make_converter, structure
+from loomlm.errors import ConfigError, Problem, UsageError, did_you_mean
+from loomlm.registry import Registry
+
+ALTERNATIVES = {"steps": "epochs", "epochs": "steps"}
+"""Trainer keys of which a stage gives one: its own silences the other's default."""
+
+
+@frozen
+class Config:
+    """A checked config.
+
+    settings: the attrs classes. registry: the plugins that it was checked with. origins: for each
+    key that was given, the file and line, or `--set`. folder: where relative paths start.
+    """
+
+    settings: RunConfig
+    registry: Registry
+    origins: Mapping[KeyPath, str]
+    folder: Path
+
+
+@frozen
+class Tree:
+    """Plain values as they were given, and where each came from."""
+
+    values: dict[str, Any]
+    origins: dict[KeyPath, str]
+    folder: Path
+
+
+def load_config(
+    config: str | Path | Mapping[str, Any],
+    *,
+    set: Sequence[str] = (),  # noqa: A002 - named as on the command line
+    backend: str | None = None,
+    plugins: Sequence[str] = (),
+    block: Iterable[str] = (),
+) -> Config:
+    """Read and check a config, from a TOML file or a dict.
+
+    set: assignments such as "stages.finetune.trainer.learning_rate=3e-4". backend: overrides the
+    config's. plugins: modules or .py files to load; block: names of plugins not to load.
+
+    Raises ConfigError with every mistake, UsageError when the file cannot be read, PluginError
+    when a plugin that it names cannot be loaded.
+    """
+    tree = read_tree(config)
+    for assignment in set:
+        _assign(tree, assignment)
+    if backend is not None:
+        tree.values["backend"] = backend
+        tree.origins["backend",] = "--backend"
+    registry = Registry.load([*plugins, *_plugins(tree)], block)
+    return check_tree(tree, registry)
+
+
+def check_tree(tree: Tree, registry: Registry) -> Config:
+    """Check plain values with the registry's components.
+
+    Raises ConfigError with every mistake.
+    """
+    merged = _merge_defaults(tree)
+    converter = make_converter(registry, merged.folder)
+    settings, mistakes = structure(merged.values, RunConfig, converter)
+    if not mistakes:
+        mistakes = tuple(check_run(settings, registry))
+    if mistakes:
+        raise ConfigError(_problem(mistake, merged) for mistake in mistakes)
+    return Config(settings, registry, merged.origins, merged.folder)
+
+
+def read_tree(config: str | Path | Mapping[str, Any]) -> Tree:
+    """The plain values of a TOML file or a dict."""
+    if isinstance(config, Mapping):
+        values = copy.deepcopy(dict(config))
+        return Tree(values, dict.fromkeys(_all_paths(values), "dict"), Path.cwd())
+    path = Path(config)
+    text = _read(path)
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not valid TOML: {error}.") from None
+    origins = {key: f"{path}:{line}" for key, line in key_lines(text).items()}
+    return Tree(values, origins, path.resolve().parent)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.toml")])
+        raise UsageError(f"There is no config {path}. {near}".rstrip()) from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a folder; a config is a .toml file.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The config {path} cannot be read: {error}.") from None
+
+
+def _plugins(tree: Tree) -> list[str]:
+    named = tree.values.get("plugins", [])
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        return []  # The check of the whole config reports it.
+    return [str(tree.folder / name) if name.endswith(".py") else name for name in named]
+
+
+def _assign(tree: Tree, assignment: str) -> None:
+    """Carry out one `--set a.b.c=value`."""
+    name, equals, text = assignment.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(f"--set {assignment}: expected KEY=VALUE, such as seed=3.")
+    value = _value(text.strip())
+    node: Any = tree.values
+    path: KeyPath = ()
+    *steps, last = name.strip().split(".")
+    for step in steps:
+        node, path = _enter(node, path, step, assignment)
+    if isinstance(node, list):
+        last = str(_index(node, last, assignment))
+        node[int(last)] = value
+        path += (int(last),)
+    else:
+        node[last] = value
+        path += (last,)
+    for old in [key for key in tree.origins if key[: len(path)] == path]:
+        del tree.origins[old]
+    for inner in ((), *_all_paths(value)):
+        tree.origins[path + inner] = "--set"
+
+
+def _enter(node: Any, path: KeyPath, step: str, assignment: str) -> tuple[Any, KeyPath]:
+    if isinstance(node, list):
+        index = _index(node, step, assignment)
+        return node[index], (*path, index)
+    inner = node.setdefault(step, {})
+    if isinstance(inner, str):
+        inner = node[step] = {"type": inner}  # A component given by its name alone.
+    if not isinstance(inner, dict | list):
+        raise UsageError(f"--set {assignment}: {step!r} is {inner!r}, not a table.")
+    return inner, (*path, step)
+
+
+def _index(items: list[Any], step: str, assignment: str) -> int:
+    names = [item.get("name") if isinstance(item, dict) else None for item in items]
+    if step in names:
+        return names.index(step)
+    if step.isdigit() and int(step) < len(items):
+        return int(step)
+    known = [name for name in names if isinstance(name, str)]
+    raise UsageError(f"--set {assignment}: there is no {step!r}. {did_you_mean(step, known)}")
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or else the text itself, so that `name=news` needs no quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return text
+
+
+def _merge_defaults(tree: Tree) -> Tree:
+    """Give each stage what the top-level [trainer] says and the stage does not."""
+    values = dict(tree.values)
+    origins = dict(tree.origins)
+    defaults = values.pop("trainer", {})
+    stages = values.get("stages")
+    if not isinstance(stages, list):
+        if defaults and not isinstance(stages, list):
+            values["trainer"] = defaults
+        return Tree(values, origins, tree.folder)
+    if not isinstance(defaults, dict):
+        values["trainer"] = defaults  # Not a table: the check of the whole config reports it.
+        return Tree(values, origins, tree.folder)
+    values["stages"] = [
+        _with_trainer(stage, index, defaults, origins) for index, stage in enumerate(stages)
+    ]
+    return Tree(values, origins, tree.folder)
+
+
+def _with_trainer(
+    stage: Any, index: int, defaults: dict[str, Any], origins: dict[KeyPath, str]
+) -> Any:
+    if not isinstance(stage, dict) or not isinstance(stage.get("trainer", {}), dict):
+        return stage
+    own = stage.get("trainer", {})
+    taken = {
+        name: value
+        for name, value in defaults.items()
+        if name not in own and ALTERNATIVES.get(name) not in own
+    }
+    for path, origin in list(origins.items()):
+        if len(path) > 1 and path[0] == "trainer" and path[1] in taken:
+            origins["stages", index, *path] = origin
+    return {**stage, "trainer": {**taken, **own}}
+
+
+def _all_paths(value: Any) -> Iterable[KeyPath]:
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    for name, inner in items:
+        yield (name,)
+        for path in _all_paths(inner):
+            yield (name, *path)
+
+
+def _problem(mistake: Mistake, tree: Tree) -> Problem:
+    return Problem(
+        message=_sentence(mistake.message),
+        key=show_path(mistake.path, tree.values),
+        place=origin_of(mistake.path, tree.origins),
+    )
+
+
+def _sentence(message: str) -> str:
+    return message if re.search(r"[.?!]$", message) else f"{message}."
+
+
+def origin_of(path: KeyPath, origins: Mapping[KeyPath, str]) -> str:
+    """Where a key came from, or the table around it."""
+    while path and path not in origins:
+        path = path[:-1]
+    return origins.get(path, "")
+
+
+def show_path(path: KeyPath, values: Mapping[str, Any]) -> str:
+    """A key as --set takes it: `stages.finetune.trainer.steps`."""
+    shown: list[str] = []
+    node: Any = values
+    for step in path:
+        try:
+            node = node[step]
+        except (KeyError, IndexError, TypeError):
+            node = None
+        named = isinstance(step, int) and isinstance(node, Mapping) and "name" in node
+        shown.append(str(node["name"]) if named and node is not None else str(step))
+    return ".".join(shown)

@@ -1,0 +1,269 @@
+"""Plain values to attrs classes, through cattrs with strict types; mistakes with their keys.
+
+cattrs' own defaults are made for trusted data: they turn "no" into True and 3.7 into 3. Here a
+value is of the type that the class says, or it is a mistake.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import attrs
+import cattrs
+from cattrs.errors import (
+    BaseValidationError,
+    ClassValidationError,
+    ForbiddenExtraKeysError,
+    IterableValidationError,
+)
+
+from loomlm.config.positions import KeyPath
+from loomlm.config.settings import Choice, DataConfig
+from loomlm.errors import LoomlmError, did_you_mean
+from loomlm.registry import Registry
+
+
+@attrs.frozen
+class Mistake:
+    """What is wrong at a key of a config."""
+
+    path: KeyPath
+    message: str
+
+
+class WrongValueError(ValueError):
+    """A value that is not of its type; the message is for the user."""
+
+
+def is_choice(hint: Any) -> bool:
+    """Whether a type is a component of a kind, `Annotated[Choice, kind]`."""
+    return get_origin(hint) is Annotated and get_args(hint)[0] is Choice
+
+
+def is_union(hint: Any) -> bool:
+    """Whether a type is `A | B`."""
+    return get_origin(hint) in (Union, types.UnionType)
+
+
+def make_converter(registry: Registry, base: Path) -> cattrs.Converter:
+    """A strict converter; relative paths are taken from `base`."""
+    converter = cattrs.Converter(detailed_validation=True, forbid_extra_keys=True)
+    for scalar in (bool, int, float, str):
+        converter.register_structure_hook_func(_is(scalar), _scalar(scalar))
+    converter.register_structure_hook_func(_is(Path), lambda value, _: _path(value, base))
+    converter.register_structure_hook_func(_is(Any), lambda value, _: value)
+    converter.register_structure_hook_func(
+        lambda hint: get_origin(hint) is Literal, _literal
+    )
+    converter.register_structure_hook_func(
+        is_union, lambda value, hint: _union(value, hint, converter)
+    )
+    converter.register_structure_hook_func(
+        lambda hint: get_origin(hint) is tuple, lambda value, hint: _items(value, hint, converter)
+    )
+    converter.register_structure_hook_func(
+        lambda hint: get_origin(hint) in (Mapping, dict),
+        lambda value, hint: _mapping(value, hint, converter),
+    )
+    converter.register_structure_hook_func(
+        is_choice, lambda value, hint: _choice(value, get_args(hint)[1], registry, converter)
+    )
+    converter.register_structure_hook_factory(
+        lambda hint: isinstance(hint, type) and attrs.has(hint),
+        lambda hint: _class_hook(hint, converter, registry),
+    )
+    return converter
+
+
+def structure(
+    value: Any, hint: Any, converter: cattrs.Converter
+) -> tuple[Any, tuple[Mistake, ...]]:
+    """The value as the type says, or None and everything that is wrong with it."""
+    try:
+        return converter.structure(value, hint), ()
+    except Exception as error:
+        mistakes = tuple(_mistakes(error, ()))
+        if not mistakes:
+            raise
+        return None, mistakes
+
+
+def _is(hint: Any) -> Callable[[Any], bool]:
+    return lambda other: other is hint
+
+
+def _class_hook(cls: type, converter: cattrs.Converter, registry: Registry) -> Any:
+    from cattrs.gen import make_dict_structure_fn
+
+    attrs.resolve_types(cls, include_extras=True)
+    inner = make_dict_structure_fn(
+        cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
+    )
+
+    def hook(value: Any, hint: Any) -> Any:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping):
+            raise WrongValueError(f"expected a table, got {value!r}")
+        value = _with_defaults(value, cls, registry)
+        return inner(_source_apart(value) if cls is DataConfig else value, hint)
+
+    return hook
+
+
+def _with_defaults(value: Mapping[str, Any], cls: type, registry: Registry) -> dict[str, Any]:
+    """Name the default component where a class has a place for one and the config is silent."""
+    filled = dict(value)
+    for field in attrs.fields(cls):
+        if is_choice(field.type) and field.name not in filled and field.default is None:
+            name = registry.default(get_args(field.type)[1])
+            if name is not None:
+                filled[field.name] = {"type": name}
+    return filled
+
+
+def _source_apart(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A data table holds the keys of the source and the core's own, side by side."""
+    own = {field.name for field in attrs.fields(DataConfig)} - {"source"}
+    apart = {name: inner for name, inner in value.items() if name in own}
+    apart["source"] = {name: inner for name, inner in value.items() if name not in own}
+    return apart
+
+
+def _choice(value: Any, kind: str, registry: Registry, converter: cattrs.Converter) -> Choice:
+    if isinstance(value, Choice):
+        return value
+    if isinstance(value, str):
+        value = {"type": value}
+    if not isinstance(value, Mapping):
+        raise WrongValueError(f"expected a table with a `type`, got {value!r}")
+    name = value.get("type", registry.default(kind))
+    if not isinstance(name, str):
+        known = ", ".join(registry.names(kind))
+        raise WrongValueError(f"`type` is missing. It says which {kind.replace('_', ' ')}: {known}.")
+    component = registry.find(kind, name).component
+    options = {key: inner for key, inner in value.items() if key != "type"}
+    return Choice(kind, name, converter.structure(options, component.config))
+
+
+def _scalar(scalar: type) -> Any:
+    def hook(value: Any, _: Any) -> Any:
+        if scalar is float and type(value) is int:
+            return float(value)
+        if type(value) is not scalar:
+            raise WrongValueError(f"expected {describe(scalar)}, got {value!r}")
+        return value
+
+    return hook
+
+
+def _path(value: Any, base: Path) -> Path:
+    if not isinstance(value, str | Path):
+        raise WrongValueError(f"expected a path, got {value!r}")
+    return base / Path(value).expanduser()
+
+
+def _literal(value: Any, hint: Any) -> Any:
+    choices = get_args(hint)
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        hint_text = did_you_mean(value, map(str, choices)) if isinstance(value, str) else ""
+        raise WrongValueError(f"expected {describe(hint)}, got {value!r}. {hint_text}".rstrip(" ."))
+    return value
+
+
+def _union(value: Any, hint: Any, converter: cattrs.Converter) -> Any:
+    arms = get_args(hint)
+    if value is None and type(None) in arms:
+        return None
+    arms = [arm for arm in arms if arm is not type(None)]
+    tables = [arm for arm in arms if isinstance(arm, type) and attrs.has(arm)]
+    if tables and isinstance(value, Mapping):
+        return converter.structure(value, tables[0])
+    if len(arms) == 1:
+        return converter.structure(value, arms[0])
+    for arm in arms:
+        try:
+            return converter.structure(value, arm)
+        except Exception:
+            continue
+    raise WrongValueError(f"expected {describe(hint)}, got {value!r}")
+
+
+def _items(value: Any, hint: Any, converter: cattrs.Converter) -> tuple[Any, ...]:
+    inner = get_args(hint)[0]
+    if not isinstance(value, list | tuple):
+        raise WrongValueError(f"expected {describe(hint)}, got {value!r}")
+    return tuple(converter.structure(list(value), list[inner]))
+
+
+def _mapping(value: Any, hint: Any, converter: cattrs.Converter) -> dict[str, Any]:
+    inner = (get_args(hint) or (str, Any))[1]
+    if not isinstance(value, Mapping):
+        raise WrongValueError(f"expected a table, got {value!r}")
+    return {name: converter.structure(item, inner) for name, item in value.items()}
+
+
+def describe(hint: Any) -> str:
+    """A type in words, for messages and docs."""
+    words = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "a string",
+        Path: "a path",
+        type(None): "nothing",
+    }
+    if hint in words:
+        return words[hint]
+    if get_origin(hint) is Literal:
+        return " or ".join(repr(choice) for choice in get_args(hint))
+    if is_union(hint):
+        return " or ".join(describe(arm) for arm in get_args(hint) if arm is not type(None))
+    if get_origin(hint) is tuple:
+        return f"a list, each {describe(get_args(hint)[0])}"
+    return "a table"
+
+
+def _mistakes(error: BaseException, path: KeyPath) -> Iterator[Mistake]:
+    if isinstance(error, ClassValidationError):
+        yield from _group(error, path, "name")
+    elif isinstance(error, IterableValidationError):
+        yield from _group(error, path, "index")
+    elif isinstance(error, ForbiddenExtraKeysError):
+        known = [] if error.cl is None else _known_keys(error.cl)
+        for name in sorted(error.extra_fields):
+            yield Mistake((*path, name), f"there is no such key. {did_you_mean(name, known)}")
+    elif isinstance(error, KeyError):
+        yield Mistake((*path, error.args[0]), "this key is missing")
+    elif isinstance(error, LoomlmError | WrongValueError):
+        yield Mistake(path, str(error))
+    elif isinstance(error, ValueError | TypeError):
+        yield Mistake(path, _bound(error))
+
+
+def _group(error: BaseValidationError, path: KeyPath, attribute: str) -> Iterator[Mistake]:
+    noted, others = error.group_exceptions()  # type: ignore[attr-defined]
+    for inner, note in noted:
+        step = getattr(note, attribute)
+        # The source's keys stand in the data table itself.
+        source = isinstance(error, ClassValidationError) and error.cl is DataConfig
+        inner_path = path if source and step == "source" else (*path, step)
+        if isinstance(inner, KeyError):
+            inner_path = inner_path[:-1]
+        yield from _mistakes(inner, inner_path)
+    for inner in others:
+        yield from _mistakes(inner, path)
+
+
+def _known_keys(cls: type) -> list[str]:
+    return [field.name for field in attrs.fields(cls) if field.name != "source"]
+
+
+def _bound(error: Exception) -> str:
+    """attrs' validators say "'steps' must be >= 1: 0"; the key stands in front of it already."""
+    message = str(error.args[0]) if error.args else str(error)
+    quoted, _, rest = message.partition(" must be ")
+    return f"must be {rest}" if rest and quoted.startswith("'") else message

@@ -1,0 +1,294 @@
+"""Finds plugins, keeps the table of components, and says where each came from.
+
+There is no global registry: one is made at the start of a command or call, and passed in.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+import pluggy
+from attrs import define, field, frozen
+
+from loomlm import hookspecs
+from loomlm.components import KINDS, PLUGIN_API, Builder, Component
+from loomlm.errors import PluginError, UsageError, did_you_mean, nearest
+
+GROUP = "loomlm"
+OWN_DISTRIBUTION = "loomlm"
+AUTOLOAD_OFF = "LOOMLM_DISABLE_PLUGIN_AUTOLOAD"
+
+
+@define
+class Plugin:
+    """A plugin, loaded or not: `error` says why it is broken."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    state: Literal["loaded", "broken", "blocked"] = "loaded"
+    error: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Whom to name in a message."""
+        return f"{self.distribution} {self.version}".strip() or self.module
+
+
+@frozen
+class Entry:
+    """A component with the plugin that registered it."""
+
+    component: Component
+    plugin: Plugin
+
+
+@define
+class Registry:
+    """The plugins of one command, and what they registered."""
+
+    manager: pluggy.PluginManager
+    plugins: list[Plugin] = field(factory=list)
+    entries: list[Entry] = field(factory=list)
+    builders: list[tuple[Builder, Plugin]] = field(factory=list)
+
+    @classmethod
+    def load(cls, extra: Sequence[str] = (), block: Iterable[str] = ()) -> Registry:
+        """Load every installed plugin, one by one.
+
+        extra: modules, or paths of .py files, to load besides the installed ones; one of these
+            that fails is an error. block: names of plugins (entry point, distribution or module)
+            that are not to be imported.
+        """
+        manager = pluggy.PluginManager(GROUP)
+        manager.add_hookspecs(hookspecs)
+        registry = cls(manager)
+        blocked = set(block)
+        for point in _entry_points():
+            registry._load_entry_point(point, blocked)
+        unknown = blocked - {name for plugin in registry.plugins for name in _names(plugin)}
+        if unknown:
+            known = [name for plugin in registry.plugins for name in _names(plugin)]
+            name = sorted(unknown)[0]
+            raise UsageError(f"There is no plugin {name!r} to block. {did_you_mean(name, known)}")
+        for spec in extra:
+            registry.load_extra(spec)
+        return registry
+
+    def load_extra(self, spec: str) -> None:
+        """Load a plugin that the user named: a module, or a path that ends in .py."""
+        if any(spec in _names(plugin) and plugin.state == "loaded" for plugin in self.plugins):
+            return
+        plugin = Plugin(name=spec, module=spec, distribution="", version="")
+        self._load(plugin, lambda: _import_extra(spec))
+        if plugin.state == "broken":
+            raise PluginError(f"The plugin {spec!r} cannot be loaded: {plugin.error}")
+
+    def _load_entry_point(self, point: EntryPoint, blocked: set[str]) -> None:
+        distribution = point.dist.name if point.dist else ""
+        version = point.dist.version if point.dist else ""
+        plugin = Plugin(point.name, point.module, distribution, version)
+        if blocked & set(_names(plugin)):
+            plugin.state = "blocked"
+            self.plugins.append(plugin)
+            return
+        self._load(plugin, point.load)
+
+    def _load(self, plugin: Plugin, load: Any) -> None:
+        """Import a plugin and take its components; whatever it does wrong is its own problem."""
+        self.plugins.append(plugin)
+        try:
+            module = load()
+            self.manager.register(module, name=f"{plugin.distribution}:{plugin.name}")
+            try:
+                self._take(module, plugin)
+            except BaseException:
+                self.manager.unregister(module)
+                raise
+        except KeyboardInterrupt:
+            raise
+        # A plugin may raise anything, SystemExit too, and must not take the others with it.
+        except BaseException as error:
+            plugin.state = "broken"
+            plugin.error = f"{type(error).__name__}: {error}"
+
+    def _take(self, module: Any, plugin: Plugin) -> None:
+        _check_hook_names(module)
+        entries = [
+            Entry(_checked(component, kind, hook), plugin)
+            for kind, hook in KINDS.items()
+            for component in _call(module, hook)
+        ]
+        builders = [(builder, plugin) for builder in _call(module, "loomlm_builders")]
+        self.entries += entries
+        self.builders += builders
+
+    def names(self, kind: str) -> list[str]:
+        """The names that a config's `type` can give for a kind."""
+        return sorted({entry.component.name for entry in self.of(kind)})
+
+    def of(self, kind: str) -> list[Entry]:
+        """The components of a kind, in the order of their registration."""
+        return [entry for entry in self.entries if entry.component.kind == kind]
+
+    def default(self, kind: str) -> str | None:
+        """The name that is meant where a config gives none."""
+        return next((e.component.name for e in self.of(kind) if e.component.default), None)
+
+    def find(self, kind: str, name: str) -> Entry:
+        """The component that `type = name` means; `distribution/name` where two share a name.
+
+        Raises PluginError: unknown, ambiguous, or made for another plugin API.
+        """
+        distribution, _, short = name.rpartition("/")
+        found = [
+            entry
+            for entry in self.of(kind)
+            if entry.component.name == short
+            and (not distribution or _canonical(distribution) in _origins(entry.plugin))
+        ]
+        if not found:
+            raise PluginError(self._unknown(kind, name))
+        if len(found) > 1:
+            first, second = (entry.plugin.origin for entry in found[:2])
+            way_out = found[0].plugin.distribution or found[0].plugin.module
+            raise PluginError(
+                f"Two plugins register the {_words(kind)} {short!r}: {first} and {second}. "
+                f'Say which: type = "{way_out}/{short}".'
+            )
+        entry = found[0]
+        oldest, newest = entry.component.api
+        if not oldest <= PLUGIN_API <= newest:
+            raise PluginError(
+                f"The {_words(kind)} {name!r} of {entry.plugin.origin} is made for plugin API "
+                f"{oldest} to {newest}; this is {PLUGIN_API}. Install another version of it."
+            )
+        return entry
+
+    def usable(self, kind: str, name: str) -> Component:
+        """The component, with the modules that it requires findable.
+
+        Raises PluginError as `find` does, and when something is not installed.
+        """
+        component = self.find(kind, name).component
+        missing = component.missing()
+        if missing:
+            install = f" Install it: {component.install}" if component.install else ""
+            raise PluginError(
+                f"The {_words(kind)} {name!r} needs {' and '.join(missing)}, "
+                f"which is not installed.{install}"
+            )
+        return component
+
+    def builder(self, kind: str, name: str, backend: str) -> Any:
+        """What the backend builds a backbone or an optimizer with.
+
+        Raises PluginError where no plugin brings it.
+        """
+        short = name.rpartition("/")[2]
+        backend = backend.rpartition("/")[2]
+        for builder, _ in self.builders:
+            if (builder.kind, builder.name, builder.backend) == (kind, short, backend):
+                return builder.load()
+        backends = sorted(b.backend for b, _ in self.builders if (b.kind, b.name) == (kind, short))
+        others = f" It has one for: {', '.join(backends)}." if backends else ""
+        raise PluginError(
+            f"The {_words(kind)} {short!r} has no builder for the backend {backend!r}.{others}"
+        )
+
+    def _unknown(self, kind: str, name: str) -> str:
+        message = f"There is no {_words(kind)} {name!r}. {did_you_mean(name, self.names(kind))}"
+        unloaded = [p for p in self.plugins if p.state != "loaded"]
+        if unloaded:
+            listed = "; ".join(
+                f"{p.origin} is blocked" if p.state == "blocked" else f"{p.origin} broke: {p.error}"
+                for p in unloaded
+            )
+            message += f" Not loaded: {listed}."
+        return message
+
+
+def _entry_points() -> list[EntryPoint]:
+    found = sorted(
+        entry_points(group=GROUP),
+        key=lambda point: (
+            point.dist is None or point.dist.name != OWN_DISTRIBUTION,
+            point.dist.name if point.dist else "",
+            point.name,
+        ),
+    )
+    if os.environ.get(AUTOLOAD_OFF):
+        return [point for point in found if point.dist and point.dist.name == OWN_DISTRIBUTION]
+    return found
+
+
+def _import_extra(spec: str) -> Any:
+    if not spec.endswith(".py"):
+        return importlib.import_module(spec)
+    path = Path(spec)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {spec}")
+    name = f"loomlm_local_{path.stem}"
+    found = importlib.util.spec_from_file_location(name, path)
+    assert found is not None and found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    # Registered before it runs, so that its components' import paths can be followed.
+    sys.modules[name] = module
+    try:
+        found.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _check_hook_names(module: Any) -> None:
+    known = [name for name in vars(hookspecs) if name.startswith("loomlm_")]
+    for name in dir(module):
+        if hasattr(getattr(module, name, None), "loomlm_impl") and name not in known:
+            near = nearest(name, known)
+            raise PluginError(
+                f"it implements the hook {name!r}, which does not exist."
+                + (f" Did you mean {near!r}?" if near else "")
+            )
+
+
+def _call(module: Any, hook: str) -> list[Any]:
+    function = getattr(module, hook, None)
+    if function is None or not hasattr(function, "loomlm_impl"):
+        return []
+    result = function()
+    return [] if result is None else list(result)
+
+
+def _checked(component: Any, kind: str, hook: str) -> Component:
+    if not isinstance(component, Component):
+        raise PluginError(f"{hook} returned {component!r}, which is not a Component.")
+    if component.kind != kind:
+        raise PluginError(f"{hook} returned a {component.kind}, {component.name!r}.")
+    return component
+
+
+def _names(plugin: Plugin) -> tuple[str, ...]:
+    names = (plugin.name, plugin.module)
+    return names if plugin.distribution == OWN_DISTRIBUTION else (*names, plugin.distribution)
+
+
+def _origins(plugin: Plugin) -> set[str]:
+    return {_canonical(plugin.distribution), _canonical(plugin.module)}
+
+
+def _canonical(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _words(kind: str) -> str:
+    return "backend" if kind == "trainer" else kind.replace("_", " ")

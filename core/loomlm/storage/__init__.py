@@ -1,0 +1,1 @@
+"""The only code that writes: whole folders, complete or not at all, with a manifest."""

@@ -1,0 +1,38 @@
+"""One writer at a time in a run's folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loomlm.errors import UsageError
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock; the operating system releases it when the process ends, however.
+
+    Raises UsageError, naming the process, when another holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    owner = folder / ".owner"
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        process = owner.read_text() if owner.exists() else "unknown"
+        raise UsageError(
+            f"{folder} is being written by another process (pid {process}). "
+            "Wait for it, or give this run another name."
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}.") from None
+    try:
+        owner.write_text(str(os.getpid()))
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
