@@ -1,0 +1,20 @@
+"""The built-in backbones: their keys, their layouts and what they make of a batch, in numpy.
+
+No framework is named here. The backends build the modules from these layouts.
+"""
+
+from loomlm.plugin import Component, hookimpl
+from loomlm_backbones.config import MlpConfig
+
+
+@hookimpl
+def loomlm_backbones() -> list[Component]:
+    return [
+        Component(
+            kind="backbone",
+            name="mlp",
+            summary="mean of embeddings of words and hashed n-grams, then hidden layers",
+            target="loomlm_backbones.mlp:Mlp",
+            config=MlpConfig,
+        )
+    ]

@@ -1,0 +1,30 @@
+"""The trainer on PyTorch, and the modules and optimizers that it builds. Nothing here imports torch."""
+
+from loomlm.plugin import Builder, Component, hookimpl
+
+
+@hookimpl
+def loomlm_trainers() -> list[Component]:
+    return [
+        Component(
+            kind="trainer",
+            name="torch",
+            summary="PyTorch: CPU, CUDA, MPS",
+            target="loomlm_torch.trainer:TorchTrainer",
+            requires=("torch",),
+            install='pip install "loomlm[torch]"',
+        )
+    ]
+
+
+@hookimpl
+def loomlm_builders() -> list[Builder]:
+    return [
+        _builder("backbone", "mlp", "loomlm_torch.mlp:Mlp"),
+        _builder("optimizer", "adamw", "loomlm_torch.optimizers:AdamW"),
+        _builder("optimizer", "sgd", "loomlm_torch.optimizers:SGD"),
+    ]
+
+
+def _builder(kind: str, name: str, target: str) -> Builder:
+    return Builder(kind=kind, name=name, backend="torch", target=target)

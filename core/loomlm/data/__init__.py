@@ -1,0 +1,1 @@
+"""From a source's examples to batches: cleaned and kept, split, encoded, planned."""

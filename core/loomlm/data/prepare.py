@@ -1,0 +1,150 @@
+"""From a stage's data table to encoded splits: each step's result is kept by what made it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from loomlm.components import follow
+from loomlm.config.settings import Choice, DataConfig
+from loomlm.config.show import plain
+from loomlm.contracts import Cleaner, DataSource, Facts, Task, Tokenizer, TokenizerFactory
+from loomlm.data.columns import ColumnStore, ColumnWriter, open_columns
+from loomlm.data.examples import Split, keep_examples, open_examples
+from loomlm.data.splits import cut_splits
+from loomlm.errors import DataError
+from loomlm.registry import Registry
+from loomlm.storage.cache import cache_key, cached
+from loomlm.storage.commit import Staging, file_digest
+
+Say = Callable[[str], None]
+
+
+@frozen
+class Examples:
+    """A stage's splits, with the key that everything made from them is kept under."""
+
+    splits: Mapping[str, Split]
+    key: str
+
+
+@frozen
+class Encoded:
+    """A stage's splits as columns, the task's facts, and a key of it all."""
+
+    splits: Mapping[str, ColumnStore]
+    facts: Facts
+    key: str
+
+
+def made(registry: Registry, choice: Choice) -> Any:
+    """The object of a component whose target is called with its config."""
+    return registry.usable(choice.kind, choice.type).load()(choice.config)
+
+
+def identity(registry: Registry, choice: Choice) -> list[Any]:
+    """What tells a component's results from another's: name, version, config."""
+    component = registry.find(choice.kind, choice.type).component
+    return [choice.type, component.version, plain(choice.config)]
+
+
+def read_examples(
+    data: DataConfig, registry: Registry, seed: int, say: Say, only: str | None = None
+) -> Examples:
+    """Read, clean and split. `only` reads one of the source's splits and cuts nothing."""
+    source: DataSource = made(registry, data.source)
+    cleaners = [made(registry, choice) for choice in data.clean]
+    cleaning = [identity(registry, choice) for choice in data.clean]
+    names = source.splits() if only is None else (only,)
+    fingerprint = source.fingerprint()
+    given = {}
+    for name in names:
+        key = cache_key("examples", fingerprint, name, cleaning)
+        given[name] = _read_split(source, name, cleaners, key, say)
+    if only is not None:
+        return Examples(given, cache_key(fingerprint, cleaning, only))
+    if "train" not in given:
+        raise DataError("The data has no training split. Give data.train.")
+    key = cache_key(fingerprint, cleaning, plain(data.split), seed)
+    return Examples(cut_splits(given, data.split, seed), key)
+
+
+def _read_split(
+    source: DataSource, name: str, cleaners: list[Cleaner], key: str, say: Say
+) -> Split:
+    def make(staging: Staging) -> None:
+        say(f"Reading {name}")
+        keep_examples(source, name, cleaners)(staging)
+
+    split = open_examples(cached("examples", key, make))
+    if not len(split):
+        raise DataError(f"The {name} split has no example.")
+    for note in split.store.meta["notes"]:
+        say(note)
+    return split
+
+
+def make_tokenizer(
+    choice: Choice, registry: Registry, train: Split, key: str, say: Say
+) -> Tokenizer:
+    """The run's tokenizer, trained on the training texts or read from the file that it names."""
+    factory: TokenizerFactory = follow(registry.usable("tokenizer", choice.type).target)
+    config = choice.config
+    named: Path | None = getattr(config, "file", None)
+    digest = file_digest(named) if named is not None and named.is_file() else ""
+    key = cache_key("tokenizer", key, identity(registry, choice), digest)
+
+    def make(staging: Staging) -> None:
+        say("Reading the tokenizer" if named else "Training the tokenizer")
+        for name, content in factory.train(config, train.texts()).files().items():
+            staging.write(name, content)
+
+    return load_tokenizer(choice, registry, cached("tokenizers", key, make))
+
+
+def load_tokenizer(choice: Choice, registry: Registry, folder: Path) -> Tokenizer:
+    """The tokenizer whose files stand in a committed folder."""
+    factory: TokenizerFactory = follow(registry.usable("tokenizer", choice.type).target)
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    return factory.load(choice.config, files)
+
+
+def encode_examples(
+    task: Task,
+    identity_of_task: list[Any],
+    tokenizer: Tokenizer,
+    examples: Examples,
+    say: Say,
+    facts: Facts | None = None,
+) -> Encoded:
+    """Encode every split; facts come from the training split where none are given."""
+    if facts is None:
+        facts = task.fit(examples.splits["train"].examples())
+    key = cache_key("tokens", examples.key, _digest(tokenizer), identity_of_task, facts)
+    splits = {}
+    for name, split in examples.splits.items():
+
+        def make(staging: Staging, name: str = name, split: Split = split) -> None:
+            say(f"Encoding {name}: {len(split):,} examples")
+            _encode(staging, task, tokenizer, facts, split)
+
+        folder = cached("tokens", cache_key(key, name), make)
+        splits[name] = open_columns(folder)
+    return Encoded(splits, facts, key)
+
+
+def _encode(
+    staging: Staging, task: Task, tokenizer: Tokenizer, facts: Facts, split: Split
+) -> None:
+    small = tokenizer.vocab_size <= 1 << 16
+    writer = ColumnWriter(staging, dtypes={"tokens": "<u2" if small else "<u4"})
+    for chunk in split.chunks():
+        writer.append(task.encode(chunk, tokenizer, facts, True))
+    writer.close()
+
+
+def _digest(tokenizer: Tokenizer) -> str:
+    return cache_key({name: content.hex() for name, content in tokenizer.files().items()})

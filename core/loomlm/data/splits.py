@@ -1,0 +1,108 @@
+"""Cuts a missing validation or test split off the training examples."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from loomlm.config.settings import SplitConfig
+from loomlm.data.examples import Split
+from loomlm.errors import DataError
+
+
+def cut_splits(given: dict[str, Split], config: SplitConfig, seed: int) -> dict[str, Split]:
+    """The given splits, with validation and test cut off train where they are asked for.
+
+    A split that the source has itself is kept as it is. Shares are of the uncut training split.
+    `random` with `stratify` keeps each label's share to within one example.
+
+    Raises DataError when nothing would be left to train on, or a cut would be empty.
+    """
+    shares = {
+        name: share
+        for name, share in (("validation", config.validation), ("test", config.test))
+        if share is not None and name not in given
+    }
+    if not shares:
+        return given
+    train = given["train"]
+    parts = _assign(train, shares, config, seed)
+    for name, rows in parts.items():
+        if not len(rows):
+            raise DataError(
+                f"The cut leaves no example for {name}: there are {len(train)} in all. "
+                "Change data.split, or give more data."
+            )
+    cut = {name: Split(train.store, rows) for name, rows in parts.items()}
+    return {**given, **cut}
+
+
+def _assign(
+    train: Split, shares: dict[str, float], config: SplitConfig, seed: int
+) -> dict[str, np.ndarray]:
+    if config.by == "hash":
+        return _by_hash(train, shares)
+    if config.by == "position":
+        order = np.arange(len(train))[::-1]
+        groups = [order]
+    else:
+        generator = np.random.default_rng(config.seed if config.seed is not None else seed)
+        order = generator.permutation(len(train))
+        groups = _groups(order, train.labels()) if config.stratify else [order]
+    return _cut(train, groups, shares)
+
+
+def _groups(order: np.ndarray, labels: Sequence[str]) -> list[np.ndarray]:
+    """The rows of each label, in the order given."""
+    _, codes = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
+    by_label = order[np.argsort(codes[order], kind="stable")]
+    sizes = np.bincount(codes)
+    return np.split(by_label, np.cumsum(sizes)[:-1])
+
+
+def _cut(
+    train: Split, groups: list[np.ndarray], shares: dict[str, float]
+) -> dict[str, np.ndarray]:
+    """Take each share off the front of every group; the remainders are rounded over all groups."""
+    parts: dict[str, np.ndarray] = {}
+    taken = [0] * len(groups)
+    for name, share in shares.items():
+        counts = _apportion([len(group) * share for group in groups], len(train) * share)
+        rows = [
+            group[start : start + count]
+            for group, start, count in zip(groups, taken, counts, strict=True)
+        ]
+        taken = [start + count for start, count in zip(taken, counts, strict=True)]
+        parts[name] = np.sort(train.rows[np.concatenate(rows)])
+    rest = [group[start:] for group, start in zip(groups, taken, strict=True)]
+    parts["train"] = np.sort(train.rows[np.concatenate(rest)])
+    return parts
+
+
+def _apportion(quotas: list[float], total: float) -> list[int]:
+    """Whole numbers near the quotas whose sum is the rounded total (largest remainders)."""
+    counts = [int(quota) for quota in quotas]
+    missing = round(total) - sum(counts)
+    by_remainder = sorted(range(len(quotas)), key=lambda i: (counts[i] - quotas[i], i))
+    for index in by_remainder[:missing]:
+        counts[index] += 1
+    return counts
+
+
+def _by_hash(train: Split, shares: dict[str, float]) -> dict[str, np.ndarray]:
+    """Each text's own hash decides, so that an example stays where it is when data is added."""
+    points = np.array([_point(text) for text in train.texts()])
+    parts: dict[str, np.ndarray] = {}
+    low = 0.0
+    for name, share in shares.items():
+        parts[name] = train.rows[(points >= low) & (points < low + share)]
+        low += share
+    parts["train"] = train.rows[points >= low]
+    return parts
+
+
+def _point(text: str) -> float:
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

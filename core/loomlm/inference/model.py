@@ -1,0 +1,135 @@
+"""Loads a model and predicts with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attrs import define
+
+from loomlm.config.settings import TrainerConfig
+from loomlm.config.structure import make_converter
+from loomlm.contracts import Cleaner, Engine, Example, Ragged, Tokenizer
+from loomlm.data.columns import ColumnStore
+from loomlm.data.examples import clean
+from loomlm.data.prepare import load_tokenizer, made
+from loomlm.errors import UsageError, did_you_mean
+from loomlm.models.arrays import from_safetensors
+from loomlm.models.folder import WEIGHTS, ModelConfig, read_model
+from loomlm.models.spec import model_spec
+from loomlm.registry import Registry
+from loomlm.training.scoring import Recipe, ordered_batches
+
+BATCH_SIZE = 256
+
+
+@define
+class Model:
+    """A model that predicts.
+
+    module: the framework's own model; on PyTorch a `torch.nn.Module` whose forward takes a dict
+    of tensors as `batch(texts)` makes them. labels: names in the order of the logits.
+    """
+
+    config: ModelConfig
+    engine: Engine
+    recipe: Recipe
+    tokenizer: Tokenizer
+    cleaners: Sequence[Cleaner]
+
+    @property
+    def module(self) -> Any:
+        return self.engine.module
+
+    @property
+    def labels(self) -> list[str]:
+        return list(self.recipe.facts.get("labels", ()))
+
+    def predict(self, texts: Sequence[str], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
+        """What the task says of each text: for classification, `label` and `probabilities`."""
+        if isinstance(texts, str):
+            raise UsageError("predict takes a list of texts; wrap a single one in brackets.")
+        store = self._encode(texts)
+        found: list[dict[str, Any]] = [{}] * len(texts)
+        for rows, batch in ordered_batches(self.recipe, store, min(batch_size, max(1, len(texts)))):
+            logits = self.engine.forward(batch)[: len(rows)]
+            decoded = self.recipe.task.decode(logits, self.recipe.facts)
+            for row, prediction in zip(rows, decoded, strict=True):
+                found[row] = prediction
+        return found
+
+    def batch(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """The arrays that `module` reads, for these texts, in one batch."""
+        store = self._encode(texts)
+        rows, batch = next(iter(ordered_batches(self.recipe, store, len(texts))))
+        back = np.argsort(rows)
+        return {name: array[back] for name, array in batch.arrays.items()}
+
+    def _encode(self, texts: Sequence[str]) -> ColumnStore:
+        examples = [Example(clean(text, self.cleaners)) for text in texts]
+        columns = self.recipe.task.encode(examples, self.tokenizer, self.recipe.facts, False)
+        assert isinstance(columns["tokens"], Ragged)
+        return ColumnStore(dict(columns), len(texts), {})
+
+
+def load_model(path: str | Path, *, backend: str | None = None, device: str = "auto") -> Model:
+    """The model in a model folder, or the final one of a run's folder.
+
+    backend: another than the one that trained it. Raises UsageError when there is no model there,
+    DamagedError when its files have changed, PluginError when a part of it is not installed.
+    """
+    folder = _model_folder(Path(path))
+    registry = Registry.load()
+    config = read_model(folder, registry)
+    tokenizer = load_tokenizer(config.tokenizer, registry, folder)
+    recipe = Recipe(made(registry, config.task), made(registry, config.backbone), config.facts)
+    engine = _engine(config, recipe, tokenizer, registry, backend or config.backend, device)
+    engine.load_state("model", from_safetensors(folder / WEIGHTS).items())
+    cleaners = [made(registry, choice) for choice in config.clean]
+    return Model(config, engine, recipe, tokenizer, cleaners)
+
+
+def _engine(
+    config: ModelConfig,
+    recipe: Recipe,
+    tokenizer: Tokenizer,
+    registry: Registry,
+    backend: str,
+    device: str,
+) -> Engine:
+    component = registry.usable("trainer", backend)
+    trainer = component.load()(component.config())
+    converter = make_converter(registry, Path())
+    settings = converter.structure({"device": device, "precision": "fp32"}, TrainerConfig)
+    resolved = {name: value for name, (value, _) in trainer.resolve(settings).items()}
+    spec = model_spec(
+        config.backbone.type,
+        config.backbone.config,
+        recipe.backbone,
+        recipe.task,
+        recipe.facts,
+        tokenizer,
+        recipe.task.batch_spec(recipe.facts, []),
+    )
+    from attrs import evolve
+
+    return trainer.engine(
+        spec, evolve(settings, **resolved), lambda kind, name: registry.builder(kind, name, backend)
+    )
+
+
+def _model_folder(path: Path) -> Path:
+    if (path / "model" / "config.json").is_file():
+        return path / "model"
+    if (path / "config.json").is_file():
+        return path
+    if (path / "config.toml").is_file():
+        raise UsageError(
+            f"The run {path} has no model yet. Go on with `loomlm run {path / 'config.toml'} "
+            "--resume`."
+        )
+    parent = path.parent
+    siblings = [p.name for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
+    raise UsageError(f"There is no run or model in {path}. {did_you_mean(path.name, siblings)}")

@@ -1,0 +1,34 @@
+"""The model card: what a model is, how it was made, how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from loomlm.config.settings import RunConfig
+
+
+def model_card(
+    settings: RunConfig, stage: str, examples: int, evaluation: Mapping[str, Any]
+) -> str:
+    """Markdown for the model's folder."""
+    chosen = next(s for s in settings.stages if s.name == stage)
+    lines = [
+        f"# {settings.name}",
+        "",
+        f"Task: {chosen.task.type}. Backbone: {settings.backbone.type}. "
+        f"Tokenizer: {settings.tokenizer.type}. Trained on {examples:,} examples "
+        f"with the {settings.backend} backend, seed {settings.seed}.",
+        "",
+        "| stage | split | metric | value |",
+        "|---|---|---|---|",
+    ]
+    for name, splits in evaluation.items():
+        for split, scores in splits.items():
+            lines += [
+                f"| {name} | {split} | {metric} | {value:.4f} |"
+                for metric, value in scores.items()
+                if isinstance(value, int | float)
+            ]
+    use = ["", "```python", "import loomlm", "", 'model = loomlm.load_model("path/to/this/folder")']
+    return "\n".join([*lines, *use, 'model.predict(["some text"])', "```", ""])

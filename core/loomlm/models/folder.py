@@ -1,0 +1,120 @@
+"""A model's folder: weights, tokenizer, and a config.json that says how to use them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from loomlm.config.settings import Choice
+from loomlm.config.show import plain
+from loomlm.config.structure import make_converter
+from loomlm.contracts import Facts, Tokenizer
+from loomlm.errors import PluginError, UsageError
+from loomlm.models.arrays import to_safetensors
+from loomlm.registry import Registry
+from loomlm.storage.commit import Content, commit, verify
+
+FORMAT = 1
+WEIGHTS = "model.safetensors"
+
+
+@frozen(kw_only=True)
+class ModelConfig:
+    """What a model's folder says of itself."""
+
+    backend: str
+    stage: str
+    backbone: Choice
+    task: Choice
+    tokenizer: Choice
+    clean: tuple[Choice, ...]
+    facts: Facts
+
+
+def save_model(
+    folder: Path,
+    config: ModelConfig,
+    registry: Registry,
+    tokenizer: Tokenizer,
+    arrays: Iterable[tuple[str, np.ndarray]],
+    card: str,
+) -> None:
+    """Write a model's folder, complete or not at all."""
+    choices = (config.backbone, config.task, config.tokenizer, *config.clean)
+    described = {
+        "format": FORMAT,
+        "backend": config.backend,
+        "stage": config.stage,
+        "backbone": plain(config.backbone),
+        "task": plain(config.task),
+        "tokenizer": _without_file(plain(config.tokenizer)),
+        "clean": plain(config.clean),
+        "facts": config.facts,
+        "made_by": {f"{c.kind}:{c.type}": made_by(registry, c) for c in choices},
+    }
+    files: dict[str, Content] = {
+        "config.json": (json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode(),
+        WEIGHTS: to_safetensors(arrays),
+        "README.md": card.encode(),
+        **tokenizer.files(),
+    }
+    commit(folder, files)
+
+
+def made_by(registry: Registry, choice: Choice) -> dict[str, str]:
+    """Which plugin, at which version, brought a component."""
+    entry = registry.find(choice.kind, choice.type)
+    return {
+        "distribution": entry.plugin.distribution or entry.plugin.module,
+        "version": entry.plugin.version,
+        "component": entry.component.version,
+    }
+
+
+def _without_file(tokenizer: dict[str, Any]) -> dict[str, Any]:
+    """The tokenizer's own files are in the folder; where it was first read from is no matter."""
+    return {name: value for name, value in tokenizer.items() if name != "file"}
+
+
+def read_model(folder: Path, registry: Registry) -> ModelConfig:
+    """A model folder's config, its components checked. Verifies every file first.
+
+    Raises DamagedError for a folder that is not as it was written, PluginError for a component
+    that is not installed.
+    """
+    if not (folder / "config.json").is_file():
+        raise UsageError(f"{folder} is not a model: it has no config.json.")
+    verify(folder)
+    described: Mapping[str, Any] = json.loads((folder / "config.json").read_bytes())
+    if described.get("format") != FORMAT:
+        raise UsageError(
+            f"{folder} has format {described.get('format')}; this loomlm reads {FORMAT}. "
+            "Use the version that wrote it."
+        )
+    converter = make_converter(registry, folder)
+
+    def choice(kind: str, value: Mapping[str, Any]) -> Choice:
+        try:
+            component = registry.find(kind, value["type"]).component
+        except PluginError as error:
+            source = described["made_by"].get(f"{kind}:{value['type']}", {})
+            name, version = source.get("distribution"), source.get("version")
+            raise PluginError(f"{error} The model was made with {name} {version}.") from None
+        options = {name: inner for name, inner in value.items() if name != "type"}
+        given = {name: inner for name, inner in options.items() if inner is not None}
+        return Choice(kind, value["type"], converter.structure(given, component.config))
+
+    return ModelConfig(
+        backend=described["backend"],
+        stage=described["stage"],
+        backbone=choice("backbone", described["backbone"]),
+        task=choice("task", described["task"]),
+        tokenizer=choice("tokenizer", described["tokenizer"]),
+        clean=tuple(choice("cleaner", value) for value in described["clean"]),
+        facts=described["facts"],
+    )

@@ -1,0 +1,40 @@
+"""What a run ran on: versions, plugins, machine."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from loomlm.config.settings import RunConfig
+from loomlm.registry import Registry
+
+LIBRARIES = ("loomlm", "numpy", "tokenizers", "safetensors", "torch", "tensorflow", "keras")
+
+
+def environment(run: RunConfig, backend: str, registry: Registry) -> dict[str, Any]:
+    """Versions of what takes part, and every plugin with where it came from."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "backend": backend,
+        "libraries": {name: v for name in LIBRARIES if (v := _version(name))},
+        "plugins": [
+            {
+                "name": plugin.name,
+                "module": plugin.module,
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+                "state": plugin.state,
+            }
+            for plugin in registry.plugins
+        ],
+    }
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,229 @@
+"""Classification of whole texts, single or multi label."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from loomlm.plugin import (
+    Batch,
+    BatchField,
+    BatchSpec,
+    Columns,
+    DataError,
+    Example,
+    Facts,
+    Head,
+    Loss,
+    Outcome,
+    Ragged,
+    Tokenizer,
+    did_you_mean,
+)
+from loomlm_tasks.config import ClassificationConfig
+
+
+@frozen
+class Classification:
+    """One linear head on one vector a text.
+
+    Facts: `labels`, sorted, and `counts`, how often each stands in the training examples.
+    """
+
+    config: ClassificationConfig
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"sequence"})
+
+    @property
+    def produces(self) -> str:
+        return "label_sets" if self.config.multi_label else "classes"
+
+    @property
+    def default_metrics(self) -> tuple[str, ...]:
+        return ("accuracy", "f1")
+
+    def fit(self, examples: Iterable[Example]) -> Facts:
+        """The labels of the training examples.
+
+        Raises DataError where an example has none, or where there are fewer than two.
+        """
+        counts: Counter[str] = Counter()
+        for example in examples:
+            counts.update(self._labels(example))
+        if len(counts) < 2:
+            known = f"only {next(iter(counts))!r}" if counts else "none"
+            raise DataError(
+                f"Classification needs at least two labels; the training examples have {known}. "
+                "Check the label column of the data."
+            )
+        labels = sorted(counts)
+        facts = {"labels": labels, "counts": [counts[label] for label in labels]}
+        if isinstance(self.config.class_weights, Mapping):
+            for name in self.config.class_weights:
+                if name not in counts:
+                    raise DataError(
+                        f"class_weights names the label {name!r}, which no training example has. "
+                        f"{did_you_mean(name, labels)}"
+                    )
+        return facts
+
+    def encode(
+        self, examples: Sequence[Example], tokenizer: Tokenizer, facts: Facts, labelled: bool
+    ) -> Columns:
+        """`tokens`, ragged; `label`, int32 (n,), or 0/1 float32 (n, labels) with multi_label."""
+        tokens = _cut(
+            tokenizer.encode_many([example.text for example in examples]), self.config.max_tokens
+        )
+        if not labelled:
+            return {"tokens": tokens}
+        ids = {label: index for index, label in enumerate(facts["labels"])}
+        if not self.config.multi_label:
+            codes = [_id(self._labels(example)[0], ids, example) for example in examples]
+            return {"tokens": tokens, "label": np.array(codes, np.int32)}
+        rows = np.zeros((len(examples), len(ids)), np.float32)
+        for row, example in enumerate(examples):
+            rows[row, [_id(label, ids, example) for label in self._labels(example)]] = 1
+        return {"tokens": tokens, "label": rows}
+
+    def batch_spec(self, facts: Facts, shapes: Sequence[Mapping[str, int]]) -> BatchSpec:
+        """tokens (batch, time), length (batch,), label, weight (batch,)."""
+        label = ("batch", len(facts["labels"])) if self.config.multi_label else ("batch",)
+        return BatchSpec(
+            fields=(
+                BatchField("tokens", "int32", ("batch", "time")),
+                BatchField("length", "int32", ("batch",)),
+                BatchField("label", "float32" if self.config.multi_label else "int32", label),
+                BatchField("weight", "float32", ("batch",)),
+            ),
+            shapes=tuple(shapes),
+        )
+
+    def collate(self, rows: Columns, shape: Mapping[str, int], facts: Facts) -> Batch:
+        """A padded batch; rows without a label get label 0, and still count in `weight`."""
+        height, width = shape["batch"], shape["time"]
+        tokens = rows["tokens"]
+        assert isinstance(tokens, Ragged)
+        count = len(tokens)
+        padded, lengths = _pad(tokens, height, width)
+        label_shape = (height, len(facts["labels"])) if self.config.multi_label else (height,)
+        label = np.zeros(label_shape, np.float32 if self.config.multi_label else np.int32)
+        weight = np.zeros(height, np.float32)
+        weight[:count] = 1
+        if "label" in rows:
+            given = rows["label"]
+            assert isinstance(given, np.ndarray)
+            label[:count] = given
+            weight[:count] = self._weights(given, facts)
+        return Batch({"tokens": padded, "length": lengths, "label": label, "weight": weight})
+
+    def _weights(self, label: np.ndarray, facts: Facts) -> Any:
+        """What each row counts; a row with several labels counts their mean."""
+        if self.config.class_weights == "none":
+            return 1.0
+        table = _class_weights(self.config, facts)
+        if not self.config.multi_label:
+            return table[label]
+        given = label.sum(axis=1)
+        return np.where(given > 0, (label @ table) / np.maximum(given, 1), 1.0)
+
+    def head(self, facts: Facts) -> Head:
+        return Head(outputs=len(facts["labels"]), reads="sequence")
+
+    def loss(self, facts: Facts) -> Loss:
+        kind = "binary_cross_entropy" if self.config.multi_label else "cross_entropy"
+        return Loss(kind=kind, label_smoothing=self.config.label_smoothing)
+
+    def outcome(self, logits: np.ndarray, batch: Batch) -> Outcome:
+        """Classes (n,), or 0/1 (n, labels); the rows that are padding are left out."""
+        real = _real(batch)
+        if not self.config.multi_label:
+            return Outcome(logits[real].argmax(axis=1), batch["label"][real])
+        given = _sigmoid(logits[real]) >= self.config.threshold
+        return Outcome(given.astype(np.int8), batch["label"][real].astype(np.int8))
+
+    def decode(self, logits: np.ndarray, facts: Facts) -> list[dict[str, Any]]:
+        """`label` (or `labels`) and `probabilities` of each row, the likeliest first."""
+        names = facts["labels"]
+        probabilities = _sigmoid(logits) if self.config.multi_label else _softmax(logits)
+        return [self._decode_row(row, names) for row in probabilities.tolist()]
+
+    def _decode_row(self, row: list[float], names: Sequence[str]) -> dict[str, Any]:
+        ranked = sorted(zip(names, row, strict=True), key=lambda pair: -pair[1])
+        if not self.config.multi_label:
+            return {"label": ranked[0][0], "probabilities": dict(ranked)}
+        given = [name for name, probability in ranked if probability >= self.config.threshold]
+        return {"labels": given, "probabilities": dict(ranked)}
+
+    def _labels(self, example: Example) -> tuple[str, ...]:
+        label = example.label
+        if label is None:
+            raise DataError(
+                f"{example.place}: the example has no label. Name the label column: "
+                'data = { label = "..." }.'
+            )
+        if isinstance(label, tuple):
+            if not self.config.multi_label:
+                raise DataError(
+                    f"{example.place}: the example has a list of labels, {list(label)!r}. "
+                    "Set task = { multi_label = true }."
+                )
+            return label
+        if not self.config.multi_label:
+            return (label,)
+        parts = (part.strip() for part in label.split(self.config.separator))
+        return tuple(part for part in parts if part)
+
+
+def _id(label: str, ids: Mapping[str, int], example: Example) -> int:
+    if label not in ids:
+        raise DataError(
+            f"{example.place}: the label {label!r} stands in no training example. "
+            f"{did_you_mean(label, ids)} Mend the label, or add such examples to train."
+        )
+    return ids[label]
+
+
+def _cut(rows: Ragged, most: int) -> Ragged:
+    lengths = np.diff(rows.offsets)
+    if not len(lengths) or lengths.max() <= most:
+        return rows
+    kept = np.minimum(lengths, most)
+    offsets = np.zeros_like(rows.offsets)
+    np.cumsum(kept, out=offsets[1:])
+    within = np.arange(offsets[-1]) + np.repeat(rows.offsets[:-1] - offsets[:-1], kept)
+    return Ragged(rows.values[within], offsets)
+
+
+def _pad(rows: Ragged, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """(height, width) tokens and (height,) lengths; what is empty is 0."""
+    lengths = np.zeros(height, np.int32)
+    lengths[: len(rows)] = np.diff(rows.offsets)
+    padded = np.zeros((height, width), np.int32)
+    padded[np.arange(width) < lengths[:, None]] = rows.values
+    return padded, lengths
+
+
+def _real(batch: Batch) -> np.ndarray:
+    return batch["weight"] > 0
+
+
+def _class_weights(config: ClassificationConfig, facts: Facts) -> np.ndarray:
+    labels, counts = facts["labels"], np.array(facts["counts"], np.float32)
+    if isinstance(config.class_weights, Mapping):
+        return np.array([config.class_weights.get(label, 1.0) for label in labels], np.float32)
+    return counts.sum() / (len(counts) * counts)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-logits))

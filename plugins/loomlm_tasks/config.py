@@ -1,0 +1,26 @@
+"""Config classes of the built-in tasks; no framework, no numpy."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import frozen
+
+from loomlm.plugin import key
+
+
+@frozen
+class ClassificationConfig:
+    """Classification of whole texts."""
+
+    multi_label: bool = key("each text has any number of labels, scored one by one", False)
+    separator: str = key("what stands between the labels of a text, with multi_label", ",")
+    max_tokens: int = key("longer texts are cut to their first tokens", 1024, minimum=1)
+    label_smoothing: float = key(
+        "probability that is spread over all labels (Szegedy 2016)", 0.0, minimum=0, maximum=0.5
+    )
+    class_weights: Literal["none", "balanced"] | Mapping[str, float] = key(
+        "what a label counts in the loss: balanced gives n / (labels * count of the label)", "none"
+    )
+    threshold: float = key(
+        "probability from which a label is given, with multi_label", 0.5, above=0, maximum=1
+    )

@@ -1,0 +1,67 @@
+"""A whole model: a backbone, a linear head, and the losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from loomlm.plugin import Loss, ModelSpec, Parameter
+
+
+class Model(nn.Module):
+    """Backbone and head: a batch's tensors to logits.
+
+    A backbone's forward takes the batch's tensors by name, and gives (batch, width) or
+    (batch, time, width), as the head reads.
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Linear) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Logits: (batch, outputs), or (batch, time, outputs)."""
+        return self.head(self.backbone(batch))
+
+
+def build_model(spec: ModelSpec, build_backbone: Callable[[ModelSpec], nn.Module]) -> Model:
+    """The module of a spec, its parameters checked against the layout."""
+    width = next(p.shape[1] for p in spec.layout if p.name == "head.weight")
+    # Weights come from the core; skipping torch's own saves drawing them twice.
+    with torch.device("meta"):
+        model = Model(build_backbone(spec), nn.Linear(width, spec.head.outputs))
+    _check_layout(model, spec.layout)
+    return model.to_empty(device="cpu")
+
+
+def _check_layout(model: Model, layout: tuple[Parameter, ...]) -> None:
+    built = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    stated = {p.name: p.shape for p in layout if p.tied_to is None}
+    differing = sorted(built.items() ^ stated.items())
+    if differing:
+        name = differing[0][0]
+        raise AssertionError(
+            f"The module does not match the backbone's layout at {name}: "
+            f"built {built.get(name)}, stated {stated.get(name)}."
+        )
+
+
+def weighted_loss(logits: Tensor, batch: Mapping[str, Tensor], loss: Loss) -> Tensor:
+    """Sum over the batch of weight times loss, in float32."""
+    logits, weight = logits.float(), batch["weight"]
+    if loss.kind == "cross_entropy":
+        each = F.cross_entropy(
+            logits.flatten(0, -2),
+            batch["label"].flatten().long(),
+            reduction="none",
+            label_smoothing=loss.label_smoothing,
+        )
+        return (each * weight.flatten()).sum()
+    label = batch["label"]
+    smoothed = label * (1 - loss.label_smoothing) + loss.label_smoothing / 2
+    each = F.binary_cross_entropy_with_logits(logits, smoothed, reduction="none")
+    return (each.mean(dim=-1) * weight).sum()

@@ -1,0 +1,73 @@
+"""The `torch` backend: its devices, what it makes of "auto", and its engines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from attrs import frozen
+
+from loomlm.plugin import Device, ModelSpec, NoConfig, TrainerConfig, UsageError, did_you_mean
+from loomlm_torch.engine import TorchEngine
+from loomlm_torch.model import build_model
+
+
+@frozen
+class TorchTrainer:
+    """See `loomlm.plugin.Trainer`."""
+
+    config: NoConfig
+
+    def devices(self) -> tuple[Device, ...]:
+        found = []
+        if torch.cuda.is_available():
+            found += [
+                Device(name=f"cuda:{index}", description=torch.cuda.get_device_name(index))
+                for index in range(torch.cuda.device_count())
+            ]
+        if torch.backends.mps.is_available():
+            found.append(Device(name="mps", description="Apple GPU"))
+        found.append(Device(name="cpu", description=f"{_cores()} cores"))
+        return tuple(found)
+
+    def resolve(self, trainer: TrainerConfig) -> Mapping[str, tuple[Any, str]]:
+        resolved: dict[str, tuple[Any, str]] = {}
+        devices = self.devices()
+        device = trainer.device
+        if device == "auto":
+            device = devices[0].name
+            resolved["device"] = (device, devices[0].description)
+        kinds = {found.name for found in devices} | {found.name.split(":")[0] for found in devices}
+        if device not in kinds:
+            raise UsageError(f"There is no device {device!r} here. {did_you_mean(device, kinds)}")
+        if trainer.precision == "auto":
+            fast = device.startswith("cuda") and torch.cuda.is_bf16_supported()
+            reason = "bf16 is fast on this GPU" if fast else "exact, and as fast here"
+            resolved["precision"] = ("bf16" if fast else "fp32", reason)
+        if trainer.threads == "auto":
+            resolved["threads"] = (_cores(), "cores that this process may use")
+        return resolved
+
+    def engine(
+        self,
+        spec: ModelSpec,
+        trainer: TrainerConfig,
+        builders: Callable[[str, str], Any],
+    ) -> TorchEngine:
+        assert isinstance(trainer.threads, int)
+        torch.set_num_threads(trainer.threads)
+        device = torch.device(trainer.device)
+        module = build_model(spec, builders("backbone", spec.backbone)).to(device)
+        by_name = {parameter.name: parameter for parameter in spec.layout}
+        for name, value in module.named_parameters():
+            value.requires_grad_(by_name[name].trainable)
+        optimizer = builders("optimizer", trainer.optimizer.type)(trainer.optimizer.config)
+        return TorchEngine(spec, module, optimizer, trainer, device)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
