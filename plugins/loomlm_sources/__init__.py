@@ -1,0 +1,27 @@
+"""The built-in data sources: files, and data sets of the Hugging Face hub."""
+
+from loomlm.plugin import Component, hookimpl
+from loomlm_sources.config import FilesConfig, HuggingFaceConfig
+
+
+@hookimpl
+def loomlm_data_sources() -> list[Component]:
+    return [
+        Component(
+            kind="data_source",
+            name="files",
+            summary="txt, csv, tsv, jsonl and parquet files, also compressed; globs",
+            target="loomlm_sources.files:Files",
+            config=FilesConfig,
+            default=True,
+        ),
+        Component(
+            kind="data_source",
+            name="huggingface",
+            summary="a data set of the Hugging Face hub, or a local one in its form",
+            target="loomlm_sources.huggingface:HuggingFace",
+            config=HuggingFaceConfig,
+            requires=("datasets",),
+            install='pip install "loomlm[huggingface]"',
+        ),
+    ]

@@ -20,7 +20,7 @@ from loomlm.models.arrays import from_safetensors
 from loomlm.models.folder import WEIGHTS, ModelConfig, read_model
 from loomlm.models.spec import model_spec
 from loomlm.registry import Registry
-from loomlm.training.scoring import Recipe, ordered_batches
+from loomlm.inference.scoring import Recipe, ordered_batches
 
 BATCH_SIZE = 256
 

@@ -33,7 +33,7 @@ from loomlm.data.columns import ColumnStore
 from loomlm.errors import LoomlmError
 from loomlm.training.checkpoints import Checkpoints, Progress
 from loomlm.training.interrupts import Interrupts, StoppedError
-from loomlm.training.scoring import Recipe, evaluate
+from loomlm.inference.scoring import Recipe, evaluate
 
 AHEAD = 4
 """Batches that are made while the device works."""

@@ -48,7 +48,7 @@ from loomlm.training.checkpoints import Checkpoints, read_state, restore
 from loomlm.training.environment import environment
 from loomlm.training.interrupts import Interrupts
 from loomlm.training.loop import Stage, total_steps, train
-from loomlm.training.scoring import Recipe, evaluate, lengths_of, make_metrics
+from loomlm.inference.scoring import Recipe, evaluate, lengths_of, make_metrics
 
 Resume = Literal["never", "auto", "must"]
 

@@ -1,0 +1,67 @@
+"""Texts and labels from the values of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from loomlm.plugin import did_you_mean
+from loomlm_sources.readers import BadLine
+
+
+def joined_text(values: Mapping[str, Any], names: Sequence[str]) -> str | BadLine:
+    """The text of a row; several columns with a space between."""
+    parts = []
+    for name in names:
+        if name not in values:
+            return _missing(name, values)
+        part = values[name]
+        if not isinstance(part, str):
+            return BadLine(0, f"{name!r} is {_shown(part)}, not a text")
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else " ".join(parts)
+
+
+def label_of(
+    values: Mapping[str, Any], name: str, names: Sequence[str] | None
+) -> str | tuple[str, ...] | BadLine:
+    """The label of a row: a list is several labels, a number stands for a name if there are any."""
+    if name not in values:
+        return _missing(name, values)
+    value = values[name]
+    if isinstance(value, list):
+        labels = [_one_label(item, names) for item in value]
+        bad = next((label for label in labels if isinstance(label, BadLine)), None)
+        return bad or tuple(label for label in labels if isinstance(label, str))
+    return _one_label(value, names)
+
+
+def _one_label(value: Any, names: Sequence[str] | None) -> str | BadLine:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return BadLine(0, "the label is empty")
+    if not isinstance(value, str | int | float):
+        return BadLine(0, f"the label is {_shown(value)}")
+    label = str(value).strip()
+    return label if names is None else _named(label, names)
+
+
+def _named(label: str, names: Sequence[str]) -> str | BadLine:
+    """A name by number. A file with an empty first line counts from 0; otherwise from 1."""
+    if label in names:
+        return label
+    if label.isdigit() and 1 <= int(label) <= len(names):
+        return names[int(label) - 1]
+    return BadLine(0, f"the label {label!r} is no number from 1 to {len(names)} of label_names")
+
+
+def _missing(name: str, values: Mapping[str, Any]) -> BadLine:
+    return BadLine(0, f"there is no {name!r}", did_you_mean(name, values).rstrip(".?"))
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 40 else f"{shown[:40]}..."
