@@ -127,6 +127,10 @@ def _table(name: str, rows: int, width: int) -> Parameter:
 def _layer(name: str, wide: int, narrow: int) -> list[Parameter]:
     bound = Uniform(sqrt(6 / (wide + narrow)))  # Glorot and Bengio 2010
     return [
-        Parameter(name=f"{name}.weight", shape=(wide, narrow), init=bound, role="matrix", decay=True),
-        Parameter(name=f"{name}.bias", shape=(wide,), init=Constant(0.0), role="vector", decay=False),
+        Parameter(
+            name=f"{name}.weight", shape=(wide, narrow), init=bound, role="matrix", decay=True
+        ),
+        Parameter(
+            name=f"{name}.bias", shape=(wide,), init=Constant(0.0), role="vector", decay=False
+        ),
     ]

@@ -34,11 +34,12 @@ def read_vectors(path: Path, width: int, context: FitContext) -> Fitted:
     if not rows:
         raise DataError(
             f"{path} has a vector for no word of the vocabulary. Check its form (a word and its "
-            "numbers a line), and that the tokenizer makes words (type = \"word\")."
+            'numbers a line), and that the tokenizer makes words (type = "word").'
         )
     found = np.array(rows, np.int64)
     return Fitted(
-        rows={"embedding.weight": (found, np.stack(values))}, notes=(_coverage(path, found, context),)
+        rows={"embedding.weight": (found, np.stack(values))},
+        notes=(_coverage(path, found, context),),
     )
 
 

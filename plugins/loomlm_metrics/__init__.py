@@ -1,0 +1,35 @@
+"""The built-in metrics of classification: accuracy, precision, recall, F1, confusion matrix."""
+
+from loomlm.plugin import Component, hookimpl
+from loomlm_metrics.config import AverageConfig
+
+
+@hookimpl
+def loomlm_metrics() -> list[Component]:
+    return [
+        Component(
+            kind="metric",
+            name="accuracy",
+            summary="share of examples that are right; label sets must be right as a whole",
+            target="loomlm_metrics.classification:Accuracy",
+        ),
+        _averaged("precision", "share of what was predicted that is right"),
+        _averaged("recall", "share of what is right that was predicted"),
+        _averaged("f1", "harmonic mean of precision and recall"),
+        Component(
+            kind="metric",
+            name="confusion_matrix",
+            summary="how often each label was taken for each; a row is a reference",
+            target="loomlm_metrics.classification:ConfusionMatrix",
+        ),
+    ]
+
+
+def _averaged(name: str, summary: str) -> Component:
+    return Component(
+        kind="metric",
+        name=name,
+        summary=summary,
+        target=f"loomlm_metrics.classification:{name}",
+        config=AverageConfig,
+    )

@@ -70,7 +70,7 @@ class Files:
             for path, lines in self._skipped.items()
         )
 
-    def _read(self, path: Path, split: str, names: list[str] | None) -> Iterator[Example]:
+    def _read(self, path: Path, split: str, names: Mapping[str, str] | None) -> Iterator[Example]:
         form = self._form(path, split)
         texts = (self.config.text,) if isinstance(self.config.text, str) else self.config.text
         # A text file has no columns: its lines are the text.
@@ -87,7 +87,11 @@ class Files:
                 self._refuse(path, attrs.evolve(example, line=line))
 
     def _example(
-        self, values: Mapping[str, Any], texts: tuple[str, ...], names: list[str] | None, place: str
+        self,
+        values: Mapping[str, Any],
+        texts: tuple[str, ...],
+        names: Mapping[str, str] | None,
+        place: str,
     ) -> Example | BadLine:
         text = joined_text(values, texts)
         if isinstance(text, BadLine) or self.config.label is None:
@@ -104,7 +108,9 @@ class Files:
 
     def _form(self, path: Path, split: str) -> Form:
         config = self.config
-        header = config.header.get(split, True) if isinstance(config.header, Mapping) else config.header
+        header = (
+            config.header.get(split, True) if isinstance(config.header, Mapping) else config.header
+        )
         texts = (config.text,) if isinstance(config.text, str) else config.text
         form = Form(
             format=data_format(path) if config.format == "auto" else config.format,
@@ -136,12 +142,24 @@ class Files:
                 )
         return tuple(names)
 
-    def _label_names(self) -> list[str] | None:
+    def _label_names(self) -> dict[str, str] | None:
+        """Names by the number that stands for them; from 0 where the training data has a 0."""
         if self.config.label_names is None:
             return None
         path = find_files(self.config.label_names)[0]
         form = attrs.evolve(self._form(path, "train"), format="txt")
-        return [row[1]["text"].strip() for row in read_rows(path, form) if isinstance(row, tuple)]
+        names = [row[1]["text"].strip() for row in read_rows(path, form) if isinstance(row, tuple)]
+        first = 0 if self._has_zero() else 1
+        return {str(number): name for number, name in enumerate(names, first)}
+
+    def _has_zero(self) -> bool:
+        rows = (
+            row
+            for path in find_files(self.config.train)
+            for row in read_rows(path, self._form(path, "train"))
+        )
+        label = self.config.label or ""
+        return any(not isinstance(row, BadLine) and str(row[1].get(label)) == "0" for row in rows)
 
     def _aligned_labels(self, split: str) -> Iterator[str] | None:
         path = (self.config.labels or {}).get(split)

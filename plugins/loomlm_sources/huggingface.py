@@ -113,7 +113,7 @@ def _load(config: HuggingFaceConfig) -> Any:
             return {"train": datasets.load_from_disk(config.path)}
         return datasets.load_dataset(config.path, config.subset, revision=config.revision)
     # Whatever a loading script, a server or a file makes `datasets` raise, the user hears of it.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         first = str(error).strip().splitlines()
         reason = first[0] if first else type(error).__name__
         raise UsageError(

@@ -107,7 +107,7 @@ def _decoded_whole(file: IO[bytes], encoding: str) -> Iterator[tuple[int, str | 
     number = 0
     try:
         reader = io.TextIOWrapper(file, encoding=encoding, newline="\n")
-        for number, line in enumerate(reader, 1):  # noqa: B007 - the number is used below
+        for number, line in enumerate(reader, 1):
             yield number, line
     except LookupError:
         raise DataError(f"There is no encoding {encoding!r}. Try utf-8 or latin-1.") from None

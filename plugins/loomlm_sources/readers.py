@@ -75,7 +75,9 @@ def _jsonl(path: Path, form: Form) -> Iterator[Row | BadLine]:
             if isinstance(row, dict):
                 yield number, row
             else:
-                yield BadLine(number, f"a JSON {type(row).__name__}", "A line holds one JSON object")
+                yield BadLine(
+                    number, f"a JSON {type(row).__name__}", "A line holds one JSON object"
+                )
 
 
 def _csv(path: Path, form: Form) -> Iterator[Row | BadLine]:
@@ -167,7 +169,7 @@ def _near(name: str, names: Sequence[str]) -> str:
 def _parquet(path: Path, form: Form) -> Iterator[Row | BadLine]:
     try:
         import pyarrow
-        import pyarrow.parquet as parquet
+        from pyarrow import parquet
     except ImportError:
         raise UsageError(
             f'{path} is a parquet file, which needs pyarrow: pip install "loomlm[parquet]"'

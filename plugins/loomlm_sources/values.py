@@ -23,7 +23,7 @@ def joined_text(values: Mapping[str, Any], names: Sequence[str]) -> str | BadLin
 
 
 def label_of(
-    values: Mapping[str, Any], name: str, names: Sequence[str] | None
+    values: Mapping[str, Any], name: str, names: Mapping[str, str] | None
 ) -> str | tuple[str, ...] | BadLine:
     """The label of a row: a list is several labels, a number stands for a name if there are any."""
     if name not in values:
@@ -36,7 +36,7 @@ def label_of(
     return _one_label(value, names)
 
 
-def _one_label(value: Any, names: Sequence[str] | None) -> str | BadLine:
+def _one_label(value: Any, names: Mapping[str, str] | None) -> str | BadLine:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
@@ -49,13 +49,11 @@ def _one_label(value: Any, names: Sequence[str] | None) -> str | BadLine:
     return label if names is None else _named(label, names)
 
 
-def _named(label: str, names: Sequence[str]) -> str | BadLine:
-    """A name by number. A file with an empty first line counts from 0; otherwise from 1."""
-    if label in names:
-        return label
-    if label.isdigit() and 1 <= int(label) <= len(names):
-        return names[int(label) - 1]
-    return BadLine(0, f"the label {label!r} is no number from 1 to {len(names)} of label_names")
+def _named(label: str, names: Mapping[str, str]) -> str | BadLine:
+    if label not in names:
+        first, *_, last = names
+        return BadLine(0, f"the label {label!r} is no number from {first} to {last} of label_names")
+    return names[label]
 
 
 def _missing(name: str, values: Mapping[str, Any]) -> BadLine:

@@ -1,4 +1,4 @@
-"""The trainer on PyTorch, and the modules and optimizers that it builds. Nothing here imports torch."""
+"""The trainer on PyTorch, its modules and its optimizers. Nothing on this page imports torch."""
 
 from loomlm.plugin import Builder, Component, hookimpl
 

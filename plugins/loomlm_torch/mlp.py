@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -25,9 +26,7 @@ class Mlp(nn.Module):
         self.embedding = nn.Embedding(spec.vocab_size, config.width)
         self.ngrams = nn.Embedding(config.buckets, config.width) if config.ngrams > 1 else None
         widths = (config.width, *config.hidden)
-        self.hidden = nn.ModuleList(
-            nn.Linear(narrow, wide) for narrow, wide in zip(widths, widths[1:], strict=False)
-        )
+        self.hidden = nn.ModuleList(nn.Linear(narrow, wide) for narrow, wide in pairwise(widths))
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Hidden states (batch, width)."""

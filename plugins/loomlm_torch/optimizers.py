@@ -15,7 +15,6 @@ from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
 
-
 @frozen
 class AdamW:
     """AdamW, as the reference of the `adamw` component says."""
@@ -38,7 +37,7 @@ class AdamW:
         divisor: Tensor,
         masked: Tensor,
     ) -> None:
-        """Change values and slots in place, by gradients / divisor; not at all where masked is 1."""
+        """Change values and slots in place, by gradients / divisor; not where masked is 1."""
         mean, square = slots
         # The kernel adds 1 before it uses the step.
         steps = [torch.full((), step - 1.0, device=value.device) for value in values]
@@ -84,7 +83,7 @@ class SGD:
         divisor: Tensor,
         masked: Tensor,
     ) -> None:
-        """Change values and slots in place, by gradients / divisor; not at all where masked is 1."""
+        """Change values and slots in place, by gradients / divisor; not where masked is 1."""
         momentum: list[Tensor | None] = list(slots[0]) if slots else [None] * len(values)
         sgd(
             values,

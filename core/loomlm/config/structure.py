@@ -55,9 +55,7 @@ def make_converter(registry: Registry, base: Path) -> cattrs.Converter:
         converter.register_structure_hook_func(_is(scalar), _scalar(scalar))
     converter.register_structure_hook_func(_is(Path), lambda value, _: _path(value, base))
     converter.register_structure_hook_func(_is(Any), lambda value, _: value)
-    converter.register_structure_hook_func(
-        lambda hint: get_origin(hint) is Literal, _literal
-    )
+    converter.register_structure_hook_func(lambda hint: get_origin(hint) is Literal, _literal)
     converter.register_structure_hook_func(
         is_union, lambda value, hint: _union(value, hint, converter)
     )
@@ -143,7 +141,9 @@ def _choice(value: Any, kind: str, registry: Registry, converter: cattrs.Convert
     name = value.get("type", registry.default(kind))
     if not isinstance(name, str):
         known = ", ".join(registry.names(kind))
-        raise WrongValueError(f"`type` is missing. It says which {kind.replace('_', ' ')}: {known}.")
+        raise WrongValueError(
+            f"`type` is missing. It says which {kind.replace('_', ' ')}: {known}."
+        )
     component = registry.find(kind, name).component
     options = {key: inner for key, inner in value.items() if key != "type"}
     return Choice(kind, name, converter.structure(options, component.config))

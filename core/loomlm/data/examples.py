@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -193,7 +194,4 @@ def _strings(column: Ragged | np.ndarray) -> list[str]:
     assert isinstance(column, Ragged)
     data = column.values.tobytes()
     bounds = column.offsets.tolist()
-    return [
-        data[start:end].decode("utf-8", "surrogatepass")
-        for start, end in zip(bounds, bounds[1:], strict=False)
-    ]
+    return [data[start:end].decode("utf-8", "surrogatepass") for start, end in pairwise(bounds)]

@@ -136,9 +136,7 @@ def encode_examples(
     return Encoded(splits, facts, key)
 
 
-def _encode(
-    staging: Staging, task: Task, tokenizer: Tokenizer, facts: Facts, split: Split
-) -> None:
+def _encode(staging: Staging, task: Task, tokenizer: Tokenizer, facts: Facts, split: Split) -> None:
     small = tokenizer.vocab_size <= 1 << 16
     writer = ColumnWriter(staging, dtypes={"tokens": "<u2" if small else "<u4"})
     for chunk in split.chunks():

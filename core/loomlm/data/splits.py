@@ -62,9 +62,7 @@ def _groups(order: np.ndarray, labels: Sequence[str]) -> list[np.ndarray]:
     return np.split(by_label, np.cumsum(sizes)[:-1])
 
 
-def _cut(
-    train: Split, groups: list[np.ndarray], shares: dict[str, float]
-) -> dict[str, np.ndarray]:
+def _cut(train: Split, groups: list[np.ndarray], shares: dict[str, float]) -> dict[str, np.ndarray]:
     """Take each share off the front of every group; the remainders are rounded over all groups."""
     parts: dict[str, np.ndarray] = {}
     taken = [0] * len(groups)

@@ -16,11 +16,11 @@ from loomlm.data.columns import ColumnStore
 from loomlm.data.examples import clean
 from loomlm.data.prepare import load_tokenizer, made
 from loomlm.errors import UsageError, did_you_mean
+from loomlm.inference.scoring import Recipe, ordered_batches
 from loomlm.models.arrays import from_safetensors
 from loomlm.models.folder import WEIGHTS, ModelConfig, read_model
 from loomlm.models.spec import model_spec
 from loomlm.registry import Registry
-from loomlm.inference.scoring import Recipe, ordered_batches
 
 BATCH_SIZE = 256
 

@@ -83,6 +83,5 @@ def make_metrics(
     """Fresh metrics for one evaluation."""
     context = MetricContext(labels=tuple(facts.get("labels", ())), produces=task.produces)
     return [
-        registry.usable("metric", choice.type).load()(choice.config, context)
-        for choice in choices
+        registry.usable("metric", choice.type).load()(choice.config, context) for choice in choices
     ]

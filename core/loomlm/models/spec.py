@@ -31,7 +31,7 @@ def model_spec(
     tokenizer: Tokenizer,
     batch: BatchSpec,
 ) -> ModelSpec:
-    """The spec of a model; the backbone's parameters are named `backbone.*`, the head's `head.*`."""
+    """The spec of a model: `backbone.*` are the backbone's parameters, `head.*` the head's."""
     head = task.head(facts)
     context = BackboneContext(
         vocab_size=tokenizer.vocab_size, pad_id=tokenizer.pad_id, reads=head.reads

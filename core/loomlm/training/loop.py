@@ -31,9 +31,9 @@ from loomlm.contracts import (
 from loomlm.data.batches import BatchPlan
 from loomlm.data.columns import ColumnStore
 from loomlm.errors import LoomlmError
+from loomlm.inference.scoring import Recipe, evaluate
 from loomlm.training.checkpoints import Checkpoints, Progress
 from loomlm.training.interrupts import Interrupts, StoppedError
-from loomlm.inference.scoring import Recipe, evaluate
 
 AHEAD = 4
 """Batches that are made while the device works."""
@@ -128,9 +128,7 @@ def _evaluate(stage: Stage, log: Log) -> None:
     scores = evaluate(stage.engine, stage.recipe, stage.validation, stage.metrics(), size)
     log.write({"step": progress.step, "split": "validation", **scores})
     stage.hook.loomlm_evaluated(
-        event=Evaluated(
-            stage=stage.name, step=progress.step, split="validation", metrics=scores
-        )
+        event=Evaluated(stage=stage.name, step=progress.step, split="validation", metrics=scores)
     )
     stopping = trainer.early_stopping
     watched = trainer.keep_best or (stopping.metric if stopping else None)

@@ -35,6 +35,7 @@ from loomlm.data.prepare import (
 )
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.model import Model, load_model
+from loomlm.inference.scoring import Recipe, evaluate, lengths_of, make_metrics
 from loomlm.models.card import model_card
 from loomlm.models.folder import ModelConfig, save_model
 from loomlm.models.initial import initial_arrays
@@ -48,7 +49,6 @@ from loomlm.training.checkpoints import Checkpoints, read_state, restore
 from loomlm.training.environment import environment
 from loomlm.training.interrupts import Interrupts
 from loomlm.training.loop import Stage, total_steps, train
-from loomlm.inference.scoring import Recipe, evaluate, lengths_of, make_metrics
 
 Resume = Literal["never", "auto", "must"]
 
@@ -114,9 +114,7 @@ def run(
     evaluation: dict[str, Any] = {}
     try:
         hook.loomlm_run_started(
-            event=RunStarted(
-                folder=str(folder), config=plain(settings), resumed=resume != "never"
-            )
+            event=RunStarted(folder=str(folder), config=plain(settings), resumed=resume != "never")
         )
         evaluation = _carry_out(checked, reasons, backend, folder, overwrite, hook)
         return Run(folder, evaluation)
@@ -221,9 +219,7 @@ def _prepare(
         examples = read_examples(stage.data, registry, settings.seed, say)
         if tokenizer is None:
             train_split = examples.splits["train"]
-            tokenizer = make_tokenizer(
-                settings.tokenizer, registry, train_split, examples.key, say
-            )
+            tokenizer = make_tokenizer(settings.tokenizer, registry, train_split, examples.key, say)
         task = made(registry, stage.task)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
         recipe = Recipe(task, made(registry, settings.backbone), data.facts)
@@ -305,9 +301,7 @@ def _stage(
         validation=prepared.data.splits.get("validation"),
         plan=plan,
         steps=steps,
-        schedule=lambda step: (
-            trainer.learning_rate * factor(trainer.schedule.config, step, steps)
-        ),
+        schedule=lambda step: trainer.learning_rate * factor(trainer.schedule.config, step, steps),
         metrics=metrics,
         higher_is_better=lambda name: (
             name in by_name and bool(by_name[name].load().higher_is_better)
@@ -327,9 +321,7 @@ def _layout_key(spec: Any) -> str:
     return cache_key([[p.name, list(p.shape)] for p in spec.layout])
 
 
-def _start(
-    stage: Stage, context: FitContext, layout: Any, say: Callable[[str], None]
-) -> None:
+def _start(stage: Stage, context: FitContext, layout: Any, say: Callable[[str], None]) -> None:
     """Weights of the newest checkpoint, or initial ones."""
     checkpoint, passed_over = stage.checkpoints.newest()
     for sentence in passed_over:

@@ -1,0 +1,24 @@
+"""Config classes of the built-in metrics."""
+
+from typing import Literal
+
+from attrs import frozen
+
+from loomlm.plugin import key
+
+
+@frozen
+class AverageConfig:
+    """How the labels' scores become one."""
+
+    average: Literal["macro", "micro", "weighted", "binary", "none"] = key(
+        "macro: mean over labels; micro: over all decisions; weighted: by how often a label is "
+        "right; binary: the score of `positive`; none: each label's score alone",
+        "macro",
+    )
+    positive: str | None = key("the label that `binary` scores; the last one by default", None)
+    per_class: bool = key("add each label's score, as e.g. `f1/World`", False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.positive is not None and self.average != "binary":
+            raise ValueError('positive is read with average = "binary" only.')

@@ -1,0 +1,174 @@
+"""Streaming scores equal scikit-learn's on the whole."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sklearn_metrics
+
+from loomlm.plugin import MetricContext, NoConfig, Outcome, UsageError
+from loomlm_metrics import loomlm_metrics
+from loomlm_metrics.classification import Accuracy, ConfusionMatrix, f1, precision, recall
+from loomlm_metrics.config import AverageConfig
+
+LABELS = ("Business", "Sci/Tech", "Sports", "World")
+SCORES = {
+    "precision": (precision, sklearn_metrics.precision_score),
+    "recall": (recall, sklearn_metrics.recall_score),
+    "f1": (f1, sklearn_metrics.f1_score),
+}
+
+
+def context(produces="classes", labels=LABELS):
+    return MetricContext(labels=labels, produces=produces)
+
+
+def stream(metric, references, predictions, cuts=(), order=None):
+    """Feed a metric in parts, in some order, and compute."""
+    order = np.arange(len(references)) if order is None else order
+    for part in np.split(order, sorted(cuts)):
+        metric.update(Outcome(predictions[part], references[part]))
+    return metric.compute()
+
+
+@st.composite
+def classes(draw):
+    size = draw(st.integers(1, 40))
+    ids = st.lists(st.integers(0, 3), min_size=size, max_size=size)
+    return (*(np.array(draw(ids), np.int32) for _ in range(2)), *draw(_parts(size)))
+
+
+@st.composite
+def label_sets(draw):
+    size = draw(st.integers(1, 20))
+    row = st.lists(st.integers(0, 1), min_size=4, max_size=4)
+    rows = st.lists(row, min_size=size, max_size=size)
+    return (*(np.array(draw(rows), np.int8) for _ in range(2)), *draw(_parts(size)))
+
+
+@st.composite
+def _parts(draw, size):
+    cuts = draw(st.lists(st.integers(0, size), max_size=3))
+    return cuts, np.array(draw(st.permutations(range(size))))
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
+@pytest.mark.parametrize("name", SCORES)
+@given(data=st.one_of(classes(), label_sets()))
+@settings(max_examples=30, deadline=None)
+def test_any_cut_and_order_equals_scikit_learn_on_the_whole(name, average, data):
+    references, predictions, cuts, order = data
+    produces = "classes" if references.ndim == 1 else "label_sets"
+    ours, theirs = SCORES[name]
+    metric = ours(AverageConfig(average=average, per_class=True), context(produces))
+    scores = stream(metric, references, predictions, cuts, order)
+    expected = theirs(references, predictions, average=average, zero_division=0)
+    assert scores[name] == pytest.approx(expected)
+    each = theirs(references, predictions, labels=range(4), average=None, zero_division=0)
+    assert [scores[f"{name}/{label}"] for label in LABELS] == pytest.approx(each.tolist())
+    assert json.loads(json.dumps(scores)) == scores
+
+
+@given(data=st.one_of(classes(), label_sets()))
+@settings(deadline=None)
+def test_accuracy_equals_scikit_learn(data):
+    references, predictions, cuts, order = data
+    produces = "classes" if references.ndim == 1 else "label_sets"
+    scores = stream(Accuracy(NoConfig(), context(produces)), references, predictions, cuts, order)
+    expected = sklearn_metrics.accuracy_score(references, predictions)
+    assert scores == {"accuracy": pytest.approx(expected)}
+
+
+@given(data=classes())
+@settings(deadline=None)
+def test_confusion_matrix_equals_scikit_learn(data):
+    references, predictions, cuts, order = data
+    metric = ConfusionMatrix(NoConfig(), context())
+    matrix = stream(metric, references, predictions, cuts, order)["confusion_matrix"]
+    expected = sklearn_metrics.confusion_matrix(references, predictions, labels=range(4))
+    assert matrix == expected.tolist()
+
+
+@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize(("positive", "pos_label"), [(None, 1), ("ham", 0), ("spam", 1)])
+def test_binary_scores_the_positive_label(name, positive, pos_label):
+    references, predictions = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 0])
+    ours, theirs = SCORES[name]
+    config = AverageConfig(average="binary", positive=positive)
+    scores = stream(ours(config, context(labels=("ham", "spam"))), references, predictions)
+    expected = theirs(references, predictions, average="binary", pos_label=pos_label)
+    assert scores == {name: pytest.approx(expected)}
+
+
+def test_binary_of_label_sets_scores_the_label_s_column():
+    references, predictions = np.array([[1, 0], [1, 1]]), np.array([[1, 0], [0, 1]])
+    config = AverageConfig(average="binary", positive="a")
+    metric = recall(config, context("label_sets", ("a", "b")))
+    assert stream(metric, references, predictions) == {"recall": 0.5}
+
+
+def test_average_none_gives_the_labels_alone():
+    metric = f1(AverageConfig(average="none"), context(labels=("a", "b")))
+    scores = stream(metric, np.array([0, 1]), np.array([0, 1]))
+    assert scores == {"f1/a": 1.0, "f1/b": 1.0}
+
+
+def test_a_task_without_label_names_is_scored_by_number():
+    metric = f1(AverageConfig(per_class=True), context(labels=()))
+    scores = stream(metric, np.array([0, 2]), np.array([0, 2]))
+    assert scores == {"f1": 1.0, "f1/0": 1.0, "f1/1": 0.0, "f1/2": 1.0}
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted", "binary"])
+@pytest.mark.parametrize("produces", ["classes", "label_sets"])
+def test_without_examples_scores_are_zero(average, produces):
+    metric = f1(AverageConfig(average=average, per_class=True), context(produces, ("a", "b")))
+    assert metric.compute() == {"f1": 0.0, "f1/a": 0.0, "f1/b": 0.0}
+    assert Accuracy(NoConfig(), context(produces)).compute() == {"accuracy": 0.0}
+
+
+def test_an_empty_confusion_matrix_has_every_label():
+    matrix = ConfusionMatrix(NoConfig(), context(labels=("a", "b"))).compute()
+    assert matrix == {"confusion_matrix": [[0, 0], [0, 0]]}
+
+
+def test_an_unknown_positive_label_is_named_with_the_nearest():
+    with pytest.raises(UsageError, match=r"positive = 'spm'.*Did you mean 'spam'"):
+        f1(AverageConfig(average="binary", positive="spm"), context(labels=("ham", "spam")))
+
+
+def test_binary_without_labels_says_what_to_take():
+    with pytest.raises(UsageError, match='average = "macro"'):
+        f1(AverageConfig(average="binary"), context(labels=()))
+
+
+def test_positive_without_binary_is_a_mistake():
+    with pytest.raises(ValueError, match="positive"):
+        AverageConfig(positive="spam")
+
+
+def test_components_name_what_they_can_score():
+    for component in loomlm_metrics():
+        metric = component.load()(component.config(), context())
+        assert "classes" in metric.accepts
+        assert metric.higher_is_better
+        assert ("label_sets" in metric.accepts) == (component.name != "confusion_matrix")
+
+
+def test_accuracy_does_not_import_scikit_learn():
+    script = """
+import sys
+import numpy as np
+import loomlm_metrics
+from loomlm.plugin import MetricContext, NoConfig, Outcome
+from loomlm_metrics.classification import Accuracy
+metric = Accuracy(NoConfig(), MetricContext(labels=("a", "b"), produces="classes"))
+metric.update(Outcome(np.array([0, 1]), np.array([0, 0])))
+assert metric.compute() == {"accuracy": 0.5}
+assert "sklearn" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
