@@ -300,11 +300,13 @@ class Backbone(Protocol):
     capabilities: of "sequence" (can give one vector an example), "tokens" (one a token),
     "causal", "bidirectional", "encoder_decoder".
     width: of the hidden states that it gives.
+    threads: CPU threads that its operations are worth, None for all; small ones lose by sharing.
     A Builder for each backend makes the module; its parameters bear the layout's names.
     """
 
     capabilities: frozenset[str]
     width: int
+    threads: int | None
 
     def parameters(self, context: BackboneContext) -> tuple[Parameter, ...]:
         """The layout."""
@@ -494,7 +496,7 @@ class Trainer(Protocol):
         """Usable devices, the one that `auto` takes first."""
         ...
 
-    def resolve(self, trainer: TrainerConfig) -> Mapping[str, tuple[Any, str]]:
+    def resolve(self, trainer: TrainerConfig, backbone: Backbone) -> Mapping[str, tuple[Any, str]]:
         """For each key of the trainer config that is "auto": the value taken, and the reason.
 
         Raises UsageError for a device or precision that cannot be had here.

@@ -42,6 +42,10 @@ class Mlp:
         return frozenset({"sequence", "bidirectional"})
 
     @property
+    def threads(self) -> int | None:
+        return 1
+
+    @property
     def width(self) -> int:
         return self.config.hidden[-1] if self.config.hidden else self.config.width
 

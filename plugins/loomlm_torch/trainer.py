@@ -9,7 +9,15 @@ from typing import Any
 import torch
 from attrs import frozen
 
-from loomlm.plugin import Device, ModelSpec, NoConfig, TrainerConfig, UsageError, did_you_mean
+from loomlm.plugin import (
+    Backbone,
+    Device,
+    ModelSpec,
+    NoConfig,
+    TrainerConfig,
+    UsageError,
+    did_you_mean,
+)
 from loomlm_torch.engine import TorchEngine
 from loomlm_torch.model import build_model
 
@@ -32,7 +40,7 @@ class TorchTrainer:
         found.append(Device(name="cpu", description=f"{_cores()} cores"))
         return tuple(found)
 
-    def resolve(self, trainer: TrainerConfig) -> Mapping[str, tuple[Any, str]]:
+    def resolve(self, trainer: TrainerConfig, backbone: Backbone) -> Mapping[str, tuple[Any, str]]:
         resolved: dict[str, tuple[Any, str]] = {}
         devices = self.devices()
         device = trainer.device
@@ -47,7 +55,11 @@ class TorchTrainer:
             reason = "bf16 is fast on this GPU" if fast else "exact, and as fast here"
             resolved["precision"] = ("bf16" if fast else "fp32", reason)
         if trainer.threads == "auto":
-            resolved["threads"] = (_cores(), "cores that this process may use")
+            resolved["threads"] = (
+                (backbone.threads, "as many as the backbone's operations are worth")
+                if backbone.threads is not None
+                else (_cores(), "cores that this process may use")
+            )
         return resolved
 
     def engine(

@@ -67,7 +67,7 @@ def load_config(
     if backend is not None:
         tree.values["backend"] = backend
         tree.origins["backend",] = "--backend"
-    registry = Registry.load([*plugins, *_plugins(tree)], block)
+    registry = Registry.load([*plugins, *named_plugins(tree)], block)
     return check_tree(tree, registry)
 
 
@@ -113,7 +113,8 @@ def _read(path: Path) -> str:
         raise UsageError(f"The config {path} cannot be read: {error}.") from None
 
 
-def _plugins(tree: Tree) -> list[str]:
+def named_plugins(tree: Tree) -> list[str]:
+    """The plugins that a config names; files are taken from beside it."""
     named = tree.values.get("plugins", [])
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         return []  # The check of the whole config reports it.

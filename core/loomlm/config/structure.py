@@ -52,8 +52,8 @@ def make_converter(registry: Registry, base: Path) -> cattrs.Converter:
     """A strict converter; relative paths are taken from `base`."""
     converter = cattrs.Converter(detailed_validation=True, forbid_extra_keys=True)
     for scalar in (bool, int, float, str):
-        converter.register_structure_hook_func(_is(scalar), _scalar(scalar))
-    converter.register_structure_hook_func(_is(Path), lambda value, _: _path(value, base))
+        converter.register_structure_hook(scalar, _scalar(scalar))
+    converter.register_structure_hook(Path, lambda value, _: _path(value, base))
     converter.register_structure_hook_func(_is(Any), lambda value, _: value)
     converter.register_structure_hook_func(lambda hint: get_origin(hint) is Literal, _literal)
     converter.register_structure_hook_func(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import define
+from attrs import define, evolve
 
 from loomlm.config.settings import TrainerConfig
 from loomlm.config.structure import make_converter
@@ -103,7 +103,9 @@ def _engine(
     trainer = component.load()(component.config())
     converter = make_converter(registry, Path())
     settings = converter.structure({"device": device, "precision": "fp32"}, TrainerConfig)
-    resolved = {name: value for name, (value, _) in trainer.resolve(settings).items()}
+    resolved = {
+        name: value for name, (value, _) in trainer.resolve(settings, recipe.backbone).items()
+    }
     spec = model_spec(
         config.backbone.type,
         config.backbone.config,
@@ -113,8 +115,6 @@ def _engine(
         tokenizer,
         recipe.task.batch_spec(recipe.facts, []),
     )
-    from attrs import evolve
-
     return trainer.engine(
         spec, evolve(settings, **resolved), lambda kind, name: registry.builder(kind, name, backend)
     )

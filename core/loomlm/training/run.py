@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from loomlm.config.check import choose_backend
 from loomlm.config.load import Config, load_config, origin_of
-from loomlm.config.settings import Choice, RunConfig, StageConfig, TrainerConfig
+from loomlm.config.settings import RunConfig, StageConfig, TrainerConfig
 from loomlm.config.show import plain, to_toml
 from loomlm.contracts import (
     FitContext,
@@ -34,6 +34,7 @@ from loomlm.data.prepare import (
     read_examples,
 )
 from loomlm.errors import LoomlmError, UsageError
+from loomlm.inference.evaluate import default_metrics
 from loomlm.inference.model import Model, load_model
 from loomlm.inference.scoring import Recipe, evaluate, lengths_of, make_metrics
 from loomlm.models.card import model_card
@@ -169,13 +170,14 @@ def _resolve(
     if before is None and resume == "must":
         raise UsageError(f"There is no run in {folder} to resume. Leave --resume=must out.")
     trainer = config.registry.usable("trainer", backend).load()(_engine_options(config, backend))
+    backbone = made(config.registry, config.settings.backbone)
     reasons: dict[str, str] = {}
     stages = []
     for index, stage in enumerate(config.settings.stages):
         known = before.settings.stages if before and resume != "never" else ()
         old = known[index].trainer if index < len(known) else None
         settled = _take_old(stage.trainer, old)
-        for key, (value, reason) in trainer.resolve(settled).items():
+        for key, (value, reason) in trainer.resolve(settled, backbone).items():
             settled = evolve(settled, **{key: value})
             reasons[f"{stage.name}.{key}"] = reason
         stages.append(evolve(stage, trainer=settled))
@@ -287,7 +289,7 @@ def _stage(
     )
     steps = total_steps(trainer, plan)
     factor = registry.usable("schedule", trainer.schedule.type).load()
-    choices = _metric_choices(prepared, registry)
+    choices = stage.metrics or default_metrics(recipe.task, registry)
     metrics = partial(make_metrics, choices, registry, recipe.task, recipe.facts)
     by_name = {metric.type: registry.find("metric", metric.type).component for metric in choices}
     made_stage = Stage(
@@ -345,15 +347,6 @@ def _start(stage: Stage, context: FitContext, layout: Any, say: Callable[[str], 
     for note in fitted.notes:
         say(note)
     stage.engine.load_state("model", initial_arrays(layout, stage.seed, fitted))
-
-
-def _metric_choices(prepared: Prepared, registry: Registry) -> tuple[Choice, ...]:
-    if prepared.config.metrics is not None:
-        return prepared.config.metrics
-    names = prepared.recipe.task.default_metrics
-    return tuple(
-        Choice("metric", name, registry.find("metric", name).component.config()) for name in names
-    )
 
 
 def _train(

@@ -1,0 +1,106 @@
+"""The command line. Each command is a file, imported when it is called, so that help is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "init": "Look at data and write a config for it.",
+    "run": "Carry out a config: prepare, train, evaluate.",
+    "evaluate": "Score a run's model, on its own test split or other data.",
+    "predict": "Predict with a run's model.",
+    "config": "Check a config, show it with every default, or print its JSON Schema.",
+    "explain": "Show which object of which file does each step of a config.",
+    "plugins": "List the installed plugins and what they add.",
+    "doctor": "Say what is installed, what can be used, and what to install.",
+}
+"""The built-in commands and their help, so that `--help` imports none of them."""
+
+PLUGIN_COMMANDS = "loomlm.commands"
+
+
+class Commands(click.Group):
+    """Built-in commands, and those of the entry points in the group `loomlm.commands`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS, *sorted(_plugin_commands())]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            return import_module(f"loomlm.cli.{cmd_name}").command
+        point = _plugin_commands().get(cmd_name)
+        return point.load() if point is not None else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and name not in self.list_commands(ctx):
+            from loomlm.errors import did_you_mean
+
+            ctx.fail(f"There is no command {name!r}. {did_you_mean(name, self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = list(COMMANDS.items())
+        rows += [
+            (name, f"From {point.dist.name if point.dist else point.module}.")
+            for name, point in sorted(_plugin_commands().items())
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _plugin_commands() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {
+        point.name: point
+        for point in entry_points(group=PLUGIN_COMMANDS)
+        if point.name not in COMMANDS
+    }
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="loomlm")
+def loomlm() -> None:
+    """Train language models end to end from one config.
+
+    Start with `loomlm init classification --train train.csv --text text --label label > my.toml`,
+    then `loomlm run my.toml`.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The program: errors that a user can mend are one message and an exit code, no traceback."""
+    from loomlm.errors import LoomlmError
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        loomlm.main(args=_with_resume(given), prog_name="loomlm", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except LoomlmError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _with_resume(arguments: list[str]) -> list[str]:
+    """`--resume` alone means auto, wherever it stands: click would take the next word for it."""
+    return ["--resume=auto" if argument == "--resume" else argument for argument in arguments]

@@ -1,0 +1,62 @@
+"""`loomlm config check|show|schema`."""
+
+from __future__ import annotations
+
+import click
+
+from loomlm.cli.options import config_options, load_registry, plugin_options, read_config
+
+
+@click.group("config")
+def command() -> None:
+    """Check a config, show it with every default, or print its JSON Schema."""
+
+
+@command.command("check")
+@config_options
+def check(
+    path: str, assignments: tuple[str, ...], backend: str | None, plugins: tuple[str, ...]
+) -> None:
+    """Say everything that is wrong with a config, or that nothing is."""
+    config = read_config(path, assignments, backend, plugins)
+    stages = ", ".join(stage.name for stage in config.settings.stages)
+    click.echo(f"{path} is right: run {config.settings.name!r}, stages {stages}.")
+
+
+@command.command("show")
+@config_options
+def show(
+    path: str, assignments: tuple[str, ...], backend: str | None, plugins: tuple[str, ...]
+) -> None:
+    """Write out every key, with where its value came from: file and line, --set, or default."""
+    from loomlm.config.load import origin_of
+    from loomlm.config.show import plain, to_toml
+
+    config = read_config(path, assignments, backend, plugins)
+
+    def origin(key: tuple[str | int, ...]) -> str:
+        return origin_of(key, config.origins) if key in config.origins else "default"
+
+    click.echo(to_toml(plain(config.settings), origin), nl=False)
+
+
+@command.command("schema")
+@click.argument("path", metavar="[CONFIG.toml]", required=False)
+@plugin_options
+def schema(path: str | None, plugins: tuple[str, ...]) -> None:
+    """Print the JSON Schema of configs, with the keys of every installed plugin.
+
+    With a config, the plugins that it names are loaded too. In an editor with the TOML extension
+    "Even Better TOML": save it, and put `#:schema ./loomlm.schema.json` on a config's first line.
+    """
+    import json
+
+    from loomlm.config.schema import config_schema
+
+    registry = load_registry(plugins)
+    if path is not None:
+        from loomlm.config.load import named_plugins, read_tree
+
+        for name in named_plugins(read_tree(path)):
+            registry.load_extra(name)
+    click.echo(json.dumps(config_schema(registry), indent=2))

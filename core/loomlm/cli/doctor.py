@@ -1,0 +1,89 @@
+"""`loomlm doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import Any
+
+import click
+
+from loomlm.cli.options import load_registry, plugin_options
+
+
+@click.command("doctor")
+@plugin_options
+def command(plugins: tuple[str, ...]) -> None:
+    """Say what is installed, which backends and devices can be used, and what to install.
+
+    Exit code 1 when no backend can be used.
+    """
+    registry = load_registry(plugins)
+    click.echo(f"Python     {platform.python_version()} ({sys.executable})")
+    click.echo(
+        f"System     {platform.system()} {platform.machine()}, {_cores()} cores, {_memory()}"
+    )
+    _versions()
+    usable = [_backend(entry, registry) for entry in registry.of("trainer")]
+    _plugins(registry)
+    if not any(usable):
+        click.echo("No backend can be used. Install one of those above.")
+        sys.exit(1)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory() -> str:
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return "memory unknown"
+    return f"{size / 2**30:.1f} GiB memory"
+
+
+def _versions() -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from loomlm.training.environment import LIBRARIES
+
+    for name in (*LIBRARIES, "datasets", "scikit-learn", "pyarrow", "tensorboard"):
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            continue
+        click.echo(f"{name:10} {found}")
+
+
+def _backend(entry: Any, registry: Any) -> bool:
+    """Say whether a backend works, by making it, and on which devices."""
+    component = entry.component
+    missing = component.missing()
+    if missing:
+        click.echo(f"Backend    {component.name}: needs {', '.join(missing)}. {component.install}")
+        return False
+    try:
+        devices = component.load()(component.config()).devices()
+    # A broken installation may fail in any way; finding that out is what this command is for.
+    except Exception as error:
+        click.echo(f"Backend    {component.name}: broken: {type(error).__name__}: {error}")
+        return False
+    listed = "; ".join(f"{device.name} ({device.description})" for device in devices)
+    click.echo(f"Backend    {component.name}: {listed}")
+    return True
+
+
+def _plugins(registry: Any) -> None:
+    for plugin in registry.plugins:
+        if plugin.state == "broken":
+            click.echo(f"Broken     {plugin.origin} ({plugin.module}): {plugin.error}")
+    for entry in registry.entries:
+        component = entry.component
+        missing = component.missing()
+        if missing and component.kind != "trainer":
+            click.echo(
+                f"Missing    {component.kind} {component.name} needs {', '.join(missing)}: "
+                f"{component.install}"
+            )

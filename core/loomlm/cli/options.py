@@ -1,0 +1,61 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Function = Callable[..., Any]
+
+
+def plugin_options(function: Function) -> Function:
+    """-p NAME and -p no:NAME."""
+    return click.option(
+        "-p",
+        "plugins",
+        multiple=True,
+        metavar="MODULE|no:NAME",
+        help="Load a plugin besides the installed ones, or leave one out.",
+    )(function)
+
+
+def config_options(function: Function) -> Function:
+    """The config file, --set, --backend and -p."""
+    function = plugin_options(function)
+    function = click.option(
+        "--backend", metavar="NAME", help="Override the config's backend: torch, tensorflow, ..."
+    )(function)
+    function = click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a key, e.g. stages.finetune.trainer.learning_rate=3e-4.",
+    )(function)
+    return click.argument("path", metavar="CONFIG.toml")(function)
+
+
+def read_config(
+    path: str, assignments: tuple[str, ...], backend: str | None, plugins: tuple[str, ...]
+) -> Any:
+    """The checked config of a command's options."""
+    from loomlm.config.load import load_config
+
+    extra, block = split_plugins(plugins)
+    return load_config(path, set=assignments, backend=backend, plugins=extra, block=block)
+
+
+def split_plugins(plugins: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Plugins to load, and plugins to leave out."""
+    block = [name.removeprefix("no:") for name in plugins if name.startswith("no:")]
+    return [name for name in plugins if not name.startswith("no:")], block
+
+
+def load_registry(plugins: tuple[str, ...]) -> Any:
+    """The registry of a command that reads no config."""
+    from loomlm.registry import Registry
+
+    extra, block = split_plugins(plugins)
+    return Registry.load(extra, block)

@@ -1,0 +1,68 @@
+"""`loomlm plugins`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from loomlm.cli.options import load_registry, plugin_options
+from loomlm.cli.tables import table
+
+
+@click.command("plugins")
+@plugin_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(plugins: tuple[str, ...], as_json: bool) -> None:
+    """List every plugin and component: where it came from, and whether it can be used.
+
+    No framework is imported for it.
+    """
+    registry = load_registry(plugins)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(_as_json(registry), indent=2))
+        return
+    rows = []
+    for entry in sorted(registry.entries, key=lambda e: (e.component.kind, e.component.name)):
+        component = entry.component
+        state = _state(component)
+        rows.append((component.kind, component.name, entry.plugin.origin, state, component.summary))
+    table(("kind", "name", "from", "state", "what it is"), rows)
+    for plugin in registry.plugins:
+        if plugin.state == "broken":
+            click.echo(f"\nBroken: {plugin.origin} ({plugin.module}): {plugin.error}")
+        elif plugin.state == "blocked":
+            click.echo(f"\nBlocked: {plugin.origin} ({plugin.module})")
+
+
+def _state(component: Any) -> str:
+    missing = component.missing()
+    return f"needs {', '.join(missing)}: {component.install}" if missing else "ready"
+
+
+def _as_json(registry: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "plugin": plugin.name,
+            "module": plugin.module,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "state": plugin.state,
+            "error": plugin.error,
+            "components": [
+                {
+                    "kind": entry.component.kind,
+                    "name": entry.component.name,
+                    "version": entry.component.version,
+                    "summary": entry.component.summary,
+                    "missing": list(entry.component.missing()),
+                    "install": entry.component.install,
+                }
+                for entry in registry.entries
+                if entry.plugin is plugin
+            ],
+        }
+        for plugin in registry.plugins
+    ]

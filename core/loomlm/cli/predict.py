@@ -1,0 +1,93 @@
+"""`loomlm predict`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, TextIO
+
+import click
+
+CHUNK = 4096
+
+
+@click.command("predict")
+@click.argument("run", metavar="RUN")
+@click.argument("texts", nargs=-1)
+@click.option("--file", "source", metavar="FILE", help="Texts: .jsonl with a `text` key, or .txt.")
+@click.option("--output", metavar="FILE", help="Where to write; standard output by default.")
+@click.option("--backend", metavar="NAME", help="Another backend than the one that trained.")
+def command(
+    run: str, texts: tuple[str, ...], source: str | None, output: str | None, backend: str | None
+) -> None:
+    """Predict with the model in folder RUN: one JSON object for each text, a line each.
+
+    Texts are arguments, or the lines of --file, or of standard input.
+    """
+    from loomlm.errors import UsageError
+    from loomlm.inference.model import load_model
+
+    if texts and source:
+        raise click.UsageError("Give texts or --file, not both.")
+    rows = iter([{"text": text} for text in texts]) if texts else _read(source)
+    first = next(rows, None)
+    if first is None:
+        raise UsageError(f"{source or 'Standard input'} has no text.")
+    model = load_model(run, backend=backend)
+    with _output(output) as file:
+        for chunk in _chunks(first, rows):
+            predictions = model.predict([row["text"] for row in chunk])
+            for row, prediction in zip(chunk, predictions, strict=True):
+                file.write(json.dumps({**row, **prediction}, ensure_ascii=False) + "\n")
+
+
+def _chunks(first: dict[str, Any], rows: Iterator[dict[str, Any]]) -> Iterator[list[Any]]:
+    chunk = [first, *islice(rows, CHUNK - 1)]
+    while chunk:
+        yield chunk
+        chunk = list(islice(rows, CHUNK))
+
+
+def _read(source: str | None) -> Iterator[dict[str, Any]]:
+    from loomlm.errors import DataError
+
+    name = source or "standard input"
+    try:
+        file: TextIO = click.open_file(source or "-", encoding="utf-8")
+        with file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _row(line, f"{name}:{number}", (source or "").endswith(".jsonl"))
+    except UnicodeDecodeError:
+        raise DataError(f"{name} is not UTF-8. Save it as UTF-8 and try again.") from None
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror}.") from None
+
+
+def _row(line: str, place: str, is_json: bool) -> dict[str, Any]:
+    from loomlm.errors import DataError
+
+    if not is_json:
+        return {"text": line.rstrip("\r\n")}
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{place}: not JSON: {error}.") from None
+    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+        raise DataError(f'{place}: a line is an object with a text, {{"text": "..."}}.')
+    return row
+
+
+def _output(path: str | None) -> Any:
+    from contextlib import nullcontext
+
+    from loomlm.errors import UsageError
+
+    if path is None:
+        return nullcontext(sys.stdout)
+    try:
+        return open(path, "w", encoding="utf-8")  # noqa: PTH123 - the caller closes it
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None

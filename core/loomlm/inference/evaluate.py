@@ -1,0 +1,83 @@
+"""Scores a finished run's model, on its own splits or on other data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from loomlm.config.load import load_config
+from loomlm.config.settings import Choice, DataConfig
+from loomlm.config.show import plain
+from loomlm.config.structure import make_converter
+from loomlm.data.prepare import encode_examples, identity, read_examples
+from loomlm.errors import UsageError, did_you_mean
+from loomlm.inference.model import load_model
+from loomlm.inference.scoring import evaluate, make_metrics
+from loomlm.registry import Registry
+
+
+def evaluate_run(
+    folder: str | Path, data: str | None = None, split: str = "test"
+) -> tuple[str, str, dict[str, Any]]:
+    """The stage, the split's name and the scores of a run's final model.
+
+    data: a file to score instead of the run's own split; read with the columns and options that
+    the run's data has. Raises UsageError when there is no such run or split.
+    """
+    path = Path(folder)
+    if not (path / "config.toml").is_file():
+        raise UsageError(f"{path} is not a run: it has no config.toml.")
+    model = load_model(path)
+    config = load_config(path / "config.toml")
+    settings, registry = config.settings, config.registry
+    stage = next(s for s in settings.stages if s.name == model.config.stage)
+    wanted = stage.data if data is None else _other_data(stage.data, data, registry)
+    examples = read_examples(
+        wanted, registry, settings.seed, _quiet, None if data is None else "test"
+    )
+    name = split if data is None else Path(data).name
+    found = dict(examples.splits) if data is None else {name: examples.splits["test"]}
+    if name not in found:
+        raise UsageError(f"The run has no split {split!r}. {did_you_mean(split, found)}")
+    encoded = encode_examples(
+        model.recipe.task,
+        identity(registry, stage.task),
+        model.tokenizer,
+        evolve(examples, splits={name: found[name]}),
+        _quiet,
+        model.recipe.facts,
+    )
+    metrics = make_metrics(
+        stage.metrics or default_metrics(model.recipe.task, registry),
+        registry,
+        model.recipe.task,
+        model.recipe.facts,
+    )
+    size = stage.trainer.evaluation_batch_size
+    scores = evaluate(model.engine, model.recipe, encoded.splits[name], metrics, size)
+    return stage.name, name, scores
+
+
+def default_metrics(task: Any, registry: Registry) -> tuple[Choice, ...]:
+    """The metrics that a task has where the config names none, with their defaults."""
+    return tuple(
+        Choice("metric", name, registry.find("metric", name).component.config())
+        for name in task.default_metrics
+    )
+
+
+def _other_data(config: DataConfig, path: str, registry: Registry) -> DataConfig:
+    """The stage's data table with another test file."""
+    options = {
+        name: value for name, value in plain(config.source.config).items() if value is not None
+    }
+    converter = make_converter(registry, Path.cwd())
+    kind = registry.find("data_source", config.source.type).component
+    source = converter.structure({**options, "test": path}, kind.config)
+    return evolve(config, source=Choice("data_source", config.source.type, source))
+
+
+def _quiet(message: str) -> None:
+    """Evaluation says nothing on the way."""

@@ -1,0 +1,147 @@
+"""The plugin-free path of a run: which object of which file does each step, with the shapes."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from loomlm.config.check import choose_backend
+from loomlm.config.load import Config
+from loomlm.config.settings import Choice, StageConfig
+from loomlm.contracts import BackboneContext, BatchSpec
+from loomlm.data.prepare import made
+from loomlm.errors import PluginError
+
+EXAMPLE_FACTS = {"labels": ["..."], "counts": [1]}
+"""Facts stand in for those of data that is not read; sizes that come from them are named."""
+
+
+def explain(config: Config) -> Iterator[str]:
+    """Lines for the user, in the order of the run."""
+    settings, registry = config.settings, config.registry
+    backend = choose_backend(settings.backend, registry)
+    yield f"run {settings.name!r}, seed {settings.seed}, backend {backend}"
+    for stage in settings.stages:
+        yield f"stage {stage.name!r}"
+        yield from _data(config, stage)
+        yield from _model(config, stage, backend)
+        yield from _training(config, stage, backend)
+
+
+def _data(config: Config, stage: StageConfig) -> Iterator[str]:
+    registry = config.registry
+    yield _line("read", _object(registry, stage.data.source), "-> Example(text, label)")
+    for choice in stage.data.clean:
+        yield _line("clean", _object(registry, choice), "str -> str")
+    yield _line("split", _function("loomlm.data.splits", "cut_splits"), _split_words(stage))
+    tokenizer = _object(registry, config.settings.tokenizer)
+    yield _line("tokenize", tokenizer, "str -> int32 (time,)")
+    yield _line("encode", _object(registry, stage.task), "-> columns on disk")
+    yield _line("plan", _function("loomlm.data.batches", "BatchPlan"), "step -> rows, width")
+
+
+def _split_words(stage: StageConfig) -> str:
+    split = stage.data.split
+    cuts = [
+        f"{name} {share}"
+        for name, share in (("validation", split.validation), ("test", split.test))
+        if share
+    ]
+    return f"cut {', '.join(cuts)} by {split.by}" if cuts else "as given"
+
+
+def _model(config: Config, stage: StageConfig, backend: str) -> Iterator[str]:
+    registry, settings = config.registry, config.settings
+    task, backbone = made(registry, stage.task), made(registry, settings.backbone)
+    spec: BatchSpec = task.batch_spec(EXAMPLE_FACTS, [])
+    yield _line("collate", _object(registry, stage.task), _fields(spec, stage))
+    spec = backbone.batch_spec(evolve(spec, shapes=({"batch": 1, "time": 8},)))
+    yield _line("prepare", _object(registry, settings.backbone), _fields(spec, stage))
+    try:
+        builder = registry.builder("backbone", settings.backbone.type, backend)
+        shown = _where(builder)
+    except PluginError as error:
+        shown = str(error)
+    head = task.head(EXAMPLE_FACTS)
+    size = stage.trainer.batch_size
+    hidden = (
+        f"({size}, {backbone.width})"
+        if head.reads == "sequence"
+        else (f"({size}, time, {backbone.width})")
+    )
+    yield _line("backbone", shown, f"-> hidden {hidden}")
+    size_of_vocabulary = getattr(settings.tokenizer.config, "vocab_size", None) or 0
+    context = BackboneContext(vocab_size=size_of_vocabulary, pad_id=0, reads=head.reads)
+    for parameter in backbone.parameters(context):
+        marks = ", ".join(
+            m for m, on in (("sparse", parameter.sparse), ("frozen", not parameter.trainable)) if on
+        )
+        shape = ", ".join(map(str, parameter.shape))
+        yield f"    {parameter.name} ({shape}){f'  {marks}' if marks else ''}"
+    yield _line("head", "linear", f"{hidden} -> logits ({size}, labels)")
+    yield _line("loss", task.loss(EXAMPLE_FACTS).kind, "weighted mean over the batch")
+
+
+def _training(config: Config, stage: StageConfig, backend: str) -> Iterator[str]:
+    registry, trainer = config.registry, stage.trainer
+    engine = Choice("trainer", backend, None)
+    yield _line("train", _function("loomlm.training.loop", "train"), _length(stage))
+    yield _line("engine", _object(registry, engine), f"precision {trainer.precision}")
+    optimizer = registry.builder("optimizer", trainer.optimizer.type, backend)
+    yield _line("optimizer", _where(optimizer), str(trainer.optimizer.config))
+    schedule = _object(registry, trainer.schedule)
+    yield _line("schedule", schedule, f"peak {trainer.learning_rate}")
+    names = (
+        [m.type for m in stage.metrics]
+        if stage.metrics
+        else list(made(registry, stage.task).default_metrics)
+    )
+    for name in names:
+        yield _line("metric", _object(registry, Choice("metric", name, None)), "")
+
+
+def _length(stage: StageConfig) -> str:
+    trainer = stage.trainer
+    length = f"{trainer.steps} steps" if trainer.steps else f"{trainer.epochs} epochs"
+    return f"{length} of {trainer.batch_size} examples"
+
+
+def _fields(spec: BatchSpec, stage: StageConfig) -> str:
+    size = str(stage.trainer.batch_size)
+    shown = []
+    for field in spec.fields:
+        shape = ", ".join(size if part == "batch" else str(part) for part in field.shape)
+        shown.append(f"{field.name} {field.dtype} ({shape})")
+    return "; ".join(shown)
+
+
+def _line(step: str, what: str, detail: str) -> str:
+    return f"  {step:10} {what}" + (f"\n             {detail}" if detail else "")
+
+
+def _object(registry: Any, choice: Choice) -> str:
+    return _where(registry.usable(choice.kind, choice.type).load())
+
+
+def _function(module: str, name: str) -> str:
+    from importlib import import_module
+
+    return _where(getattr(import_module(module), name))
+
+
+def _where(target: Any) -> str:
+    """`module.name  file:line` of an object."""
+    target = target if hasattr(target, "__qualname__") else type(target)
+    name = f"{target.__module__}.{target.__qualname__}"
+    try:
+        file = inspect.getsourcefile(target) or ""
+        line = inspect.getsourcelines(target)[1]
+    except (OSError, TypeError):
+        return name
+    path = Path(os.path.relpath(file))
+    return f"{name}  {path if '..' not in path.parts else file}:{line}"
