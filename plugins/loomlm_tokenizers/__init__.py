@@ -1,8 +1,8 @@
-"""The built-in tokenizers, on the `tokenizers` package."""
+"""The built-in tokenizers, on the `tokenizers` library: their files load in `transformers` too."""
 
 from loomlm.plugin import Component, hookimpl
 from loomlm_tokenizers.config import (
-    BpeConfig,
+    BPEConfig,
     CharacterConfig,
     UnigramConfig,
     WordConfig,
@@ -13,20 +13,19 @@ from loomlm_tokenizers.config import (
 @hookimpl
 def loomlm_tokenizers() -> list[Component]:
     return [
-        _tokenizer("bpe", "Bpe", "byte-level byte-pair encoding, as in GPT-2", BpeConfig),
-        _tokenizer("wordpiece", "WordPiece", "pieces of words, as in BERT", WordPieceConfig),
-        _tokenizer("unigram", "Unigram", "unigram model, as in SentencePiece", UnigramConfig),
-        _tokenizer("word", "Word", "the most frequent words and punctuation marks", WordConfig),
-        _tokenizer("character", "Character", "single characters", CharacterConfig),
+        _component("bpe", "BPE", "byte pairs: any text, and back without loss", BPEConfig),
+        _component("wordpiece", "WordPiece", "parts of words, as in BERT", WordPieceConfig),
+        _component("unigram", "Unigram", "parts of words, as in SentencePiece", UnigramConfig),
+        _component("word", "Word", "the most frequent words and punctuation marks", WordConfig),
+        _component("character", "Character", "one token a character", CharacterConfig),
     ]
 
 
-def _tokenizer(name: str, target: str, summary: str, config: type) -> Component:
+def _component(name: str, target: str, summary: str, config: type) -> Component:
     return Component(
         kind="tokenizer",
         name=name,
         summary=summary,
-        target=f"loomlm_tokenizers.training:{target}",
+        target=f"loomlm_tokenizers.tokenizer:{target}",
         config=config,
-        requires=("tokenizers",),
     )

@@ -1,4 +1,4 @@
-"""Config classes of the built-in tokenizers; nothing heavy."""
+"""Config classes of the built-in tokenizers."""
 
 from pathlib import Path
 from typing import Any
@@ -8,47 +8,47 @@ from attrs import frozen
 from loomlm.plugin import key
 
 
-def _vocab_size(default: int) -> Any:
-    return key("most tokens of the vocabulary, special ones included", default, minimum=4)
-
-
-def _frequency(default: int) -> Any:
-    return key("how often a token must occur to be one", default, minimum=1)
+def _size(default: int | None, what: str = "tokens") -> Any:
+    return key(f"most {what} in the vocabulary, special ones included", default, minimum=1)
 
 
 def _lowercase(default: bool) -> Any:
-    return key("fold letters to lower case", default)
+    return key("take capital letters as small ones", default)
+
+
+def _frequency(default: int, what: str) -> Any:
+    return key(f"how often {what} must stand in the training text", default, minimum=1)
 
 
 def _file() -> Any:
-    return key("a tokenizer.json, or a folder with one, to use instead of training", None)
+    return key("a tokenizer.json, or a folder with one, to take instead of training", None)
 
 
 @frozen
-class BpeConfig:
-    """Byte-level byte-pair encoding (Sennrich 2016, Radford 2019)."""
+class BPEConfig:
+    """Byte-level byte pair encoding."""
 
-    vocab_size: int = _vocab_size(16_000)
-    min_frequency: int = _frequency(2)
+    vocab_size: int = _size(16000)
     lowercase: bool = _lowercase(False)
+    min_frequency: int = _frequency(2, "a pair to be merged")
     file: Path | None = _file()
 
 
 @frozen
 class WordPieceConfig:
-    """WordPiece (Schuster 2012, Devlin 2019)."""
+    """Parts of words; all but a word's first begin with ##."""
 
-    vocab_size: int = _vocab_size(16_000)
-    min_frequency: int = _frequency(2)
+    vocab_size: int = _size(16000)
     lowercase: bool = _lowercase(True)
+    min_frequency: int = _frequency(2, "a pair to be merged")
     file: Path | None = _file()
 
 
 @frozen
 class UnigramConfig:
-    """Unigram language model (Kudo 2018)."""
+    """Parts of words, chosen by their probabilities."""
 
-    vocab_size: int = _vocab_size(16_000)
+    vocab_size: int = _size(16000)
     lowercase: bool = _lowercase(False)
     file: Path | None = _file()
 
@@ -57,16 +57,15 @@ class UnigramConfig:
 class WordConfig:
     """Words and punctuation marks."""
 
-    vocab_size: int = _vocab_size(50_000)
-    min_frequency: int = _frequency(1)
+    vocab_size: int = _size(50000, "words")
     lowercase: bool = _lowercase(True)
+    min_frequency: int = _frequency(1, "a word")
     file: Path | None = _file()
 
 
 @frozen
 class CharacterConfig:
-    """Single characters."""
+    """Single characters, spaces and line ends among them."""
 
-    vocab_size: int | None = key("most characters, special tokens included; all by default", None)
-    min_frequency: int = _frequency(1)
+    vocab_size: int | None = _size(None, "characters")
     file: Path | None = _file()

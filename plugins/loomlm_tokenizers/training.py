@@ -1,203 +1,231 @@
-"""Trains each of the five models. The same texts give the same tokenizer.json, byte for byte."""
+"""How each kind of vocabulary is learnt: one function each, from texts to a `tokenizers` object.
+
+The same texts give the same tokenizer, byte for byte, in any process and with any number of
+threads. The library's own trainers keep that for BPE and words only:
+
+- its WordPiece trainer numbers the `##` characters in the order of a randomly seeded hash map,
+  and breaks ties by those numbers, so they are fixed here in a first pass;
+- its unigram trainer sums floats in such an order, so SentencePiece trains that model, with a
+  fixed number of threads, which its sums depend on.
+"""
 
 from __future__ import annotations
 
+import io
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
-from tokenizers import Tokenizer as Backend
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from loomlm.plugin import UsageError
 from loomlm_tokenizers.config import (
-    BpeConfig,
+    BPEConfig,
     CharacterConfig,
     UnigramConfig,
     WordConfig,
     WordPieceConfig,
 )
-from loomlm_tokenizers.tokenizer import END, FILE, PAD, UNKNOWN, HuggingFaceTokenizer, from_json
 
+PAD, UNKNOWN, END = "<pad>", "<unk>", "<end>"
 SPECIAL = [PAD, UNKNOWN, END]
+ANY_CHARACTER = r"[\s\S]"
+_SENTENCEPIECE_THREADS = 2
+
+Train = Callable[[Any, Iterable[str]], Tokenizer]
 
 
-class _Factory:
-    """`load`, and `train` with the training left to `make`: shared by the five factories."""
-
-    make: Callable[[Any, Iterable[str]], Backend]
-
-    @classmethod
-    def train(cls, config: Any, texts: Iterable[str]) -> HuggingFaceTokenizer:
-        """Learn a vocabulary from texts, or read the file that the config names."""
-        if config.file is not None:
-            return _read(config.file)
-        some = _Some(texts)
-        try:
-            backend = cls.make(config, some)
-        except UsageError:
-            raise
-        # The library raises bare Exceptions, and panics, when texts and options do not fit.
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            raise UsageError(f"The tokenizer cannot be trained: {error}.") from None
-        if not some.found:
-            raise UsageError("The tokenizer cannot be trained: the training text is empty.")
-        return HuggingFaceTokenizer(Backend.from_str(backend.to_str()))
-
-    @classmethod
-    def load(cls, config: Any, files: Mapping[str, bytes]) -> HuggingFaceTokenizer:
-        """The tokenizer of its files."""
-        return from_json(files[FILE], FILE)
+def train_bpe(config: BPEConfig, texts: Iterable[str]) -> Tokenizer:
+    """Byte-level BPE (Sennrich 2016; bytes and word pattern as in GPT-2, Radford 2019)."""
+    special = [PAD, END]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    _check_size("bpe", config.vocab_size, len(alphabet) + len(special), "every byte")
+    tokenizer = Tokenizer(models.BPE())
+    if config.lowercase:
+        tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=config.vocab_size,
+        min_frequency=config.min_frequency,
+        special_tokens=special,
+        initial_alphabet=alphabet,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
 
 
-class _Some:
-    """Texts, and whether there was any character in them."""
+def train_wordpiece(config: WordPieceConfig, texts: Iterable[str]) -> Tokenizer:
+    """WordPiece (Schuster 2012), with BERT's cleaning and words (Devlin 2019).
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._texts = texts
-        self.found = False
-
-    def __iter__(self) -> Any:
-        for text in self._texts:
-            self.found = self.found or bool(text.strip())
-            yield text
-
-
-class Bpe(_Factory):
-    """Byte-level byte-pair encoding: nothing is unknown."""
-
-    @staticmethod
-    def make(config: BpeConfig, texts: Iterable[str]) -> Backend:
-        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-        special = [PAD, END]
-        _check_size(config.vocab_size, len(alphabet) + len(special), "256 bytes")
-        backend = Backend(models.BPE())
-        if config.lowercase:
-            backend.normalizer = normalizers.Lowercase()
-        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        backend.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=config.vocab_size,
-            min_frequency=config.min_frequency,
-            special_tokens=special,
-            initial_alphabet=alphabet,
-            show_progress=False,
-        )
-        backend.train_from_iterator(texts, trainer)
-        return backend
+    Lowercasing strips accents too, as BERT's does. Reads the texts twice, and keeps them.
+    """
+    texts = list(texts)
+    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=config.lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    no_merges = trainers.WordPieceTrainer(vocab_size=0, show_progress=False)
+    tokenizer.train_from_iterator(texts, no_merges)
+    characters = sorted(tokenizer.get_vocab())
+    _check_size("wordpiece", config.vocab_size, len(characters) + len(SPECIAL), "every character")
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=config.vocab_size,
+        min_frequency=config.min_frequency,
+        special_tokens=SPECIAL + characters,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    # A model of its own: in the one that was trained, the characters are special tokens.
+    model = models.WordPiece(tokenizer.get_vocab(), unk_token=UNKNOWN)
+    trained = Tokenizer(model)
+    trained.normalizer = tokenizer.normalizer
+    trained.pre_tokenizer = tokenizer.pre_tokenizer
+    trained.decoder = decoders.WordPiece()
+    trained.add_special_tokens(SPECIAL)
+    return trained
 
 
-class WordPiece(_Factory):
-    """Pieces of words; `##` marks one that continues a word."""
-
-    @staticmethod
-    def make(config: WordPieceConfig, texts: Iterable[str]) -> Backend:
-        backend = Backend(models.WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=100))
-        backend.normalizer = normalizers.BertNormalizer(lowercase=config.lowercase)
-        backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        backend.decoder = decoders.WordPiece()
-        trainer = trainers.WordPieceTrainer(
-            vocab_size=config.vocab_size,
-            min_frequency=config.min_frequency,
-            special_tokens=SPECIAL,
-            show_progress=False,
-        )
-        backend.train_from_iterator(texts, trainer)
-        _check_trained(backend, config.vocab_size)
-        return backend
+def train_word(config: WordConfig, texts: Iterable[str]) -> Tokenizer:
+    """Words between spaces and punctuation marks; of equally frequent ones the alphabet's first."""
+    _check_size("word", config.vocab_size, len(SPECIAL) + 1, "one word")
+    tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        lowercase=config.lowercase, strip_accents=False
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=config.vocab_size,
+        min_frequency=config.min_frequency,
+        special_tokens=SPECIAL,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
 
 
-class Unigram(_Factory):
-    """Pieces chosen by a unigram language model."""
-
-    @staticmethod
-    def make(config: UnigramConfig, texts: Iterable[str]) -> Backend:
-        backend = Backend(models.Unigram())
-        backend.normalizer = _unigram_normalizer(config.lowercase)
-        backend.pre_tokenizer = pre_tokenizers.Metaspace()
-        backend.decoder = decoders.Metaspace()
-        trainer = trainers.UnigramTrainer(
-            vocab_size=config.vocab_size,
-            special_tokens=SPECIAL,
-            unk_token=UNKNOWN,
-            show_progress=False,
-        )
-        backend.train_from_iterator(texts, trainer)
-        _check_trained(backend, config.vocab_size)
-        return backend
+def train_character(config: CharacterConfig, texts: Iterable[str]) -> Tokenizer:
+    """Unicode characters, the most frequent ones; of equally frequent ones the lower code."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(text)
+    if config.vocab_size is not None:
+        _check_size("character", config.vocab_size, len(SPECIAL) + 1, "one character")
+    ranked = sorted(counts, key=lambda character: (-counts[character], character))
+    tokens = [*SPECIAL, *ranked][: config.vocab_size]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(ANY_CHARACTER), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.add_special_tokens(SPECIAL)
+    return tokenizer
 
 
-class Word(_Factory):
-    """Whole words and single punctuation marks; Chinese characters are words of their own."""
+def train_unigram(config: UnigramConfig, texts: Iterable[str]) -> Tokenizer:
+    """A unigram language model over parts of words (Kudo 2018), trained by SentencePiece.
 
-    @staticmethod
-    def make(config: WordConfig, texts: Iterable[str]) -> Backend:
-        backend = Backend(models.WordLevel(unk_token=UNKNOWN))
-        backend.normalizer = normalizers.BertNormalizer(
-            lowercase=config.lowercase, strip_accents=False
-        )
-        backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer = trainers.WordLevelTrainer(
-            vocab_size=config.vocab_size,
-            min_frequency=config.min_frequency,
-            special_tokens=SPECIAL,
-            show_progress=False,
-        )
-        backend.train_from_iterator(texts, trainer)
-        return backend
-
-
-class Character(_Factory):
-    """Single characters, spaces and line ends among them."""
-
-    @staticmethod
-    def make(config: CharacterConfig, texts: Iterable[str]) -> Backend:
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(text)
-        kept = [
-            character
-            for character, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-            if count >= config.min_frequency and not _lone_surrogate(character)
-        ]
-        if config.vocab_size is not None:
-            kept = kept[: config.vocab_size - len(SPECIAL)]
-        vocabulary = {token: number for number, token in enumerate([*SPECIAL, *kept])}
-        backend = Backend(models.WordLevel(vocabulary, unk_token=UNKNOWN))
-        backend.add_special_tokens(SPECIAL)
-        backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-        backend.decoder = decoders.Fuse()
-        return backend
+    Text is normalised as SentencePiece does: NFKC, and white space of any kind to one space.
+    """
+    tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+    steps = [normalizers.Nmt(), normalizers.NFKC()]
+    if config.lowercase:
+        steps.append(normalizers.Lowercase())
+    steps += [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    # With "<" alone, no piece of a text can be the name of a special token.
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(), pre_tokenizers.Split("<", "isolated")]
+    )
+    words = _count_words(tokenizer, texts)
+    characters = {character for word in words for character in word}
+    smallest = len(characters) + len(SPECIAL) + 1
+    _check_size("unigram", config.vocab_size, smallest, "every character")
+    tokenizer.model = models.Unigram(_pieces(config.vocab_size, words), unk_id=1)
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.add_special_tokens(SPECIAL)
+    return tokenizer
 
 
-def _lone_surrogate(character: str) -> bool:
-    return "\ud800" <= character <= "\udfff"
+def _count_words(tokenizer: Tokenizer, texts: Iterable[str]) -> dict[str, int]:
+    """How often each word stands in the texts, counted by the library's threads; sorted."""
+    trainer = trainers.WordLevelTrainer(vocab_size=0, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    # The trainer keeps its counts to itself; they are part of the state that pickle takes.
+    counts = json.loads(trainer.__getstate__())["WordLevelTrainer"]["words"]
+    return dict(sorted(counts.items()))
 
 
-def _read(file: Path) -> HuggingFaceTokenizer:
-    path = file / FILE if file.is_dir() else file
+def _pieces(vocab_size: int, words: dict[str, int]) -> list[tuple[str, float]]:
+    """Pieces of words and their log probabilities, special ones first."""
     try:
-        return from_json(path.read_bytes(), str(path))
-    except OSError as error:
-        raise UsageError(f"The tokenizer {path} cannot be read: {error.strerror}.") from None
-
-
-def _unigram_normalizer(lowercase: bool) -> Any:
-    steps = [normalizers.NFKC(), *([normalizers.Lowercase()] if lowercase else [])]
-    return normalizers.Sequence(steps)
-
-
-def _check_size(size: int, needed: int, what: str) -> None:
-    if size < needed:
+        import sentencepiece
+    except ImportError:
         raise UsageError(
-            f"tokenizer.vocab_size = {size} is too small for {what} and the special tokens. "
-            f"The smallest that works is {needed}."
+            "Training a unigram tokenizer needs sentencepiece. Install it: "
+            "pip install sentencepiece. A tokenizer that is trained already needs it no more."
+        ) from None
+    written = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(  # pyright: ignore[reportAttributeAccessIssue]
+            sentence_iterator=(f"{word}\t{count}" for word, count in words.items()),
+            input_format="tsv",
+            model_writer=written,
+            model_type="unigram",
+            vocab_size=vocab_size,
+            hard_vocab_limit=False,
+            character_coverage=1.0,
+            max_sentence_length=1 << 24,
+            normalization_rule_name="identity",
+            add_dummy_prefix=False,
+            remove_extra_whitespaces=False,
+            num_threads=_SENTENCEPIECE_THREADS,
+            pad_id=0,
+            unk_id=1,
+            eos_id=2,
+            bos_id=-1,
+            pad_piece=PAD,
+            unk_piece=UNKNOWN,
+            eos_piece=END,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise UsageError(
+            f"SentencePiece could not train a unigram tokenizer: {str(error).strip()}. "
+            'Give more training text, or take another tokenizer, e.g. type = "bpe".'
+        ) from None
+    model: Any = sentencepiece.SentencePieceProcessor(model_proto=written.getvalue())
+    # Six digits, as many as SentencePiece's floats have, so that a file read is as it was written.
+    return [
+        (model.id_to_piece(number), round(model.get_score(number), 6))
+        for number in range(model.get_piece_size())
+    ]
+
+
+def _check_size(name: str, size: int, smallest: int, what: str) -> None:
+    if size < smallest:
+        raise UsageError(
+            f"tokenizer.vocab_size = {size} is too small: {name} needs at least {smallest}, "
+            f"for the special tokens and {what} of the training text."
         )
 
 
-def _check_trained(backend: Backend, size: int) -> None:
-    """The library keeps the whole alphabet, whatever size was asked for."""
-    _check_size(size, min(backend.get_vocab_size(), 1 << 30), "the characters of the text")
+def readable(texts: Iterable[str]) -> Iterator[str]:
+    """The texts as the library can take them; raises UsageError where there is no text at all."""
+    empty = True
+    for text in texts:
+        empty = empty and not text.strip()
+        yield well_formed(text)
+    if empty:
+        raise UsageError(
+            "There is no training text to learn a vocabulary from. Check the data's text column."
+        )
+
+
+def well_formed(text: str) -> str:
+    """The text with surrogates that stand alone, which UTF-8 has no bytes for, as U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
