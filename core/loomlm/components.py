@@ -62,7 +62,7 @@ class Component:
     target: str
     config: type = NoConfig
     version: str = "1"
-    api: tuple[int, int] = field(default=PLUGIN_API, converter=_api_range)
+    api: tuple[int, int] = field(default=(PLUGIN_API, PLUGIN_API), converter=_api_range)
     requires: tuple[str, ...] = ()
     install: str = ""
     default: bool = False

@@ -1,6 +1,6 @@
 """The built-in cleaning steps."""
 
-from loomlm.plugin import Component, hookimpl
+from loomlm.plugin import Component, NoConfig, hookimpl
 from loomlm_cleaning.config import UnicodeConfig, WhitespaceConfig
 
 
@@ -15,6 +15,6 @@ def loomlm_cleaners() -> list[Component]:
     ]
 
 
-def _step(name: str, summary: str, **extra: type) -> Component:
+def _step(name: str, summary: str, config: type = NoConfig) -> Component:
     target = f"loomlm_cleaning.steps:{name}_step"
-    return Component(kind="cleaner", name=name, summary=summary, target=target, **extra)
+    return Component(kind="cleaner", name=name, summary=summary, target=target, config=config)

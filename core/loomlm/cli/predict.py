@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
@@ -55,8 +55,7 @@ def _read(source: str | None) -> Iterator[dict[str, Any]]:
 
     name = source or "standard input"
     try:
-        file: TextIO = click.open_file(source or "-", encoding="utf-8")
-        with file:
+        with click.open_file(source or "-", encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield _row(line, f"{name}:{number}", (source or "").endswith(".jsonl"))

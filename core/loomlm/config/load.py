@@ -251,6 +251,6 @@ def show_path(path: KeyPath, values: Mapping[str, Any]) -> str:
             node = node[step]
         except (KeyError, IndexError, TypeError):
             node = None
-        named = isinstance(step, int) and isinstance(node, Mapping) and "name" in node
-        shown.append(str(node["name"]) if named and node is not None else str(step))
+        name = node.get("name") if isinstance(step, int) and isinstance(node, Mapping) else None
+        shown.append(str(step if name is None else name))
     return ".".join(shown)

@@ -180,7 +180,8 @@ def _read(store: ColumnStore, rows: np.ndarray) -> list[Example]:
     names, multi = store.meta["labels"], store.meta["multi"]
     label_codes = columns.get("label")
     examples = []
-    for index, (text, (file, line)) in enumerate(zip(texts, columns["place"], strict=True)):
+    places = np.asarray(columns["place"]).tolist()
+    for index, (text, (file, line)) in enumerate(zip(texts, places, strict=True)):
         label: str | tuple[str, ...] | None = None
         if isinstance(label_codes, Ragged):
             found = tuple(names[code] for code in label_codes[index])
