@@ -26,6 +26,7 @@ KINDS: Mapping[str, str] = {
     "optimizer": "loomlm_optimizers",
     "schedule": "loomlm_schedules",
     "observer": "loomlm_observers",
+    "template": "loomlm_templates",
 }
 """Every kind of component, with the hook that registers it."""
 

@@ -66,7 +66,11 @@ Columns = Mapping[str, "Ragged | NDArray[Any]"]
 
 
 class DataSource(Protocol):
-    """Named splits of examples. A `data_source` target is called with its config."""
+    """Named splits of examples. A `data_source` target is called with its config.
+
+    The target may also have `look(options) -> options`: complete the keys of a data table by
+    looking at the files that it names (columns, headers), for `loomlm init`.
+    """
 
     def fingerprint(self) -> str:
         """A digest of the content: changes when, and only when, the examples may."""
@@ -86,6 +90,38 @@ class DataSource(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Sentences for the user about what was read so far, e.g. how many lines were skipped."""
         ...
+
+
+@frozen(kw_only=True)
+class DataSummary:
+    """What a split looks like, for a template's rules.
+
+    labels: how often each label occurs; empty without labels. words: words a text, by white
+    space, at the given percentiles (0.5, 0.95, 1.0). markup: share of texts that hold HTML tags.
+    """
+
+    examples: int
+    labels: Mapping[str, int]
+    multi_label: bool
+    words: Mapping[float, int]
+    total_words: int
+    markup: float
+
+
+@frozen(kw_only=True)
+class TemplateContext:
+    """What `loomlm init` was told and found.
+
+    name: the run's. data: the data table, None where no file was given. train: the training
+    split, None likewise.
+    """
+
+    name: str
+    backend: str
+    data: Mapping[str, Any] | None
+    train: DataSummary | None
+    has_validation: bool
+    has_test: bool
 
 
 class Cleaner(Protocol):
@@ -126,7 +162,7 @@ class Tokenizer(Protocol):
 
 
 class TokenizerFactory(Protocol):
-    """What a `tokenizer` component's target is: usually a class with two class methods."""
+    """What a `tokenizer` component's target is: an object with two methods, or a class."""
 
     def train(self, config: Any, texts: Iterable[str]) -> Tokenizer:
         """Learn a vocabulary from texts, or read the one that the config names.
@@ -405,6 +441,7 @@ class Metric(Protocol):
 
     accepts: values of a task's `produces` that it can score.
     higher_is_better: for choosing the best checkpoint and for early stopping.
+    The target has both too, so that a config is checked before there is data.
     """
 
     accepts: frozenset[str]

@@ -99,6 +99,14 @@ def loomlm_observers() -> Iterable[Component] | None:
 
 
 @hookspec
+def loomlm_templates() -> Iterable[Component] | None:
+    """Templates: `loomlm init NAME` writes what one gives.
+
+    Target: a function (TemplateContext) -> str, a commented config in TOML.
+    """
+
+
+@hookspec
 def loomlm_builders() -> Iterable[Builder] | None:
     """How a backend builds a backbone or an optimizer, keyed (kind, name, backend)."""
 

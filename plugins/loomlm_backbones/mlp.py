@@ -16,6 +16,7 @@ from loomlm.plugin import (
     FitContext,
     Fitted,
     Parameter,
+    Ragged,
     Uniform,
 )
 from loomlm_backbones.config import MlpConfig
@@ -23,16 +24,18 @@ from loomlm_backbones.vectors import read_vectors
 
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 MIXER = np.uint64(0xBF58476D1CE4E5B9)
+CHUNK = 2000
 
 
 @frozen
 class Mlp:
-    """Sum of `word_weight` times word rows and `ngram_weight` times n-gram rows, hidden layers.
+    """Pooled rows of words and hashed n-grams, then hidden layers.
 
     Parameters: `embedding.weight` (vocab_size, width); `ngrams.weight` (buckets, width) where
-    n-grams are asked for; `hidden.I.weight` (out, in) and `hidden.I.bias` (out,). The two tables
-    are sparse: their rows learn when a batch touches them, that is, names them with a weight
-    above 0.
+    n-grams are asked for; with idf, `embedding.idf` (vocab_size,) and `ngrams.idf` (buckets,),
+    which come from the training texts and are not trained; `hidden.I.weight` (out, in) and
+    `hidden.I.bias` (out,). The two tables are sparse: a row learns when a batch touches it, that
+    is, names it with a mask above 0.
     """
 
     config: MlpConfig
@@ -51,54 +54,90 @@ class Mlp:
 
     def parameters(self, context: BackboneContext) -> tuple[Parameter, ...]:
         config = self.config
-        vectors = config.embedding
-        words = _table("embedding.weight", context.vocab_size, config.width)
-        layout = [evolve(words, trainable=vectors is None or vectors.trainable)]
-        if config.ngrams > 1:
-            layout.append(_table("ngrams.weight", config.buckets, config.width))
+        frozen_words = config.embedding is not None and not config.embedding.trainable
+        layout: list[Parameter] = []
+        for name, rows in self._tables(context.vocab_size):
+            table = _table(f"{name}.weight", rows, config.width, config.embedding_init)
+            fixed = name == "embedding" and frozen_words
+            layout.append(evolve(table, trainable=not fixed, sparse=not fixed))
+            if config.weighting == "idf":
+                layout.append(_fixed_ones(f"{name}.idf", rows))
         narrow = config.width
         for index, wide in enumerate(config.hidden):
             layout += _layer(f"hidden.{index}", wide, narrow)
             narrow = wide
         return tuple(layout)
 
+    def _tables(self, vocab_size: int) -> list[tuple[str, int]]:
+        tables = [("embedding", vocab_size)]
+        return [*tables, ("ngrams", self.config.buckets)] if self.config.ngrams > 1 else tables
+
     def batch_spec(self, spec: BatchSpec) -> BatchSpec:
-        """tokens (batch, time) and word_weight; ngrams (batch, orders * time) and ngram_weight."""
+        """tokens (batch, time) and word_mask; ngrams (batch, orders * time) and ngram_mask."""
         kept = tuple(field for field in spec.fields if field.name != "length")
-        added = [BatchField("word_weight", "float32", ("batch", "time"))]
+        added = [BatchField("word_mask", "float32", ("batch", "time"))]
         orders = self.config.ngrams - 1
         if orders:
             time = f"{orders}*time"
             added += [
                 BatchField("ngrams", "int32", ("batch", time)),
-                BatchField("ngram_weight", "float32", ("batch", time)),
+                BatchField("ngram_mask", "float32", ("batch", time)),
             ]
         shapes = tuple({**shape, f"{orders}*time": orders * shape["time"]} for shape in spec.shapes)
         return BatchSpec(kept + tuple(added), shapes if orders else spec.shapes)
 
     def prepare(self, batch: Batch) -> Batch:
-        """Hash the n-grams, and give every word and n-gram of a text the same weight."""
+        """Hash the n-grams; masks are 1 where a word or an n-gram stands, 0 behind the text."""
         tokens, length = batch["tokens"], batch["length"]
         place = np.arange(tokens.shape[1])
-        words = place < length[:, None]
-        grams = [
-            (hashed_ngrams(tokens, order, self.config.buckets), place < length[:, None] - order + 1)
-            for order in range(2, self.config.ngrams + 1)
-        ]
-        count = words.sum(axis=1) + sum(present.sum(axis=1) for _, present in grams)
-        share = (1 / np.maximum(count, 1)).astype(np.float32)[:, None]
         arrays = {name: array for name, array in batch.arrays.items() if name != "length"}
-        arrays["word_weight"] = words * share
-        if grams:
-            arrays["ngrams"] = np.concatenate([rows for rows, _ in grams], axis=1)
-            arrays["ngram_weight"] = np.concatenate([p for _, p in grams], axis=1) * share
+        arrays["word_mask"] = (place < length[:, None]).astype(np.float32)
+        orders = range(2, self.config.ngrams + 1)
+        if orders:
+            rows = [hashed_ngrams(tokens, order, self.config.buckets) for order in orders]
+            masks = [place < length[:, None] - order + 1 for order in orders]
+            arrays["ngrams"] = np.concatenate(rows, axis=1)
+            arrays["ngram_mask"] = np.concatenate(masks, axis=1).astype(np.float32)
         return Batch(arrays)
 
     def fit(self, context: FitContext) -> Fitted:
-        """The rows of the words that the vectors' file has."""
-        if self.config.embedding is None:
-            return Fitted()
-        return read_vectors(self.config.embedding.file, self.config.width, context)
+        """Word vectors from their file, and idf weights from the training texts."""
+        config = self.config
+        vectors = Fitted()
+        if config.embedding is not None:
+            vectors = read_vectors(config.embedding.file, config.width, context)
+        rows = dict(vectors.rows)
+        if config.weighting == "idf":
+            for name, size in self._tables(context.tokenizer.vocab_size):
+                orders = (1,) if name == "embedding" else tuple(range(2, config.ngrams + 1))
+                weights = inverse_document_frequency(context.tokens, orders, size)
+                rows[f"{name}.idf"] = (np.arange(size), weights)
+        return Fitted(rows=rows, notes=vectors.notes)
+
+
+def inverse_document_frequency(texts: Ragged, orders: tuple[int, ...], size: int) -> np.ndarray:
+    """ln((1 + texts) / (1 + texts with the row)) + 1 of each row, float32 (size,).
+
+    orders: of the n-grams; 1 is the words themselves.
+    """
+    found = np.zeros(size, np.int64)
+    for start in range(0, len(texts), CHUNK):
+        end = min(start + CHUNK, len(texts))
+        bounds = texts.offsets[start : end + 1]
+        tokens = np.asarray(texts.values[bounds[0] : bounds[-1]])
+        text = np.repeat(np.arange(end - start), np.diff(bounds))
+        for_text = np.concatenate([_rows_of(tokens, text, order, size) for order in orders])
+        found += np.bincount(np.unique(for_text) % size, minlength=size)
+    return (np.log((1 + len(texts)) / (1 + found)) + 1).astype(np.float32)
+
+
+def _rows_of(tokens: np.ndarray, text: np.ndarray, order: int, size: int) -> np.ndarray:
+    """text * size + row, for each n-gram that lies within a text."""
+    if order == 1:
+        return text * size + tokens
+    rows = hashed_ngrams(tokens[None].astype(np.int32), order, size)[0]
+    inside = text[: len(text) - order + 1] == text[order - 1 :]
+    return (text * size + rows)[: len(inside)][inside]
 
 
 def hashed_ngrams(tokens: np.ndarray, order: int, buckets: int) -> np.ndarray:
@@ -117,14 +156,20 @@ def hashed_ngrams(tokens: np.ndarray, order: int, buckets: int) -> np.ndarray:
     return (hashed % np.uint64(buckets)).astype(np.int32)
 
 
-def _table(name: str, rows: int, width: int) -> Parameter:
+def _table(name: str, rows: int, width: int, bound: float) -> Parameter:
     return Parameter(
         name=name,
         shape=(rows, width),
-        init=Uniform(0.05),
+        init=Uniform(bound),
         role="embedding",
         decay=False,
         sparse=True,
+    )
+
+
+def _fixed_ones(name: str, rows: int) -> Parameter:
+    return Parameter(
+        name=name, shape=(rows,), init=Constant(1.0), role="vector", decay=False, trainable=False
     )
 
 

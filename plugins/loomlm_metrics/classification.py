@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from attrs import define, field
+from attrs import define, field, frozen
 from numpy.typing import NDArray
 
 from loomlm.plugin import MetricContext, NoConfig, Outcome, UsageError, did_you_mean
@@ -178,24 +178,23 @@ class Averaged:
         return float(_scikit_learn(self.name, self.seen, average=self.config.average))
 
 
-def precision(config: AverageConfig, context: MetricContext) -> Averaged:
-    """Share of what was predicted that is right."""
-    return _averaged("precision", config, context)
+@frozen
+class AveragedFactory:
+    """The target of `precision`, `recall` and `f1`: called with (config, MetricContext)."""
+
+    name: Score
+    accepts = BOTH
+    higher_is_better = True
+
+    def __call__(self, config: AverageConfig, context: MetricContext) -> Averaged:
+        seen = Decisions() if context.produces == "label_sets" else Cells()
+        positive = _positive(self.name, config, context.labels)
+        return Averaged(self.name, config, context, seen, positive)
 
 
-def recall(config: AverageConfig, context: MetricContext) -> Averaged:
-    """Share of what is right that was predicted."""
-    return _averaged("recall", config, context)
-
-
-def f1(config: AverageConfig, context: MetricContext) -> Averaged:
-    """The harmonic mean of precision and recall."""
-    return _averaged("f1", config, context)
-
-
-def _averaged(name: Score, config: AverageConfig, context: MetricContext) -> Averaged:
-    seen = Decisions() if context.produces == "label_sets" else Cells()
-    return Averaged(name, config, context, seen, _positive(name, config, context.labels))
+precision = AveragedFactory("precision")
+recall = AveragedFactory("recall")
+f1 = AveragedFactory("f1")
 
 
 def _positive(name: str, config: AverageConfig, labels: tuple[str, ...]) -> int:

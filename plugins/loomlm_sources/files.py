@@ -13,6 +13,7 @@ from attrs import define, field
 
 from loomlm.plugin import DataError, Example, did_you_mean
 from loomlm_sources.config import SPLITS, FilesConfig
+from loomlm_sources.looking import complete
 from loomlm_sources.opening import data_format, find_files
 from loomlm_sources.readers import BadLine, Form, column_names, read_rows
 from loomlm_sources.values import joined_text, label_of
@@ -24,6 +25,11 @@ class Files:
 
     config: FilesConfig
     _skipped: dict[Path, list[int]] = field(factory=dict)
+
+    @staticmethod
+    def look(options: Mapping[str, Any]) -> dict[str, Any]:
+        """Complete a data table: the columns of text and label, and headers that are not there."""
+        return complete(options)
 
     def splits(self) -> tuple[str, ...]:
         return tuple(name for name in SPLITS if getattr(self.config, name) is not None)

@@ -126,7 +126,7 @@ def _assign(tree: Tree, assignment: str) -> None:
     name, equals, text = assignment.partition("=")
     if not equals or not name.strip():
         raise UsageError(f"--set {assignment}: expected KEY=VALUE, such as seed=3.")
-    value = _value(text.strip())
+    value = parse_value(text.strip())
     node: Any = tree.values
     path: KeyPath = ()
     *steps, last = name.strip().split(".")
@@ -167,7 +167,7 @@ def _index(items: list[Any], step: str, assignment: str) -> int:
     raise UsageError(f"--set {assignment}: there is no {step!r}. {did_you_mean(step, known)}")
 
 
-def _value(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """A TOML value, or else the text itself, so that `name=news` needs no quotes."""
     try:
         return tomllib.loads(f"value = {text}")["value"]

@@ -94,8 +94,7 @@ def make_tokenizer(
     factory: TokenizerFactory = follow(registry.usable("tokenizer", choice.type).target)
     config = choice.config
     named: Path | None = getattr(config, "file", None)
-    digest = file_digest(named) if named is not None and named.is_file() else ""
-    key = cache_key("tokenizer", key, identity(registry, choice), digest)
+    key = cache_key("tokenizer", key, identity(registry, choice), _content(named))
 
     def make(staging: Staging) -> None:
         say("Reading the tokenizer" if named else "Training the tokenizer")
@@ -142,6 +141,15 @@ def _encode(staging: Staging, task: Task, tokenizer: Tokenizer, facts: Facts, sp
     for chunk in split.chunks():
         writer.append(task.encode(chunk, tokenizer, facts, True))
     writer.close()
+
+
+def _content(named: Path | None) -> dict[str, str]:
+    """Digests of the file or folder that a tokenizer is read from, and of what lies beside it."""
+    if named is None:
+        return {}
+    folder = named if named.is_dir() else named.parent
+    beside = sorted(folder.glob("*token*.json")) if folder.is_dir() else []
+    return {path.name: file_digest(path) for path in {*beside, named} if path.is_file()}
 
 
 def _digest(tokenizer: Tokenizer) -> str:

@@ -1,0 +1,78 @@
+"""What `loomlm init` does: looks at the data, and asks a template for a config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from loomlm.config.check import choose_backend
+from loomlm.config.structure import make_converter, structure
+from loomlm.contracts import DataSource, TemplateContext
+from loomlm.data.summary import summarize
+from loomlm.errors import PluginError, UsageError
+from loomlm.registry import Registry
+
+
+def look(
+    template: str,
+    data: Mapping[str, Any] | None,
+    name: str,
+    backend: str | None,
+    registry: Registry,
+) -> str:
+    """The TOML that a template writes for a data table, or for none.
+
+    Raises UsageError for keys of the data table that are wrong, DataError for data that is.
+    """
+    write = registry.usable("template", template).load()
+    chosen = backend or _installed_backend(registry)
+    if data is None:
+        return write(
+            TemplateContext(
+                name=name,
+                backend=chosen,
+                data=None,
+                train=None,
+                has_validation=False,
+                has_test=False,
+            )
+        )
+    table, source = _source(dict(data), registry)
+    splits = source.splits()
+    return write(
+        TemplateContext(
+            name=name,
+            backend=chosen,
+            data=table,
+            train=summarize(source.examples("train")),
+            has_validation="validation" in splits,
+            has_test="test" in splits,
+        )
+    )
+
+
+def _installed_backend(registry: Registry) -> str:
+    """A config wants a name: that of the backend that is there, or else the first known."""
+    try:
+        return choose_backend("auto", registry)
+    except PluginError:
+        names = registry.names("trainer")
+        usable = [n for n in names if not registry.find("trainer", n).component.missing()]
+        return (usable or names)[-1]
+
+
+def _source(data: dict[str, Any], registry: Registry) -> tuple[dict[str, Any], DataSource]:
+    kind = data.get("type", registry.default("data_source"))
+    component = registry.usable("data_source", kind)
+    target = component.load()
+    options = {key: value for key, value in data.items() if key != "type"}
+    if hasattr(target, "look"):
+        options = dict(target.look(options))
+    converter = make_converter(registry, Path.cwd())
+    config, mistakes = structure(options, component.config, converter)
+    if mistakes:
+        shown = "; ".join(f"{'.'.join(map(str, m.path))}: {m.message}" for m in mistakes)
+        raise UsageError(f"The data cannot be described: {shown}")
+    table = {"type": kind, **options} if "type" in data else options
+    return table, target(config)

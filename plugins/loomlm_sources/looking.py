@@ -1,0 +1,91 @@
+"""Looks at files for `loomlm init`: which columns there are, and whether a header is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from loomlm.plugin import DataError
+from loomlm_sources.config import SPLITS
+from loomlm_sources.opening import data_format, find_files
+from loomlm_sources.readers import BadLine, Form, column_names, read_rows
+
+TEXTS = ("text", "sentence", "content", "review", "question", "utterance", "document", "body")
+LABELS = ("label", "labels", "class", "category", "intent", "target", "sentiment", "topic")
+
+
+def complete(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with `text`, `label` and `header` filled in where the files show them.
+
+    Raises DataError that lists the columns where no text column is told or known by its name.
+    """
+    filled = dict(options)
+    files = {split: _first(options[split]) for split in SPLITS if options.get(split)}
+    path = files["train"]
+    form = options.get("format", "auto")
+    form = data_format(path) if form == "auto" else form
+    if form == "txt":
+        return filled
+    if options.get("header", True) is False:
+        return filled
+    columns = _columns(path, form, options)
+    filled["text"] = options.get("text") or _known(TEXTS, columns, path, "--text")
+    if "label" not in options:
+        filled["label"] = _known(LABELS, columns, path, "--label")
+    if form in ("csv", "tsv") and "header" not in options:
+        missing = _without_header(files, columns, filled, form)
+        if missing:
+            filled["header"] = dict.fromkeys(missing, False)
+    return filled
+
+
+def _first(patterns: Any) -> Path:
+    given = patterns[0] if isinstance(patterns, list | tuple) else patterns
+    return find_files(Path(given))[0]
+
+
+def _columns(path: Path, form: str, options: Mapping[str, Any]) -> Sequence[str]:
+    if form in ("csv", "tsv"):
+        return column_names(path, _form(form, options))
+    row = next(read_rows(path, _form(form, options)), None)
+    if row is None or isinstance(row, BadLine):
+        reason = f":{row.line}: {row.reason}" if row else " has no example"
+        raise DataError(f"{path}{reason}.")
+    return list(row[1])
+
+
+def _form(form: str, options: Mapping[str, Any]) -> Form:
+    return Form(
+        format=form,
+        encoding=options.get("encoding", "utf-8"),
+        delimiter=options.get("delimiter"),
+        quoting=options.get("quoting", "auto"),
+        header=True,
+        columns=(),
+        wanted=(),
+    )
+
+
+def _known(names: Sequence[str], columns: Sequence[str], path: Path, option: str) -> str:
+    by_folded = {column.lower(): column for column in columns}
+    found = next((by_folded[name] for name in names if name in by_folded), None)
+    if found is None:
+        raise DataError(
+            f"{path} has the columns {', '.join(columns) or 'none'}. Say which one with {option}."
+        )
+    return found
+
+
+def _without_header(
+    files: Mapping[str, Path], columns: Sequence[str], options: Mapping[str, Any], form: str
+) -> list[str]:
+    """Splits whose first line has as many fields as train's header, and none of its names."""
+    text, label = options["text"], options.get("label")
+    wanted = {*([text] if isinstance(text, str) else text), *([label] if label else [])}
+    missing = []
+    for split, path in files.items():
+        first = column_names(path, _form(form, options))
+        if len(first) == len(columns) and not wanted & set(first):
+            missing.append(split)
+    return [split for split in missing if split != "train"]
