@@ -97,7 +97,8 @@ class DataSummary:
     """What a split looks like, for a template's rules.
 
     labels: how often each label occurs; empty without labels. words: words a text, by white
-    space, at the given percentiles (0.5, 0.95, 1.0). markup: share of texts that hold HTML tags.
+    space, at the given percentiles (0.5, 0.95, 1.0). total_words, characters: of all texts.
+    markup: share of texts that hold HTML tags.
     """
 
     examples: int
@@ -105,6 +106,7 @@ class DataSummary:
     multi_label: bool
     words: Mapping[float, int]
     total_words: int
+    characters: int
     markup: float
 
 

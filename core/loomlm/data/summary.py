@@ -18,10 +18,11 @@ def summarize(examples: Iterable[Example]) -> DataSummary:
     """One pass over the examples; holds a number for each, not the texts."""
     labels: Counter[str] = Counter()
     words: list[int] = []
-    markup = 0
+    characters = markup = 0
     multi_label = False
     for example in examples:
         words.append(len(example.text.split()))
+        characters += len(example.text)
         markup += bool(TAG.search(example.text))
         if isinstance(example.label, str):
             labels[example.label] += 1
@@ -35,5 +36,6 @@ def summarize(examples: Iterable[Example]) -> DataSummary:
         multi_label=multi_label,
         words={p: int(np.quantile(lengths, p, method="higher")) for p in PERCENTILES},
         total_words=int(lengths.sum()),
+        characters=characters,
         markup=markup / max(len(words), 1),
     )
