@@ -21,16 +21,18 @@ class MlpConfig:
     """Pooled embeddings of words and hashed n-grams, then hidden layers.
 
     With `ngrams = 1` and no hidden layer it is embedding, mean, softmax. With hashed n-grams it
-    is the model of Joulin 2017 (fastText). With `weighting = "idf"` and `pooling = "root"` a text
-    is the TF-IDF vector of unit length, brought down to `width` dimensions.
+    is the model of Joulin 2017 (fastText). With `weighting = "tfidf"` and `pooling = "root"` a
+    text is its TF-IDF vector of unit length, brought down to `width` dimensions.
     """
 
     width: int = key("size of an embedding", 64, minimum=1)
     ngrams: int = key("longest run of words that has an embedding of its own", 1, minimum=1)
     buckets: int = key("rows that runs of two or more words are hashed to", 200_000, minimum=1)
     hidden: tuple[int, ...] = key("widths of the hidden layers", ())
-    weighting: Literal["none", "idf"] = key(
-        "what a word or n-gram counts: idf is ln((1 + texts) / (1 + texts with it)) + 1", "none"
+    weighting: Literal["none", "tfidf"] = key(
+        "what a word or n-gram counts: as often as it stands there, or, with tfidf, 1 + ln(how "
+        "often) times ln((1 + texts) / (1 + texts with it)) + 1",
+        "none",
     )
     pooling: Literal["mean", "root"] = key(
         "divide the weighted sum by the sum of the weights, or by the root of their squares' sum",

@@ -32,7 +32,7 @@ class Mlp:
     """Pooled rows of words and hashed n-grams, then hidden layers.
 
     Parameters: `embedding.weight` (vocab_size, width); `ngrams.weight` (buckets, width) where
-    n-grams are asked for; with idf, `embedding.idf` (vocab_size,) and `ngrams.idf` (buckets,),
+    n-grams are asked for; with tfidf, `embedding.idf` (vocab_size,) and `ngrams.idf` (buckets,),
     which come from the training texts and are not trained; `hidden.I.weight` (out, in) and
     `hidden.I.bias` (out,). The two tables are sparse: a row learns when a batch touches it, that
     is, names it with a mask above 0.
@@ -60,7 +60,7 @@ class Mlp:
             table = _table(f"{name}.weight", rows, config.width, config.embedding_init)
             fixed = name == "embedding" and frozen_words
             layout.append(evolve(table, trainable=not fixed, sparse=not fixed))
-            if config.weighting == "idf":
+            if config.weighting == "tfidf":
                 layout.append(_fixed_ones(f"{name}.idf", rows))
         narrow = config.width
         for index, wide in enumerate(config.hidden):
@@ -87,7 +87,10 @@ class Mlp:
         return BatchSpec(kept + tuple(added), shapes if orders else spec.shapes)
 
     def prepare(self, batch: Batch) -> Batch:
-        """Hash the n-grams; masks are 1 where a word or an n-gram stands, 0 behind the text."""
+        """Hash the n-grams. Masks are 0 behind the text, and what stands there counts else.
+
+        That is 1; with tfidf, 1 + ln(how often) where it stands first, and 0 where it stands again.
+        """
         tokens, length = batch["tokens"], batch["length"]
         place = np.arange(tokens.shape[1])
         arrays = {name: array for name, array in batch.arrays.items() if name != "length"}
@@ -98,6 +101,10 @@ class Mlp:
             masks = [place < length[:, None] - order + 1 for order in orders]
             arrays["ngrams"] = np.concatenate(rows, axis=1)
             arrays["ngram_mask"] = np.concatenate(masks, axis=1).astype(np.float32)
+        if self.config.weighting == "tfidf":
+            arrays["word_mask"] = term_frequency(tokens, arrays["word_mask"])
+            if orders:
+                arrays["ngram_mask"] = term_frequency(arrays["ngrams"], arrays["ngram_mask"])
         return Batch(arrays)
 
     def fit(self, context: FitContext) -> Fitted:
@@ -107,12 +114,26 @@ class Mlp:
         if config.embedding is not None:
             vectors = read_vectors(config.embedding.file, config.width, context)
         rows = dict(vectors.rows)
-        if config.weighting == "idf":
+        if config.weighting == "tfidf":
             for name, size in self._tables(context.tokenizer.vocab_size):
                 orders = (1,) if name == "embedding" else tuple(range(2, config.ngrams + 1))
                 weights = inverse_document_frequency(context.tokens, orders, size)
                 rows[f"{name}.idf"] = (np.arange(size), weights)
         return Fitted(rows=rows, notes=vectors.notes)
+
+
+def term_frequency(rows: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """1 + ln(how often) at the first place of each row of a text, else 0: float32, as mask.
+
+    rows: (batch, places) ids. mask: 1 where one stands, 0 elsewhere.
+    """
+    text, place = np.nonzero(mask)
+    found = rows[text, place].astype(np.int64)
+    named = text * (found.max(initial=0) + 1) + found
+    _, first, counts = np.unique(named, return_index=True, return_counts=True)
+    frequency = np.zeros_like(mask)
+    frequency[text[first], place[first]] = 1 + np.log(counts)
+    return frequency
 
 
 def inverse_document_frequency(texts: Ragged, orders: tuple[int, ...], size: int) -> np.ndarray:

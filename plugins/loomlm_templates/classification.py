@@ -16,6 +16,9 @@ from attrs import frozen
 from loomlm.plugin import DataSummary, TemplateContext, UsageError
 
 BATCH_SIZE = 32
+TABLE = 1 << 25
+"""Most numbers in the table of n-grams: 128 MiB."""
+
 UNSPACED = 15
 """Characters a word by white space, above which a text is not written in words with spaces."""
 
@@ -26,6 +29,7 @@ class Fit:
 
     spaced: bool
     vocab_size: int
+    width: int
     buckets: int
     max_tokens: int
     epochs: int
@@ -40,12 +44,20 @@ def fit(data: DataSummary) -> Fit:
     tokens = data.total_words if spaced else data.characters
     longest = data.words[0.95] if spaced else data.words[0.95] * data.characters // max(1, tokens)
     epochs = min(40, max(2, round(10 * sqrt(5000 / examples) * (labels / 2) ** 0.25)))
-    travel = 0.8 * sqrt(examples / 5000) * (labels / 2) ** 0.75
+    width = 16 if labels <= 8 else 32 if labels <= 32 else 64
+    travel = (
+        1.1
+        * sqrt(examples / 5000)
+        * (labels / 2) ** 0.75
+        * (20 * examples / max(1, tokens)) ** 0.25
+        * sqrt(16 / width)
+    )
     rate = 2 * travel / (epochs * ceil(examples / BATCH_SIZE))
     return Fit(
         spaced=spaced,
         vocab_size=100_000 if spaced else 20_000,
-        buckets=_power_of_two(tokens, 1 << 14, 1 << 20),
+        width=width,
+        buckets=_power_of_two(tokens, 1 << 14, TABLE // width),
         max_tokens=_power_of_two(ceil(1.5 * longest), 128, 4096),
         epochs=epochs,
         learning_rate=float(f"{min(rate, 0.02):.2g}"),
@@ -156,10 +168,10 @@ def _backbone(fitted: Fit, train: DataSummary) -> str:
 # size it is as good as any that is not pretrained, and takes seconds.
 [backbone]
 type = "mlp"
-width = 32
+width = {fitted.width}  # 16 for up to 8 labels, 32 for up to 32, else 64
 ngrams = {ngrams}  # runs of up to {ngrams} {tokens}
-buckets = {fitted.buckets}  # rows for n-grams: {tokens} of all texts, to the next power of two
-weighting = "idf"  # what is rare says more
+buckets = {fitted.buckets}  # rows for n-grams: as many as {tokens} in all texts, to 128 MiB
+weighting = "tfidf"  # what is rare says more, what is repeated not much more
 pooling = "root"  # vectors of unit length, whatever the length of the text
 embedding_init = 0.001  # near 0, so that what was hardly seen says hardly anything
 """
@@ -203,9 +215,10 @@ max_tokens = {fitted.max_tokens}  # half as much again as the words of 95% of th
 def _trainer(fitted: Fit, train: DataSummary) -> str:
     return f"""\
 # The sum of all steps' rates says how far a weight can go, and with that how closely the model
-# fits: 0.8 for 5,000 texts with 2 labels. It grows with the square root of the texts, and with
-# (labels / 2) ** 0.75. Epochs: 10 for 5,000 texts with 2 labels, fewer with the square root of
-# the texts, more with (labels / 2) ** 0.25; at least 2, at most 40.
+# fits: 1.1 for 5,000 texts of 20 words with 2 labels. It goes with the square root of the texts
+# and of 16 / width, with (labels / 2) ** 0.75 and (20 / words a text) ** 0.25. Epochs: 10 for
+# 5,000 texts with 2 labels; they go with the square root of 5,000 / texts and with
+# (labels / 2) ** 0.25, and are at least 2 and at most 40.
 [stages.trainer]
 epochs = {fitted.epochs}
 batch_size = {BATCH_SIZE}

@@ -23,10 +23,10 @@ class Mlp(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.config = config = spec.config
-        self.embedding = Table(spec.vocab_size, config.width, config.weighting == "idf")
+        self.embedding = Table(spec.vocab_size, config.width, config.weighting == "tfidf")
         self.ngrams = None
         if config.ngrams > 1:
-            self.ngrams = Table(config.buckets, config.width, config.weighting == "idf")
+            self.ngrams = Table(config.buckets, config.width, config.weighting == "tfidf")
         widths = (config.width, *config.hidden)
         self.hidden = nn.ModuleList(nn.Linear(narrow, wide) for narrow, wide in pairwise(widths))
 
