@@ -14,7 +14,7 @@ import pytest
 
 import loomlm
 
-LOOMLM = [sys.executable, "-c", "from loomlm.cli import main; main()"]
+LOOMLM = [sys.executable, "-m", "loomlm"]
 
 
 def lines(folder: Path) -> list[dict]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from loomlm.cli.options import plugin_options, split_plugins
+
 CHUNK = 4096
 
 
@@ -19,8 +21,14 @@ CHUNK = 4096
 @click.option("--file", "source", metavar="FILE", help="Texts: .jsonl with a `text` key, or .txt.")
 @click.option("--output", metavar="FILE", help="Where to write; standard output by default.")
 @click.option("--backend", metavar="NAME", help="Another backend than the one that trained.")
+@plugin_options
 def command(
-    run: str, texts: tuple[str, ...], source: str | None, output: str | None, backend: str | None
+    run: str,
+    texts: tuple[str, ...],
+    source: str | None,
+    output: str | None,
+    backend: str | None,
+    plugins: tuple[str, ...],
 ) -> None:
     """Predict with the model in folder RUN: one JSON object for each text, a line each.
 
@@ -35,7 +43,8 @@ def command(
     first = next(rows, None)
     if first is None:
         raise UsageError(f"{source or 'Standard input'} has no text.")
-    model = load_model(run, backend=backend)
+    extra, block = split_plugins(plugins)
+    model = load_model(run, backend=backend, plugins=extra, block=block)
     with _output(output) as file:
         for chunk in _chunks(first, rows):
             predictions = model.predict([row["text"] for row in chunk])

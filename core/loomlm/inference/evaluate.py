@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +14,32 @@ from loomlm.config.show import plain
 from loomlm.config.structure import make_converter
 from loomlm.data.prepare import encode_examples, identity, read_examples
 from loomlm.errors import UsageError, did_you_mean
-from loomlm.inference.model import load_model
+from loomlm.inference.model import open_model
 from loomlm.inference.scoring import evaluate, make_metrics
 from loomlm.registry import Registry
 
 
 def evaluate_run(
-    folder: str | Path, data: str | None = None, split: str = "test"
+    folder: str | Path,
+    data: str | None = None,
+    split: str = "test",
+    plugins: Sequence[str] = (),
+    block: Iterable[str] = (),
 ) -> tuple[str, str, dict[str, Any]]:
     """The stage, the split's name and the scores of a run's final model.
 
     data: a file to score instead of the run's own split; read with the columns and options that
-    the run's data has. Raises UsageError when there is no such run or split.
+    the run's data has. plugins, block: as of `load_config`. Raises UsageError when there is no
+    such run or split.
     """
     path = Path(folder)
     if not (path / "config.toml").is_file():
         raise UsageError(f"{path} is not a run: it has no config.toml.")
-    model = load_model(path)
-    config = load_config(path / "config.toml")
+    if not (path / "model").is_dir():
+        raise UsageError(f"{path} has no model yet. Go on with `loomlm run CONFIG --resume`.")
+    config = load_config(path / "config.toml", plugins=plugins, block=block)
     settings, registry = config.settings, config.registry
+    model = open_model(path / "model", registry)
     stage = next(s for s in settings.stages if s.name == model.config.stage)
     wanted = stage.data if data is None else _other_data(stage.data, data, registry)
     examples = read_examples(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from attrs import define, evolve
 
+from loomlm.config.load import named_plugins, read_tree
 from loomlm.config.settings import TrainerConfig
 from loomlm.config.structure import make_converter
 from loomlm.contracts import Cleaner, Engine, Example, Ragged, Tokenizer
@@ -74,14 +75,32 @@ class Model:
         return ColumnStore(dict(columns), len(texts), {})
 
 
-def load_model(path: str | Path, *, backend: str | None = None, device: str = "auto") -> Model:
+def load_model(
+    path: str | Path,
+    *,
+    backend: str | None = None,
+    device: str = "auto",
+    plugins: Sequence[str] = (),
+    block: Iterable[str] = (),
+) -> Model:
     """The model in a model folder, or the final one of a run's folder.
 
-    backend: another than the one that trained it. Raises UsageError when there is no model there,
-    DamagedError when its files have changed, PluginError when a part of it is not installed.
+    backend: another than the one that trained it. plugins: modules or .py files that it needs
+    besides the installed ones; a run's own config is asked for them too. block: names of plugins
+    not to load.
+
+    Raises UsageError when there is no model there, DamagedError when its files have changed,
+    PluginError when a part of it is not installed.
     """
     folder = _model_folder(Path(path))
-    registry = Registry.load()
+    registry = Registry.load([*plugins, *_plugins_of_run(folder.parent)], block)
+    return open_model(folder, registry, backend, device)
+
+
+def open_model(
+    folder: Path, registry: Registry, backend: str | None = None, device: str = "auto"
+) -> Model:
+    """The model in a model folder, made with the components of a registry."""
     config = read_model(folder, registry)
     tokenizer = load_tokenizer(config.tokenizer, registry, folder)
     recipe = Recipe(made(registry, config.task), made(registry, config.backbone), config.facts)
@@ -118,6 +137,12 @@ def _engine(
     return trainer.engine(
         spec, evolve(settings, **resolved), lambda kind, name: registry.builder(kind, name, backend)
     )
+
+
+def _plugins_of_run(folder: Path) -> list[str]:
+    """The plugins that the config of a run's folder names; none where it is no run's."""
+    config = folder / "config.toml"
+    return named_plugins(read_tree(config)) if config.is_file() else []
 
 
 def _model_folder(path: Path) -> Path:

@@ -252,10 +252,17 @@ def _write_start(
             return reasons.get(f"{stage}.{path[3]}", "")
         return ""
 
-    write_file(folder / run_folder.CONFIG, to_toml(plain(config.settings), comment))
+    settings = evolve(config.settings, plugins=_extra_plugins(config.registry))
+    write_file(folder / run_folder.CONFIG, to_toml(plain(settings), comment))
     about = environment(config.settings, backend, config.registry)
     write_file(folder / "environment.json", json.dumps(about, indent=2) + "\n")
     commit(folder / run_folder.TOKENIZER, dict(tokenizer.files()))
+
+
+def _extra_plugins(registry: Registry) -> tuple[str, ...]:
+    """The plugins that were named, in the config or by -p, so that they are found from anywhere."""
+    named = [plugin.module for plugin in registry.plugins if not plugin.distribution]
+    return tuple(str(Path(n).resolve()) if n.endswith(".py") else n for n in named)
 
 
 def _stage(

@@ -1,0 +1,5 @@
+"""`python -m loomlm` is the command `loomlm`."""
+
+from loomlm.cli import main
+
+main()

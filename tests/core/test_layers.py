@@ -1,0 +1,140 @@
+"""Who may know whom: what start-up imports, what the core names, which way imports go."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CORE = ROOT / "core" / "loomlm"
+PLUGINS = ROOT / "plugins"
+FRAMEWORKS = {"torch", "tensorflow", "keras", "datasets", "tokenizers", "transformers"}
+HEAVY = FRAMEWORKS | {"sklearn", "numpy", "scipy", "pandas", "pyarrow"}
+
+# A part may import those in its own line and in the lines below it.
+LAYERS = (
+    ("cli", "testing"),
+    ("training",),
+    ("inference",),
+    ("data", "models"),
+    ("storage", "plugin", "config"),
+    ("registry",),
+    ("hookspecs", "contracts", "components"),
+    ("errors",),
+)
+# The author's API names the classes that a plugin's config is made of.
+ALLOWED_UP = {("contracts", "config"), ("hookspecs", "config")}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level modules in `sys.modules` once a fresh interpreter has run some code."""
+    script = (
+        f"import sys\n{code}\nprint('|'.join({{name.split('.')[0] for name in sys.modules}}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.splitlines()[-1].split("|"))
+
+
+def command(*words: str) -> str:
+    return (
+        f"sys.argv = ['loomlm', *{list(words)!r}]\n"
+        "from loomlm.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as done:\n    assert not done.code, done.code"
+    )
+
+
+@pytest.mark.parametrize("words", [("--help",), ("plugins",), ("run", "--help")])
+def test_start_up_imports_nothing_heavy(words):
+    assert not loaded_after(command(*words)) & HEAVY
+
+
+def test_the_core_imports_no_framework():
+    modules = [
+        ".".join(("loomlm", *path.relative_to(CORE).with_suffix("").parts))
+        for path in CORE.rglob("*.py")
+        if path.stem not in ("__init__", "__main__")
+    ]
+    code = "import " + ", ".join(modules)
+
+    assert not loaded_after(code) & FRAMEWORKS
+
+
+def test_the_core_names_no_plugin_and_no_framework():
+    for path in CORE.rglob("*.py"):
+        for module in imports(path):
+            top = module.split(".")[0]
+            assert top not in FRAMEWORKS, f"{path} imports {module}"
+            assert not top.startswith("loomlm_"), f"{path} imports {module}"
+
+
+def test_imports_go_downwards():
+    rank = {name: index for index, names in enumerate(LAYERS) for name in names}
+    for path in CORE.rglob("*.py"):
+        part = path.relative_to(CORE).parts[0].removesuffix(".py")
+        for module in imports(path):
+            steps = module.split(".")
+            if steps[0] != "loomlm" or len(steps) < 2 or part not in rank:
+                continue
+            other = steps[1]
+            if (part, other) in ALLOWED_UP or other not in rank:
+                continue
+            assert rank[part] <= rank[other], f"{path} imports {module}"
+
+
+def test_built_in_plugins_use_the_public_door():
+    for path in PLUGINS.rglob("*.py"):
+        package = path.relative_to(PLUGINS).parts[0]
+        for module in imports(path):
+            steps = module.split(".")
+            if steps[0] == "loomlm":
+                assert steps[1:2] == ["plugin"], f"{path} imports {module}"
+            elif steps[0].startswith("loomlm_"):
+                assert steps[0] in (package, "loomlm_backbones"), f"{path} imports {module}"
+
+
+WITHOUT_TORCH = """
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Hidden())
+"""
+
+
+def without_torch(*words: str) -> subprocess.CompletedProcess[str]:
+    """A command where torch is not installed."""
+    code = f"import sys\n{WITHOUT_TORCH}\nsys.argv = ['loomlm', *{list(words)!r}]\n"
+    code += "from loomlm.cli import main\nmain()"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_without_a_backend_everything_else_works(config_file):
+    path = str(config_file())
+
+    assert 'pip install "loomlm[torch]"' in without_torch("plugins").stdout
+    assert without_torch("config", "schema").returncode == 0
+    assert without_torch("init", "classification").returncode == 0
+    doctor = without_torch("doctor")
+    assert doctor.returncode == 1
+    assert 'pip install "loomlm[torch]"' in doctor.stdout
+    run = without_torch("run", path)
+    assert run.returncode == 2
+    assert 'needs torch, which is not installed. Install it: pip install "loomlm[tor' in run.stderr
+    assert "Traceback" not in run.stderr

@@ -1,0 +1,179 @@
+"""Plugins are found one by one; what one does wrong is said, and harms nobody else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from loomlm.errors import PluginError, UsageError
+from loomlm.registry import Registry
+
+METRIC = """
+from loomlm.plugin import Component, hookimpl
+
+@hookimpl
+def loomlm_metrics():
+    return [Component(kind="metric", name="{name}", summary="s", target="{target}", {more})]
+"""
+
+
+def metric(name: str, target: str = "nowhere:Nothing", more: str = "") -> str:
+    return METRIC.format(name=name, target=target, more=more)
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Puts a distribution with one plugin module on the path, as pip would."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+
+    def add(distribution: str, source: str) -> Path:
+        module = distribution.replace("-", "_") + "_plugin"
+        (site / f"{module}.py").write_text(source)
+        info = site / f"{distribution.replace('-', '_')}-1.5.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n"
+        )
+        (info / "entry_points.txt").write_text(f"[loomlm]\nmain = {module}\n")
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        return site
+
+    return add
+
+
+def test_an_installed_plugin_adds_its_component(install):
+    install("good", metric("mcc"))
+
+    entry = Registry.load().find("metric", "mcc")
+
+    assert entry.plugin.origin == "good 1.5"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import a_module_that_is_not_there", "ModuleNotFoundError"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        (metric("x").replace("loomlm_metrics", "loomlm_metric"), "Did you mean 'loomlm_metrics'?"),
+        (metric("x").replace('kind="metric"', 'kind="cleaner"'), "returned a cleaner, 'x'"),
+        (metric("x").replace("[Component(", "[dict("), "which is not a Component"),
+    ],
+)
+def test_a_broken_plugin_is_reported_and_the_others_load(install, source, said):
+    install("broken", source)
+    install("good", metric("mcc"))
+
+    registry = Registry.load()
+
+    broken = next(plugin for plugin in registry.plugins if plugin.distribution == "broken")
+    assert broken.state == "broken"
+    assert said in broken.error
+    assert registry.find("metric", "mcc")
+    assert "accuracy" in registry.names("metric")
+
+
+def test_a_run_that_needs_a_broken_plugin_is_told_which_broke_and_why(install):
+    install("broken", "raise RuntimeError('no licence')")
+
+    with pytest.raises(PluginError, match=r"no metric 'mcc'.*broken 1.5 broke: .*no licence"):
+        Registry.load().find("metric", "mcc")
+
+
+def test_a_blocked_plugin_is_not_imported(install, tmp_path):
+    install("eager", f"open({str(tmp_path / 'imported')!r}, 'w')")
+
+    registry = Registry.load(block=["eager"])
+
+    assert not (tmp_path / "imported").exists()
+    assert next(p for p in registry.plugins if p.distribution == "eager").state == "blocked"
+
+
+def test_blocking_a_name_that_nobody_has_is_an_error():
+    with pytest.raises(UsageError, match="no plugin 'metrix' to block. Did you mean 'metrics'?"):
+        Registry.load(block=["metrix"])
+
+
+def test_autoload_off_leaves_out_other_distributions_only(install, monkeypatch):
+    install("good", metric("mcc"))
+    monkeypatch.setenv("LOOMLM_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+    names = Registry.load().names("metric")
+
+    assert "mcc" not in names
+    assert "accuracy" in names
+
+
+def test_two_plugins_with_one_name_are_told_apart_by_their_distribution(install):
+    install("first-one", metric("mcc"))
+    install("second", metric("mcc"))
+    registry = Registry.load()
+
+    with pytest.raises(PluginError, match=r'first-one 1.5 and second 1.5.*type = "first-one/mcc"'):
+        registry.find("metric", "mcc")
+    assert registry.find("metric", "second/mcc").plugin.distribution == "second"
+    assert registry.find("metric", "first_one/mcc").plugin.distribution == "first-one"
+
+
+def test_a_component_for_another_plugin_api_is_refused(install):
+    install("old", metric("mcc", more="api=(0, 0)"))
+
+    with pytest.raises(PluginError, match=r"made for plugin API 0 to 0; this is 1"):
+        Registry.load().find("metric", "mcc")
+
+
+def test_what_a_component_requires_is_named_with_how_to_install_it(install):
+    install("good", metric("mcc", more='requires=("not_there",), install="pip install it"'))
+
+    with pytest.raises(PluginError, match="needs not_there, which is not installed.*pip install"):
+        Registry.load().usable("metric", "mcc")
+
+
+def test_a_file_can_be_a_plugin(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(metric("mcc", target="{__name__}:Mcc") + "\nclass Mcc: pass\n")
+    path.write_text(path.read_text().replace('"{__name__}:Mcc"', 'f"{__name__}:Mcc"'))
+
+    registry = Registry.load([str(path)])
+
+    assert registry.find("metric", "mcc").component.load().__name__ == "Mcc"
+
+
+def test_a_plugin_that_the_user_names_must_load(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("1 / 0")
+
+    with pytest.raises(PluginError, match=r"mine.py' cannot be loaded: ZeroDivisionError"):
+        Registry.load([str(path)])
+    with pytest.raises(PluginError, match="there is no file"):
+        Registry.load([str(tmp_path / "other.py")])
+    with pytest.raises(PluginError, match="No module named 'nobody'"):
+        Registry.load(["nobody"])
+
+
+def test_builders_are_keyed_by_backend():
+    registry = Registry.load()
+
+    assert registry.builder("backbone", "mlp", "torch").__name__ == "Mlp"
+    with pytest.raises(PluginError, match="no builder for the backend 'jax'. It has one for: tor"):
+        registry.builder("backbone", "mlp", "jax")
+
+
+def test_the_command_line_takes_and_leaves_out_plugins(install):
+    site = install("good", metric("mcc"))
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+
+    def plugins(*options: str) -> str:
+        command = [sys.executable, "-m", "loomlm", "plugins", *options]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert "mcc" in plugins()
+    assert "Blocked: good 1.5" in plugins("-p", "no:good")
