@@ -8,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from attrs import frozen
+
+from loomlm.cli import main
 
 TOPICS = {
     "weather": ("rain", "wind", "sun", "cloud", "storm", "snow", "cold", "warm", "forecast"),
@@ -93,3 +96,30 @@ data = {{ train = "train.csv", test = "test.csv", label = "label" }}
         return path
 
     return write
+
+
+@frozen
+class Done:
+    """What a command ended with."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def loomlm_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Runs the command line in this process, as `main` does for a user."""
+
+    def call(*words: object) -> Done:
+        capsys.readouterr()
+        code = 0
+        try:
+            main([str(word) for word in words])
+        except SystemExit as done:
+            code = done.code if isinstance(done.code, int) else int(bool(done.code))
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Done(code, captured.out, captured.err)
+
+    return call

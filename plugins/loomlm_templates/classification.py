@@ -44,7 +44,7 @@ def fit(data: DataSummary) -> Fit:
     tokens = data.total_words if spaced else data.characters
     longest = data.words[0.95] if spaced else data.words[0.95] * data.characters // max(1, tokens)
     epochs = min(40, max(2, round(10 * sqrt(5000 / examples) * (labels / 2) ** 0.25)))
-    width = 16 if labels <= 8 else 32 if labels <= 32 else 64
+    width = 16 if labels <= 8 else 32 if labels <= 32 else 128
     travel = (
         1.1
         * sqrt(examples / 5000)
@@ -168,7 +168,7 @@ def _backbone(fitted: Fit, train: DataSummary) -> str:
 # size it is as good as any that is not pretrained, and takes seconds.
 [backbone]
 type = "mlp"
-width = {fitted.width}  # 16 for up to 8 labels, 32 for up to 32, else 64
+width = {fitted.width}  # 16 for up to 8 labels, 32 for up to 32, else 128
 ngrams = {ngrams}  # runs of up to {ngrams} {tokens}
 buckets = {fitted.buckets}  # rows for n-grams: as many as {tokens} in all texts, to 128 MiB
 weighting = "tfidf"  # what is rare says more, what is repeated not much more

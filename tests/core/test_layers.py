@@ -43,9 +43,7 @@ def imports(path: Path) -> Iterator[str]:
 
 def loaded_after(code: str) -> set[str]:
     """The top-level modules in `sys.modules` once a fresh interpreter has run some code."""
-    script = (
-        f"import sys\n{code}\nprint('|'.join({{name.split('.')[0] for name in sys.modules}}))"
-    )
+    script = f"import sys\n{code}\nprint('|'.join({{name.split('.')[0] for name in sys.modules}}))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

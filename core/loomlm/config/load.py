@@ -82,7 +82,8 @@ def check_tree(tree: Tree, registry: Registry) -> Config:
     if not mistakes:
         mistakes = tuple(check_run(settings, registry))
     if mistakes:
-        raise ConfigError(_problem(mistake, merged) for mistake in mistakes)
+        problems = [_problem(mistake, merged) for mistake in mistakes]
+        raise ConfigError(sorted(problems, key=_by_line))
     return Config(settings, registry, merged.origins, merged.folder)
 
 
@@ -229,6 +230,11 @@ def _problem(mistake: Mistake, tree: Tree) -> Problem:
         key=show_path(mistake.path, tree.values),
         place=origin_of(mistake.path, tree.origins),
     )
+
+
+def _by_line(problem: Problem) -> tuple[str, int]:
+    file, _, line = problem.place.rpartition(":")
+    return (file, int(line)) if line.isdigit() else (problem.place, 0)
 
 
 def _sentence(message: str) -> str:

@@ -22,7 +22,7 @@ from cattrs.errors import (
 
 from loomlm.config.positions import KeyPath
 from loomlm.config.settings import Choice, DataConfig
-from loomlm.errors import LoomlmError, did_you_mean
+from loomlm.errors import LoomlmError, PluginError, did_you_mean
 from loomlm.registry import Registry
 
 
@@ -36,6 +36,10 @@ class Mistake:
 
 class WrongValueError(ValueError):
     """A value that is not of its type; the message is for the user."""
+
+
+class WrongTypeError(ValueError):
+    """A component's `type` that means none; stands at that key."""
 
 
 def is_choice(hint: Any) -> bool:
@@ -134,6 +138,7 @@ def _source_apart(value: Mapping[str, Any]) -> dict[str, Any]:
 def _choice(value: Any, kind: str, registry: Registry, converter: cattrs.Converter) -> Choice:
     if isinstance(value, Choice):
         return value
+    given = value if isinstance(value, Mapping) else {}
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, Mapping):
@@ -144,7 +149,10 @@ def _choice(value: Any, kind: str, registry: Registry, converter: cattrs.Convert
         raise WrongValueError(
             f"`type` is missing. It says which {kind.replace('_', ' ')}: {known}."
         )
-    component = registry.find(kind, name).component
+    try:
+        component = registry.find(kind, name).component
+    except PluginError as error:
+        raise WrongTypeError(str(error)) if "type" in given else error from None
     options = {key: inner for key, inner in value.items() if key != "type"}
     return Choice(kind, name, converter.structure(options, component.config))
 
@@ -238,6 +246,8 @@ def _mistakes(error: BaseException, path: KeyPath) -> Iterator[Mistake]:
             yield Mistake((*path, name), f"there is no such key. {did_you_mean(name, known)}")
     elif isinstance(error, KeyError):
         yield Mistake((*path, error.args[0]), "this key is missing")
+    elif isinstance(error, WrongTypeError):
+        yield Mistake((*path, "type"), str(error))
     elif isinstance(error, LoomlmError | WrongValueError):
         yield Mistake(path, str(error))
     elif isinstance(error, ValueError | TypeError):

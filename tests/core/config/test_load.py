@@ -1,0 +1,205 @@
+"""A config is read strictly, and every mistake is told at once, with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import loomlm
+from loomlm.errors import ConfigError, UsageError
+
+
+def with_key(config_file, table: str, line: str, name: str = "my.toml") -> Path:
+    """The small config with a line put right below a table's header, or at the top."""
+    path: Path = config_file()
+    text = path.read_text()
+    if table:
+        text = text.replace(f"[{table}]\n", f"[{table}]\n{line}\n", 1)
+    else:
+        text = f"{line}\n{text}"
+    path.with_name(name).write_text(text)
+    return path.with_name(name)
+
+
+def mistakes(path: object, **options: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        loomlm.load_config(path, **options)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_five_mistakes_are_told_at_once_each_with_its_line(tmp_path):
+    path = tmp_path / "five.toml"
+    path.write_text(
+        """\
+name = "news"
+seed = "seventeen"
+
+[tokenizer]
+type = "word"
+vocab_sise = 100
+
+[backbone]
+type = "mpl"
+
+[trainer]
+epochs = 2
+batch_size = 3.7
+
+[[stages]]
+name = "finetune"
+task = { type = "classification", multi_label = "no" }
+data = { train = "train.csv" }
+"""
+    )
+
+    told = mistakes(path)
+
+    assert told.startswith("5 mistakes in the config:")
+    expected = (
+        f"{path}:2: seed: expected a whole number, got 'seventeen'.",
+        f"{path}:6: tokenizer.vocab_sise: there is no such key. Did you mean 'vocab_size'?",
+        f"{path}:9: backbone.type: There is no backbone 'mpl'. Did you mean 'mlp'?",
+        f"{path}:13: stages.finetune.trainer.batch_size: expected a whole number, got 3.7.",
+        f"{path}:17: stages.finetune.task.multi_label: expected true or false, got 'no'.",
+    )
+    assert tuple(line.strip() for line in told.splitlines()[1:]) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("learning_rate = true", "expected a number, got True"),
+        ("learning_rate = -1.0", "must be > 0"),
+        ("keep_last = true", "expected a whole number, got True"),
+        ("device = 3", "expected a string, got 3"),
+        ('precision = "bf61"', "got 'bf61'. Did you mean 'bf16'?"),
+        ("optimizer = 3", "expected a table with a `type`, got 3"),
+        ('optimizer = "adam"', "There is no optimizer 'adam'. Did you mean 'adamw'?"),
+        ("optimizer = { beta1 = 2.0 }", "must be <= 0.99999: 2.0"),
+        ("accumulate = 3", "3 microbatches do not divide a batch of 16"),
+        ("epochs = 2", "give one of `steps` and `epochs`; there are both"),
+        ("early_stopping = { patience = 0 }", "must be >= 1: 0"),
+        ("early_stopping = 3", "expected a table, got 3"),
+    ],
+)
+def test_a_value_of_the_wrong_kind(config_file, line, said):
+    key = line.split(" ")[0]
+    path = config_file()
+    kept = [row for row in path.read_text().splitlines() if not row.startswith(f"{key} =")]
+    path.write_text("\n".join(kept).replace("[trainer]", f"[trainer]\n{line}") + "\n")
+
+    told = mistakes(path)
+
+    assert said in told
+    assert f"{path}:" in told
+
+
+def test_a_metric_that_the_task_cannot_feed_is_a_mistake(config_file, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from loomlm.plugin import Component, hookimpl\n"
+        "class Bleu:\n    accepts = frozenset({'texts'})\n    higher_is_better = True\n"
+        "@hookimpl\ndef loomlm_metrics():\n"
+        "    return [Component(kind='metric', name='blue', summary='s',"
+        " target=f'{__name__}:Bleu')]\n"
+    )
+    path = with_key(config_file, "", 'plugins = ["mine.py"]')
+
+    told = mistakes(path, set=['stages.finetune.metrics=["blue"]'])
+
+    assert "blue scores texts; classification gives classes" in told
+
+
+def test_missing_keys_name_the_table(config_file):
+    path = config_file()
+    path.write_text(path.read_text().replace('task = "classification"\n', ""))
+
+    assert "stages.finetune.task: this key is missing" in mistakes(path)
+
+
+def test_set_goes_through_the_same_door(config_file):
+    path = config_file()
+
+    config = loomlm.load_config(
+        path, set=["stages.finetune.trainer.learning_rate=3e-4", "backbone.width=8", "name=other"]
+    )
+
+    assert config.settings.stages[0].trainer.learning_rate == 3e-4
+    assert config.settings.backbone.config.width == 8
+    assert config.settings.name == "other"
+    told = mistakes(path, set=["backbone.wide=8", "stages.finetune.trainer.steps=many"])
+    assert "--set: backbone.wide: there is no such key. Did you mean 'width'?" in told
+    assert "--set: stages.finetune.trainer.steps: expected a whole number" in told
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("seed", "expected KEY=VALUE"),
+        ("stages.finetun.task=x", "there is no 'finetun'. Did you mean 'finetune'?"),
+        ("seed.deep=1", "'seed' is"),
+    ],
+)
+def test_a_wrong_set_says_what_is_expected(config_file, assignment, said):
+    path = with_key(config_file, "", "seed = 3")
+
+    with pytest.raises(UsageError) as caught:
+        loomlm.load_config(path, set=[assignment])
+
+    assert said in str(caught.value)
+
+
+def test_a_dict_goes_through_the_same_door():
+    values = {
+        "name": "small",
+        "backend": "torch",
+        "tokenizer": "word",
+        "backbone": "mlp",
+        "stages": [
+            {
+                "name": "finetune",
+                "task": "classification",
+                "data": {"train": "train.csv", "label": "label"},
+                "trainer": {"steps": 5},
+            }
+        ],
+    }
+
+    assert loomlm.load_config(values).settings.stages[0].trainer.steps == 5
+    values["stages"][0]["trainer"]["stesp"] = 5  # type: ignore[index]
+    assert "dict: stages.finetune.trainer.stesp" in mistakes(values)
+
+
+def test_a_stage_takes_what_it_does_not_say_from_the_trainer_table(config_file):
+    path = config_file(steps="50", learning_rate="0.5")
+    text = path.read_text() + "trainer = { epochs = 2 }\n"
+    path.write_text(text)
+
+    trainer = loomlm.load_config(path).settings.stages[0].trainer
+
+    assert (trainer.epochs, trainer.steps, trainer.learning_rate) == (2, None, 0.5)
+
+
+def test_a_config_that_is_not_there_or_not_toml(config_file, tmp_path):
+    config_file()
+
+    with pytest.raises(UsageError, match=r"no config .*mi.toml. Did you mean 'my.toml'"):
+        loomlm.load_config(tmp_path / "mi.toml")
+    (tmp_path / "bad.toml").write_text("name = \n")
+    with pytest.raises(UsageError, match=r"bad.toml: not valid TOML: .*line 1"):
+        loomlm.load_config(tmp_path / "bad.toml")
+    with pytest.raises(UsageError, match="is a folder"):
+        loomlm.load_config(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b'name = "caf\xe9"\n')
+    with pytest.raises(UsageError, match="cannot be read"):
+        loomlm.load_config(tmp_path / "latin.toml")
+
+
+def test_paths_start_at_the_config_not_at_the_working_folder(config_file, tmp_path, monkeypatch):
+    path = config_file()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    config = loomlm.load_config(path)
+
+    assert config.settings.stages[0].data.source.config.train == tmp_path / "train.csv"
