@@ -31,6 +31,12 @@ class TorchEngine:
     device: torch.device
     _slots: dict[str, dict[str, Tensor]] = field(factory=dict)
     _pending: list[tuple[int, Tensor, Tensor, Tensor]] = field(factory=list)
+    _parameters: list[tuple[Parameter, Tensor]] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        values = dict(self.module.named_parameters())
+        stored = [parameter for parameter in self.spec.layout if parameter.tied_to is None]
+        self._parameters = [(parameter, values[parameter.name]) for parameter in stored]
 
     def train_step(self, microbatches: Sequence[Batch], context: StepContext) -> None:
         """One update; see the contract."""
@@ -72,7 +78,7 @@ class TorchEngine:
 
     def state(self, part: Literal["model", "optimizer"]) -> Iterator[tuple[str, np.ndarray]]:
         """Arrays by canonical name."""
-        for parameter, value in self._parameters():
+        for parameter, value in self._parameters:
             if part == "model":
                 yield parameter.name, value.detach().cpu().numpy()
             elif parameter.trainable:
@@ -85,7 +91,7 @@ class TorchEngine:
     ) -> None:
         """Copy arrays into the tensors of their names."""
         tensors: dict[str, Tensor] = {}
-        for parameter, value in self._parameters():
+        for parameter, value in self._parameters:
             if part == "model":
                 tensors[parameter.name] = value
             else:
@@ -93,12 +99,6 @@ class TorchEngine:
                 tensors |= {f"{parameter.name}.{slot}": t for slot, t in slots.items()}
         for name, array in arrays:
             tensors[name].copy_(torch.from_numpy(np.array(array)))
-
-    def _parameters(self) -> Iterator[tuple[Parameter, Tensor]]:
-        values = dict(self.module.named_parameters())
-        for parameter in self.spec.layout:
-            if parameter.tied_to is None:
-                yield parameter, values[parameter.name]
 
     def _slot(self, name: str, value: Tensor) -> dict[str, Tensor]:
         if name not in self._slots:
@@ -137,7 +137,7 @@ class TorchEngine:
         """Clip and update; gives the gradients' norm, and 1 where the update was masked."""
         moving = [
             _Moving(parameter, value, value.grad)
-            for parameter, value in self._parameters()
+            for parameter, value in self._parameters
             if value.grad is not None
         ]
         norm = torch.linalg.vector_norm(
