@@ -45,8 +45,15 @@ class FilesConfig:
     )
 
     def __attrs_post_init__(self) -> None:
-        if self.delimiter is not None and len(self.delimiter) != 1:
-            raise ValueError(f"delimiter must be one character, got {self.delimiter!r}")
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
+            raise ValueError(
+                f"delimiter must be one character, no quote or line end; got {self.delimiter!r}"
+            )
+        for split in SPLITS:
+            if getattr(self, split) == ():
+                raise ValueError(f"{split} is an empty list; name its files")
+        if self.text == ():
+            raise ValueError("text is an empty list; name a column")
         for name, value in (("header", self.header), ("labels", self.labels)):
             for split in value if isinstance(value, Mapping) else ():
                 if split not in SPLITS:
@@ -65,3 +72,7 @@ class HuggingFaceConfig:
     train: str = key("the data set's split to train on", "train")
     validation: str | None = key("its validation split, where it has one", "validation")
     test: str | None = key("its test split, where it has one", "test")
+
+    def __attrs_post_init__(self) -> None:
+        if self.text == ():
+            raise ValueError("text is an empty list; name a column")

@@ -4,19 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import attrs
-from attrs import define, field
+from attrs import define, field, frozen
 
 from loomlm.plugin import DataError, Example, did_you_mean
+from loomlm_sources.aligned import aligned_rows
 from loomlm_sources.config import SPLITS, FilesConfig
 from loomlm_sources.looking import complete
-from loomlm_sources.opening import data_format, find_files
-from loomlm_sources.readers import BadLine, Form, column_names, read_rows
+from loomlm_sources.opening import (
+    UNDECODABLE,
+    data_format,
+    decoded_lines,
+    find_files,
+    opened,
+    packing,
+)
+from loomlm_sources.readers import BadLine, Form, Row, column_names, read_rows
 from loomlm_sources.values import joined_text, label_of
+
+
+@define
+class _Skipped:
+    first: int
+    count: int = 0
+
+
+@frozen
+class _Part:
+    """Rows that are read alike: from `path`, or for lines with labels from it on."""
+
+    path: Path
+    rows: Iterable[tuple[Path, Row | BadLine]]
+    texts: tuple[str, ...]
+    label: str | None
 
 
 @define
@@ -24,7 +50,7 @@ class Files:
     """See `loomlm.plugin.DataSource`. Reads line by line; nothing is held whole in memory."""
 
     config: FilesConfig
-    _skipped: dict[Path, list[int]] = field(factory=dict)
+    _skipped: dict[Path, _Skipped] = field(factory=dict)
 
     @staticmethod
     def look(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,97 +61,121 @@ class Files:
         return tuple(name for name in SPLITS if getattr(self.config, name) is not None)
 
     def fingerprint(self) -> str:
-        """SHA-256 over what the config means and the bytes of every file, not their names."""
-        meaning = {
+        """SHA-256 over what the config means and the bytes of every file.
+
+        Of a file's name only the ending counts, where the form goes by it.
+        """
+        named = (*SPLITS, "labels", "label_names", "format")
+        meaning: dict[str, Any] = {
             name: value
             for name, value in attrs.asdict(self.config, recurse=False).items()
-            if name not in (*SPLITS, "labels", "label_names")
+            if name not in named
         }
-        digest = hashlib.sha256(json.dumps(meaning, default=str, sort_keys=True).encode())
+        meaning["text"] = self._texts()
+        meaning["label_names"] = _contents(self._paths(self.config.label_names))
         for split in self.splits():
-            digest.update(split.encode())
-            for path in self._all_files(split):
-                _hash_into(digest, path)
-        return digest.hexdigest()
+            files = self._paths(getattr(self.config, split))
+            forms = [self._format(path) for path in files]
+            meaning[f"files of {split}"] = [forms, _contents(files)]
+            meaning[f"labels of {split}"] = _contents(self._label_files(split))
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
     def examples(self, split: str) -> Iterator[Example]:
         """The split's examples, file by file."""
-        names = self._label_names()
-        aligned = self._aligned_labels(split)
-        count = 0
-        for path in find_files(getattr(self.config, split)):
-            before = count
-            for example in self._read(path, split, names):
-                count += 1
-                if aligned is None:
-                    yield example
-                else:
-                    yield attrs.evolve(example, label=_next_label(aligned, example, self.config))
-            if count == before:
-                raise DataError(f"{path} has no example. Take it out, or check that it is whole.")
-        if aligned is not None and next(aligned, None) is not None:
-            raise DataError(
-                f"The labels of {split} have more lines than its {count} examples. "
-                "Each line of the text needs one label, and no more."
-            )
+        for path in (*find_files(getattr(self.config, split)), *self._label_files(split)):
+            self._skipped.pop(path, None)
+        for part in self._parts(split):
+            yield from _some(self._checked(part), part.path)
 
     def notes(self) -> tuple[str, ...]:
         return tuple(
-            f"{path.name}: {len(lines):,} lines skipped that cannot be read, the first is line "
-            f"{lines[0]}."
-            for path, lines in self._skipped.items()
+            f"{path}: {skipped.count:,} {'line' if skipped.count == 1 else 'lines'} skipped that "
+            f"cannot be read, the first is line {skipped.first}."
+            for path, skipped in self._skipped.items()
         )
 
-    def _read(self, path: Path, split: str, names: Mapping[str, str] | None) -> Iterator[Example]:
-        form = self._form(path, split)
-        texts = (self.config.text,) if isinstance(self.config.text, str) else self.config.text
-        # A text file has no columns: its lines are the text.
-        texts = ("text",) if form.format == "txt" else texts
-        for row in read_rows(path, form):
-            if isinstance(row, BadLine):
-                self._refuse(path, row)
-                continue
-            line, values = row
-            example = self._example(values, texts, names, f"{path}:{line}")
+    def _parts(self, split: str) -> Iterator[_Part]:
+        files, labels = find_files(getattr(self.config, split)), self._label_files(split)
+        if labels:
+            for path in files:
+                self._refuse_columns(path)
+            rows = aligned_rows(files, labels, self.config.encoding)
+            yield _Part(files[0], rows, ("text",), "label")
+            return
+        for path in files:
+            rows = zip(repeat(path), read_rows(path, self._form(path, split)), strict=False)
+            if self._format(path) == "txt":
+                # A text file has no columns: its lines are the text.
+                self._refuse_label(path, split)
+                yield _Part(path, rows, ("text",), None)
+            else:
+                yield _Part(path, rows, self._texts(), self.config.label)
+
+    def _checked(self, part: _Part) -> Iterator[Example]:
+        for path, row in part.rows:
+            example = row if isinstance(row, BadLine) else self._example(path, row, part)
             if isinstance(example, Example):
                 yield example
             else:
-                self._refuse(path, attrs.evolve(example, line=line))
+                self._refuse(path, example)
 
-    def _example(
-        self,
-        values: Mapping[str, Any],
-        texts: tuple[str, ...],
-        names: Mapping[str, str] | None,
-        place: str,
-    ) -> Example | BadLine:
-        text = joined_text(values, texts)
-        if isinstance(text, BadLine) or self.config.label is None:
-            return text if isinstance(text, BadLine) else Example(text, place=place)
-        label = label_of(values, self.config.label, names)
-        return label if isinstance(label, BadLine) else Example(text, label, place=place)
+    def _example(self, path: Path, row: Row, part: _Part) -> Example | BadLine:
+        line, values = row
+        text = joined_text(values, part.texts)
+        if isinstance(text, BadLine):
+            return attrs.evolve(text, line=line)
+        label = None if part.label is None else label_of(values, part.label, self._names)
+        if isinstance(label, BadLine):
+            return attrs.evolve(label, line=line)
+        return Example(text, label, place=f"{path}:{line}")
 
     def _refuse(self, path: Path, bad: BadLine) -> None:
         if self.config.on_bad_line == "skip":
-            self._skipped.setdefault(path, []).append(bad.line)
+            skipped = self._skipped.setdefault(path, _Skipped(bad.line))
+            skipped.count += bad.lines
             return
-        fix = f"{bad.fix}, or set" if bad.fix else "Mend the line, or set"
-        raise DataError(f'{path}:{bad.line}: {bad.reason}. {fix} on_bad_line = "skip".')
+        fix = bad.fix or "Mend the line"
+        raise DataError(f'{path}:{bad.line}: {bad.reason}. {fix}, or set on_bad_line = "skip".')
+
+    def _refuse_label(self, path: Path, split: str) -> None:
+        if self.config.label is not None:
+            raise DataError(
+                f"{path} is a txt file, which has no column {self.config.label!r}. Take data.label "
+                f"out, and name a file that has a label a line: data.labels.{split}."
+            )
+
+    def _refuse_columns(self, path: Path) -> None:
+        if self._format(path) != "txt":
+            raise DataError(
+                f"data.labels is for txt files, and {path} is {self._format(path)}. Name its "
+                "column of labels with data.label."
+            )
+
+    def _texts(self) -> tuple[str, ...]:
+        return (self.config.text,) if isinstance(self.config.text, str) else self.config.text
+
+    def _format(self, path: Path) -> str:
+        return data_format(path) if self.config.format == "auto" else self.config.format
+
+    def _paths(self, patterns: Path | tuple[Path, ...] | None) -> list[Path]:
+        return [] if patterns is None else find_files(patterns)
+
+    def _label_files(self, split: str) -> list[Path]:
+        return self._paths((self.config.labels or {}).get(split))
 
     def _form(self, path: Path, split: str) -> Form:
         config = self.config
         header = (
             config.header.get(split, True) if isinstance(config.header, Mapping) else config.header
         )
-        texts = (config.text,) if isinstance(config.text, str) else config.text
         form = Form(
-            format=data_format(path) if config.format == "auto" else config.format,
+            format=self._format(path),
             encoding=config.encoding,
             delimiter=config.delimiter,
             quoting=config.quoting,
             header=header,
             columns=config.columns,
-            wanted=(*texts, config.label) if config.label else texts,
+            wanted=(*self._texts(), config.label) if config.label else self._texts(),
         )
         if header or form.format not in ("csv", "tsv"):
             return form
@@ -146,56 +196,55 @@ class Files:
                     f"data.columns has no {name!r}. {did_you_mean(name, names)} "
                     "It must name the columns of data.text and data.label."
                 )
-        return tuple(names)
+        return names
 
-    def _label_names(self) -> dict[str, str] | None:
+    @cached_property
+    def _names(self) -> Mapping[str, str] | None:
         """Names by the number that stands for them; from 0 where the training data has a 0."""
         if self.config.label_names is None:
             return None
         path = find_files(self.config.label_names)[0]
-        form = attrs.evolve(self._form(path, "train"), format="txt")
-        names = [row[1]["text"].strip() for row in read_rows(path, form) if isinstance(row, tuple)]
-        first = 0 if self._has_zero() else 1
-        return {str(number): name for number, name in enumerate(names, first)}
+        names = _label_names(path, self.config.encoding)
+        return {str(number): name for number, name in enumerate(names, 0 if self._zero() else 1)}
 
-    def _has_zero(self) -> bool:
-        rows = (
-            row
-            for path in find_files(self.config.train)
-            for row in read_rows(path, self._form(path, "train"))
-        )
-        label = self.config.label or ""
-        return any(not isinstance(row, BadLine) and str(row[1].get(label)) == "0" for row in rows)
-
-    def _aligned_labels(self, split: str) -> Iterator[str] | None:
-        path = (self.config.labels or {}).get(split)
-        if path is None:
-            return None
-        form = attrs.evolve(self._form(find_files(path)[0], split), format="txt")
-        return (
-            row[1]["text"].strip() for row in read_rows(path, form) if not isinstance(row, BadLine)
-        )
-
-    def _all_files(self, split: str) -> list[Path]:
-        files = find_files(getattr(self.config, split))
-        for extra in (self.config.label_names, (self.config.labels or {}).get(split)):
-            files += find_files(extra) if extra is not None else []
-        return files
+    def _zero(self) -> bool:
+        for part in self._parts("train"):
+            for _, row in part.rows:
+                if isinstance(row, BadLine) or part.label is None:
+                    continue
+                label = label_of(row[1], part.label, None)
+                if label == "0" or (isinstance(label, tuple) and "0" in label):
+                    return True
+        return False
 
 
-def _next_label(labels: Iterator[str], example: Example, config: FilesConfig) -> str:
-    label = next(labels, None)
-    if label is None:
-        raise DataError(
-            f"{example.place}: the labels file has ended before the text. "
-            "Each line of the text needs one label."
-        )
-    return label
+def _some(examples: Iterator[Example], path: Path) -> Iterator[Example]:
+    first = next(examples, None)
+    if first is None:
+        raise DataError(f"{path} has no example. Take it out, or check that it is whole.")
+    yield first
+    yield from examples
 
 
-def _hash_into(digest: Any, path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+def _label_names(path: Path, encoding: str) -> list[str]:
+    with opened(path) as file:
+        names = [line.strip() for _, line in decoded_lines(file, encoding)]
+    while names and not names[-1]:
+        names.pop()
+    if not names:
+        raise DataError(f"{path} has no name. Write a label's name on each line.")
+    for number, name in enumerate(names, 1):
+        if not name or UNDECODABLE in name:
+            wrong = "a blank line" if not name else f"bytes that are not {encoding.upper()}"
+            raise DataError(f"{path}:{number}: {wrong}. Each line has one label's name.")
+    return names
+
+
+def _contents(paths: Iterable[Path]) -> list[list[str]]:
+    """What the files hold: their packing and the digest of their bytes."""
+    found = []
+    for path in paths:
+        with opened(path, unpack=False) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        found.append([packing(path), digest])
+    return found

@@ -7,16 +7,18 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import datasets
 from attrs import define, field
 
-from loomlm.plugin import DataError, Example, UsageError, did_you_mean
+from loomlm.plugin import DataError, Example, did_you_mean
 from loomlm_sources.config import SPLITS, HuggingFaceConfig
 from loomlm_sources.readers import BadLine
 from loomlm_sources.values import joined_text, label_of
+
+Value = TypeVar("Value", bound=str | tuple[str, ...] | None)
 
 
 @define
@@ -27,23 +29,29 @@ class HuggingFace:
     _loaded: Any = field(default=None)
 
     def splits(self) -> tuple[str, ...]:
-        """The splits that the config names and the data set has; train must be there."""
+        """The splits that the config names and the data set has.
+
+        Train must be there, and so must a split whose name is not the default.
+        """
         found = self._data()
         names = {name: getattr(self.config, name) for name in SPLITS}
-        if names["train"] not in found:
-            raise DataError(
-                f"The data set {self.config.path!r} has no split {names['train']!r}. "
-                f"{did_you_mean(names['train'], found)} Set data.train."
-            )
+        usual = attrs.fields_dict(HuggingFaceConfig)
+        for name, given in names.items():
+            needed = name == "train" or given != usual[name].default
+            if given is not None and needed and given not in found:
+                raise DataError(
+                    f"The data set {self.config.path!r} has no split {given!r}. "
+                    f"{did_you_mean(given, found)} Set data.{name}."
+                )
         return tuple(name for name, given in names.items() if given in found)
 
     def fingerprint(self) -> str:
-        """SHA-256 over the config and the content of the columns that are read."""
-        meaning = attrs.asdict(self.config)
-        digest = hashlib.sha256(json.dumps(meaning, sort_keys=True, default=str).encode())
+        """SHA-256 over the texts and labels of all splits, in order."""
+        digest = hashlib.sha256()
         for split in self.splits():
+            digest.update(f"{split}\n".encode())
             for example in self.examples(split):
-                digest.update(f"{example.text}\0{example.label}\0".encode("utf-8", "replace"))
+                digest.update(f"{json.dumps([example.text, example.label])}\n".encode())
         return digest.hexdigest()
 
     def examples(self, split: str) -> Iterator[Example]:
@@ -51,23 +59,19 @@ class HuggingFace:
         name = getattr(self.config, split)
         data = self._data()[name]
         texts = (self.config.text,) if isinstance(self.config.text, str) else self.config.text
-        for column in (*texts, *([self.config.label] if self.config.label else [])):
+        columns = (*texts, *([self.config.label] if self.config.label else []))
+        for column in columns:
             if column not in data.column_names:
                 raise DataError(
                     f"The data set {self.config.path!r} has no column {column!r}. "
-                    f"{did_you_mean(column, data.column_names)}"
+                    f"{did_you_mean(column, data.column_names)} Set data.text or data.label."
                 )
         names = _class_names(data, self.config.label)
-        for number, row in enumerate(data, 1):
+        # Other columns may hold images or sound, which would be decoded.
+        for number, row in enumerate(data.select_columns(list(dict.fromkeys(columns))), 1):
             place = f"{self.config.path}[{name}]:{number}"
-            text = joined_text(row, texts)
-            label = self._label(row, names)
-            for value in (text, label):
-                if isinstance(value, BadLine):
-                    raise DataError(f"{place}: {value.reason}.")
-            assert isinstance(text, str)
-            assert not isinstance(label, BadLine)
-            yield Example(text, label, place=place)
+            text = _good(joined_text(row, texts), place)
+            yield Example(text, _good(self._label(row, names), place), place=place)
 
     def notes(self) -> tuple[str, ...]:
         return ()
@@ -79,18 +83,25 @@ class HuggingFace:
         if column is None:
             return None
         value = row[column]
-        if names is not None:
-            ids = value if isinstance(value, list) else [value]
-            if any(not 0 <= one < len(names) for one in ids):
-                return BadLine(0, f"the label {value!r} has no name: the split is unlabelled")
-            chosen = tuple(names[one] for one in ids)
-            return chosen if isinstance(value, list) else chosen[0]
-        return label_of(row, column, None)
+        if names is None:
+            return label_of(row, column, None)
+        ids = value if isinstance(value, list) else [value]
+        if any(one is None or not 0 <= one < len(names) for one in ids):
+            shown = "null" if value is None else repr(value)
+            return BadLine(0, f"the label {shown} has no name, as in a split without labels")
+        chosen = tuple(names[one] for one in ids)
+        return chosen if isinstance(value, list) else chosen[0]
 
     def _data(self) -> Any:
         if self._loaded is None:
             self._loaded = _load(self.config)
         return self._loaded
+
+
+def _good(value: Value | BadLine, place: str) -> Value:
+    if isinstance(value, BadLine):
+        raise DataError(f"{place}: {value.reason}. Choose another column or split.")
+    return value
 
 
 def _class_names(data: Any, label: str | None) -> list[str] | None:
@@ -102,7 +113,7 @@ def _class_names(data: Any, label: str | None) -> list[str] | None:
 
 
 def _load(config: HuggingFaceConfig) -> Any:
-    """A dict of splits. Raises UsageError, in one sentence, whatever `datasets` says."""
+    """A dict of splits. Raises DataError, in one sentence, whatever `datasets` says."""
     logging.getLogger("datasets").setLevel(logging.ERROR)
     datasets.disable_progress_bars()
     path = Path(config.path)
@@ -116,7 +127,8 @@ def _load(config: HuggingFaceConfig) -> Any:
     except Exception as error:
         first = str(error).strip().splitlines()
         reason = first[0] if first else type(error).__name__
-        raise UsageError(
+        raise DataError(
             f"The data set {config.path!r} cannot be loaded: {reason.rstrip('.')}. "
-            "Check the id, the subset and the revision, and that the network can be reached."
+            "Check the id or folder, the subset and the revision, and that the network can be "
+            "reached."
         ) from None

@@ -9,7 +9,7 @@ from typing import Any
 from loomlm.plugin import DataError
 from loomlm_sources.config import SPLITS
 from loomlm_sources.opening import data_format, find_files
-from loomlm_sources.readers import BadLine, Form, column_names, read_rows
+from loomlm_sources.readers import BadLine, Form, column_names, parquet_columns, read_rows
 
 TEXTS = ("text", "sentence", "content", "review", "question", "utterance", "document", "body")
 LABELS = ("label", "labels", "class", "category", "intent", "target", "sentiment", "topic")
@@ -23,8 +23,7 @@ def complete(options: Mapping[str, Any]) -> dict[str, Any]:
     filled = dict(options)
     files = {split: _first(options[split]) for split in SPLITS if options.get(split)}
     path = files["train"]
-    form = options.get("format", "auto")
-    form = data_format(path) if form == "auto" else form
+    form = _format(path, options)
     if form == "txt":
         return filled
     if options.get("header", True) is False:
@@ -45,13 +44,20 @@ def _first(patterns: Any) -> Path:
     return find_files(Path(given))[0]
 
 
+def _format(path: Path, options: Mapping[str, Any]) -> str:
+    form = options.get("format", "auto")
+    return data_format(path) if form == "auto" else form
+
+
 def _columns(path: Path, form: str, options: Mapping[str, Any]) -> Sequence[str]:
     if form in ("csv", "tsv"):
         return column_names(path, _form(form, options))
+    if form == "parquet":
+        return parquet_columns(path)
     row = next(read_rows(path, _form(form, options)), None)
     if row is None or isinstance(row, BadLine):
-        reason = f":{row.line}: {row.reason}" if row else " has no example"
-        raise DataError(f"{path}{reason}.")
+        reason = f":{row.line}: {row.reason}. {row.fix}." if row else " has no example."
+        raise DataError(f"{path}{reason}")
     return list(row[1])
 
 
@@ -85,7 +91,9 @@ def _without_header(
     wanted = {*([text] if isinstance(text, str) else text), *([label] if label else [])}
     missing = []
     for split, path in files.items():
+        if split == "train" or _format(path, options) != form:
+            continue
         first = column_names(path, _form(form, options))
         if len(first) == len(columns) and not wanted & set(first):
             missing.append(split)
-    return [split for split in missing if split != "train"]
+    return missing

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import glob
 import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Iterator, Sequence
@@ -12,10 +14,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from loomlm.plugin import DataError, did_you_mean
+from loomlm.plugin import DataError, nearest
 
 COMPRESSED: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-BROKEN_ARCHIVE = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile)
+BROKEN_ARCHIVE = (EOFError, lzma.LZMAError, zlib.error)
+# Stands in a line for bytes that are not of the encoding: half a surrogate pair, which no decoder
+# gives, so that it is told from all that a text can hold, and the lines around it are kept.
+UNDECODABLE = "\udcff"
+MARK = "loomlm_undecodable"
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return UNDECODABLE, error.end
+
+
+codecs.register_error(MARK, _mark)
 
 
 def find_files(patterns: Path | Sequence[Path]) -> list[Path]:
@@ -25,14 +39,24 @@ def find_files(patterns: Path | Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for pattern in [patterns] if isinstance(patterns, Path) else patterns:
-        if glob.has_magic(str(pattern)) and not pattern.exists():
-            matched = sorted(glob.glob(str(pattern), recursive=True))  # noqa: PTH207 - absolute
-            if not matched:
-                raise DataError(f"No file fits {pattern}. Check the folder and the pattern.")
-            found += [Path(name) for name in matched if Path(name).is_file()]
-        else:
-            found.append(_existing(pattern))
+        try:
+            is_glob = glob.has_magic(str(pattern)) and not pattern.exists()
+            found += _matching(pattern) if is_glob else [_existing(pattern)]
+        except OSError as error:
+            raise DataError(f"{pattern} cannot be read: {error.strerror}.") from None
     return found
+
+
+def _matching(pattern: Path) -> list[Path]:
+    # A folder that is there is meant as it stands: its name may hold brackets.
+    base = next(folder for folder in pattern.parents if folder.is_dir())
+    names = glob.glob(  # noqa: PTH207 - Path.glob differs from version to version
+        str(pattern.relative_to(base)), root_dir=base, recursive=True
+    )
+    files = [base / name for name in sorted(names) if (base / name).is_file()]
+    if not files:
+        raise DataError(f"No file fits {pattern}. Check the folder and the pattern.")
+    return files
 
 
 def _existing(path: Path) -> Path:
@@ -40,9 +64,9 @@ def _existing(path: Path) -> Path:
         raise DataError(f"{path} is a folder. Name its files, e.g. {path / '*.csv'}.")
     if not path.exists():
         names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = did_you_mean(path.name, names) if len(names) < 1000 else ""
-        near = near if near.startswith("Did") else "Check the path."
-        raise DataError(f"There is no file {path}. {near}")
+        near = nearest(path.name, names)
+        hint = f"Did you mean {near!r}?" if near else "Check the path."
+        raise DataError(f"There is no file {path}. {hint}")
     return path
 
 
@@ -68,48 +92,44 @@ def data_format(path: Path) -> str:
     return form
 
 
+def packing(path: Path) -> str:
+    """The ending that says how a file is compressed, "" for none."""
+    return path.suffix.lower() if path.suffix.lower() in COMPRESSED else ""
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path, unpack: bool = True) -> Iterator[IO[bytes]]:
     """The file's bytes, unpacked. Raises DataError for what the system or the archive refuses."""
-    opener = COMPRESSED.get(path.suffix.lower())
+    opener = COMPRESSED.get(packing(path)) if unpack else None
     try:
         with opener(path, "rb") if opener else path.open("rb") as file:
             yield file
+    except gzip.BadGzipFile as error:
+        raise DataError(
+            f"{path} is no gzip file: {error}. Fetch it again, or take .gz off its name if it is "
+            "not compressed."
+        ) from None
     except BROKEN_ARCHIVE as error:
         raise DataError(
             f"{path} is a damaged or truncated archive: {error}. Fetch it again."
         ) from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+        raise DataError(
+            f"{path} cannot be read: {error.strerror or error}. Check the file and its permissions."
+        ) from None
 
 
-def decoded_lines(file: IO[bytes], encoding: str) -> Iterator[tuple[int, str | None]]:
-    """Each line with its number, its line end kept; None for one that is not of the encoding.
+def decoded_lines(file: IO[bytes], encoding: str) -> Iterator[tuple[int, str]]:
+    """Each line with its number, its line end kept; what is not of the encoding is UNDECODABLE.
 
     A byte-order mark at the start is dropped. Lines end at line feeds only.
     """
-    if encoding.lower().replace("_", "-") not in ("utf-8", "utf8", "ascii", "latin-1", "cp1252"):
-        yield from _decoded_whole(file, encoding)
-        return
-    for number, line in enumerate(file, 1):
-        try:
-            text = line.decode(encoding)
-        except UnicodeDecodeError:
-            yield number, None
-            continue
-        yield number, text.removeprefix("\ufeff") if number == 1 else text
-
-
-def _decoded_whole(file: IO[bytes], encoding: str) -> Iterator[tuple[int, str | None]]:
-    """For encodings in which a line feed is not one byte, such as UTF-16."""
-    import io
-
-    number = 0
     try:
-        reader = io.TextIOWrapper(file, encoding=encoding, newline="\n")
-        for number, line in enumerate(reader, 1):
-            yield number, line
-    except LookupError:
-        raise DataError(f"There is no encoding {encoding!r}. Try utf-8 or latin-1.") from None
-    except UnicodeError:
-        yield number + 1, None
+        reader = io.TextIOWrapper(file, encoding, errors=MARK, newline="\n")
+    except (LookupError, ValueError):
+        raise DataError(
+            f"There is no encoding {encoding!r}. Set data.encoding to utf-8, utf-16, latin-1 or "
+            "another that Python knows."
+        ) from None
+    for number, line in enumerate(reader, 1):
+        yield number, line.removeprefix("\ufeff") if number == 1 else line

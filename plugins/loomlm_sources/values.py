@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from loomlm.plugin import did_you_mean
+from loomlm.plugin import nearest
 from loomlm_sources.readers import BadLine
 
 
@@ -18,6 +19,9 @@ def joined_text(values: Mapping[str, Any], names: Sequence[str]) -> str | BadLin
         part = values[name]
         if not isinstance(part, str):
             return BadLine(0, f"{name!r} is {_shown(part)}, not a text")
+        half = _half_character(part)
+        if half:
+            return BadLine(0, f"{name!r} has half a character, the lone surrogate {half!r}")
         parts.append(part)
     return parts[0] if len(parts) == 1 else " ".join(parts)
 
@@ -41,9 +45,10 @@ def _one_label(value: Any, names: Mapping[str, str] | None) -> str | BadLine:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if value is None or (isinstance(value, str) and not value.strip()):
+    not_a_number = isinstance(value, float) and math.isnan(value)  # a gap in a table
+    if value is None or not_a_number or (isinstance(value, str) and not value.strip()):
         return BadLine(0, "the label is empty")
-    if not isinstance(value, str | int | float):
+    if not isinstance(value, str | int | float) or _half_character(str(value)):
         return BadLine(0, f"the label is {_shown(value)}")
     label = str(value).strip()
     return label if names is None else _named(label, names)
@@ -51,15 +56,27 @@ def _one_label(value: Any, names: Mapping[str, str] | None) -> str | BadLine:
 
 def _named(label: str, names: Mapping[str, str]) -> str | BadLine:
     if label not in names:
-        first, *_, last = names
+        first, last = min(names, key=int), max(names, key=int)
         return BadLine(0, f"the label {label!r} is no number from {first} to {last} of label_names")
     return names[label]
 
 
+def _half_character(text: str) -> str | None:
+    """JSON can write half of a pair, as "\\ud83d"; nothing can encode it, tokenizers least."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return text[error.start]
+    return None
+
+
 def _missing(name: str, values: Mapping[str, Any]) -> BadLine:
-    return BadLine(0, f"there is no {name!r}", did_you_mean(name, values).rstrip(".?"))
+    near = nearest(name, values)
+    listed = ", ".join(list(values)[:20]) or "none"
+    hint = f"Did you mean {near!r}? Else mend" if near else f"The keys are: {listed}. Mend"
+    return BadLine(0, f"there is no {name!r}", f"{hint} the line")
 
 
 def _shown(value: Any) -> str:
-    shown = repr(value)
+    shown = "null" if value is None else repr(value)
     return shown if len(shown) <= 40 else f"{shown[:40]}..."
