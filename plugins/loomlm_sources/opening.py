@@ -17,7 +17,7 @@ from typing import IO, Any
 from loomlm.plugin import DataError, nearest
 
 COMPRESSED: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-BROKEN_ARCHIVE = (EOFError, lzma.LZMAError, zlib.error)
+MAGIC = {".gz": b"\x1f\x8b", ".bz2": b"BZh", ".xz": b"\xfd7zXZ"}
 # Stands in a line for bytes that are not of the encoding: half a surrogate pair, which no decoder
 # gives, so that it is told from all that a text can hold, and the lines around it are kept.
 UNDECODABLE = "\udcff"
@@ -104,19 +104,22 @@ def opened(path: Path, unpack: bool = True) -> Iterator[IO[bytes]]:
     try:
         with opener(path, "rb") if opener else path.open("rb") as file:
             yield file
-    except gzip.BadGzipFile as error:
-        raise DataError(
-            f"{path} is no gzip file: {error}. Fetch it again, or take .gz off its name if it is "
-            "not compressed."
-        ) from None
-    except BROKEN_ARCHIVE as error:
-        raise DataError(
-            f"{path} is a damaged or truncated archive: {error}. Fetch it again."
-        ) from None
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror or error}. Check the file and its permissions."
-        ) from None
+    except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+        raise DataError(_why_unreadable(path, error, opener is not None)) from None
+
+
+def _why_unreadable(path: Path, error: Exception, packed: bool) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{path} cannot be read: {error.strerror}. Check the file and its permissions."
+    assert packed, error
+    with path.open("rb") as file:
+        begins = file.read(8).startswith(MAGIC[packing(path)])
+    if begins:
+        return f"{path} is a damaged or truncated archive: {error}. Fetch it again."
+    return (
+        f"{path} is no {packing(path)} archive: {error}. Fetch it again, or take "
+        f"{packing(path)} off its name if it is not compressed."
+    )
 
 
 def decoded_lines(file: IO[bytes], encoding: str) -> Iterator[tuple[int, str]]:
