@@ -1,0 +1,185 @@
+"""A plugin distribution that is not ours, installed in an environment of its own, does a whole run.
+
+The environment sees the packages of the one that runs the tests, so nothing is downloaded. pip
+builds the distribution with what is installed: hatchling, which it asks for, or else setuptools,
+which reads the same `[project]` table. With neither, pip has to fetch hatchling from an index.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Callable
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from sklearn.metrics import matthews_corrcoef
+
+DISTRIBUTION = Path(__file__).parents[1] / "third_party" / "loomlm_example"
+SETUPTOOLS = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+CONFIG = """\
+name = "reviews"
+backend = "torch"
+
+[tokenizer]
+type = "whitespace"
+max_words = 200
+
+[backbone]
+type = "gated_mean"
+width = 16
+dropout = 0.1
+
+[trainer]
+steps = 150
+batch_size = 16
+learning_rate = 1e-2
+
+[[stages]]
+name = "topics"
+task = "classification"
+data = { type = "sqlite", file = "reviews.db", label = "topic", train = "old", test = "new" }
+metrics = ["accuracy", "matthews"]
+"""
+TOPICS = {"weather": ("rain", "wind"), "food": ("soup", "bread"), "sport": ("goal", "match")}
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a fresh environment that has the distribution."""
+    pytest.importorskip("pip", reason="pip installs the distribution")
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder / "venv", with_pip=False)
+    paths = {"base": str(folder / "venv"), "platbase": str(folder / "venv")}
+    site = Path(sysconfig.get_path("purelib", "venv", vars=paths))
+    # `addsitedir` also follows the .pth files there, as that of an editable install of loomlm.
+    here = sysconfig.get_path("purelib"), sysconfig.get_path("platlib")
+    lines = [f"import site; site.addsitedir({path!r})" for path in dict.fromkeys(here)]
+    (site / "packages_of_the_tests.pth").write_text("\n".join(lines) + "\n")
+    binary = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+    python = folder / "venv" / binary
+    _install(python, shutil.copytree(DISTRIBUTION, folder / "distribution"))
+    return python
+
+
+def _install(python: Path, source: Path) -> None:
+    offline = ["--no-build-isolation", "--no-index"]
+    if find_spec("hatchling") is None and find_spec("setuptools") is not None:
+        project = source / "pyproject.toml"
+        _, _, rest = project.read_text().partition("\n[project]")
+        project.write_text(f"{SETUPTOOLS}\n[project]{rest}")
+    elif find_spec("hatchling") is None:
+        offline = []
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", *offline]
+    done = subprocess.run([*pip, str(source)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def run(python: Path, tmp_path: Path) -> Run:
+    """Runs `loomlm` in that environment, where reviews.db and config.toml are; it must succeed."""
+    with closing(sqlite3.connect(tmp_path / "reviews.db")) as database:
+        for table, count in (("old", 60), ("new", 10)):
+            database.execute(f"CREATE TABLE {table} (text, topic)")
+            for topic, words in TOPICS.items():
+                rows = [(f"The {words[i % 2]} was {i}", topic) for i in range(count)]
+                database.executemany(f"INSERT INTO {table} VALUES (?, ?)", rows)
+        database.execute("INSERT INTO old VALUES (NULL, 'food')")
+        # One label that the model must get wrong, so that scores are not all 1.
+        database.execute("INSERT INTO new VALUES ('rain and wind', 'food')")
+        database.commit()
+    (tmp_path / "config.toml").write_text(CONFIG)
+
+    def call(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [str(python), "-m", "loomlm", *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return call
+
+
+def test_its_four_components_are_listed_with_where_they_come_from(run: Run):
+    plugins = json.loads(run("plugins", "--json").stdout)
+
+    example = next(plugin for plugin in plugins if plugin["distribution"] == "loomlm-example")
+    assert example["state"] == "loaded"
+    assert {(c["kind"], c["name"]) for c in example["components"]} == {
+        ("tokenizer", "whitespace"),
+        ("backbone", "gated_mean"),
+        ("metric", "matthews"),
+        ("data_source", "sqlite"),
+    }
+    assert "loomlm-example 1.0.0" in run("plugins").stdout
+
+
+def test_one_config_runs_with_all_four(run: Run, tmp_path: Path):
+    assert "1 rows have no text" in run("run", "config.toml", "--runs", "runs").stderr
+
+    folder = tmp_path / "runs" / "reviews"
+    scores = json.loads((folder / "evaluation.json").read_text())["topics"]["test"]
+    assert scores["accuracy"] == pytest.approx(30 / 31)
+    references = [topic for topic in TOPICS for _ in range(10)] + ["food"]
+    predictions = [*references[:-1], "weather"]
+    assert scores["matthews"] == pytest.approx(matthews_corrcoef(references, predictions))
+
+    again = json.loads(run("evaluate", "runs/reviews", "--json").stdout)
+    assert again["topics"]["test"] == scores
+
+    predicted = run("predict", "runs/reviews", "wind and rain", "GOAL", "").stdout.splitlines()
+    assert [json.loads(line)["label"] for line in predicted][:2] == ["weather", "sport"]
+    made_by = json.loads((folder / "model" / "config.json").read_text())["made_by"]
+    assert made_by["backbone:gated_mean"]["distribution"] == "loomlm-example"
+
+
+def test_the_schema_has_its_keys(run: Run):
+    schema = json.loads(run("config", "schema").stdout)
+
+    backbones = schema["properties"]["backbone"]["anyOf"]
+    table = next(
+        one["properties"]
+        for one in backbones
+        if one.get("properties", {}).get("type", {}).get("const") == "gated_mean"
+    )
+    assert table["width"]["default"] == 64
+    assert table["dropout"]["maximum"] == 0.95
+    text = json.dumps(schema)
+    assert "the most frequent ones" in text
+    assert "the table of the test examples" in text
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("backbone.widht=8", "Did you mean 'width'?"),
+        ('stages.topics.data.file="review.db"', "There is no SQLite file"),
+        ('stages.topics.data.train="odl"', "has no table 'odl'. Did you mean 'old'?"),
+        ('stages.topics.data.label="topics"', "no column 'topics'. Did you mean 'topic'?"),
+        ('stages.topics.data.label="text"', "label must be another column than text"),
+    ],
+)
+def test_mistakes_in_its_keys_are_said_as_those_of_ours(run: Run, setting: str, said: str):
+    errors = run("run", "config.toml", "--set", setting, code=2).stderr
+
+    assert said in " ".join(errors.split())
+    assert "Traceback" not in errors
+
+
+def test_a_model_says_which_plugin_it_lacks(run: Run):
+    run("run", "config.toml", "--runs", "runs", "--set", "trainer.steps=2")
+
+    errors = run("predict", "runs/reviews", "-p", "no:example", "rain", code=2).stderr
+
+    assert "no backbone 'gated_mean'" in errors
+    assert "loomlm-example 1.0.0 is blocked" in errors
+    assert "The model was made with loomlm-example 1.0.0" in errors
