@@ -106,6 +106,9 @@ def opened(path: Path, unpack: bool = True) -> Iterator[IO[bytes]]:
             yield file
     except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
         raise DataError(_why_unreadable(path, error, opener is not None)) from None
+    # What a codec does not hand to MARK, such as UTF-16 without a byte-order mark.
+    except UnicodeError as error:
+        raise DataError(f"{path}: {error}. Set data.encoding to what the file has.") from None
 
 
 def _why_unreadable(path: Path, error: Exception, packed: bool) -> str:

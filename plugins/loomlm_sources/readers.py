@@ -136,6 +136,11 @@ def _fields(file: IO[bytes], form: Form) -> Iterator[Fields | BadLine]:
             yield number, content.split(delimiter)
 
 
+# Stands for a carriage return within a line while csv.reader, which would refuse it, has the line;
+# csv.writer leaves it out of quotes where lines end with a line feed alone.
+CARRIAGE_RETURN = "\udc0d"
+
+
 class _Lines:
     """Lines for the csv reader; keeps where a row starts, and the first that is not text."""
 
@@ -145,6 +150,7 @@ class _Lines:
 
     def next_row(self) -> None:
         self.start = self.number = self.undecodable = 0
+        self.carriage_return = False
 
     def __iter__(self) -> _Lines:
         return self
@@ -154,6 +160,10 @@ class _Lines:
         self.start = self.start or self.number
         if UNDECODABLE in line:
             self.undecodable = self.undecodable or self.number
+        content = line.rstrip("\r\n") if "\r" in line else ""
+        if "\r" in content:
+            self.carriage_return = True
+            line = content.replace("\r", CARRIAGE_RETURN) + line[len(content) :]
         return line
 
 
@@ -172,6 +182,8 @@ def _quoted_fields(lines: _Lines, delimiter: str, form: Form) -> Iterator[Fields
         if lines.undecodable:
             bad = not_text(lines.undecodable, form.encoding)
             yield BadLine(bad.line, bad.reason, bad.fix, lines.number - lines.start + 1)
+        elif lines.carriage_return:
+            yield lines.start, [value.replace(CARRIAGE_RETURN, "\r") for value in values]
         elif values:
             yield lines.start, values
 
@@ -180,7 +192,6 @@ def _not_csv(lines: _Lines, message: str, form: Form) -> BadLine:
     known = {
         "unexpected end of data": "a quote is opened and never closed",
         "expected after": "a closing quote with more behind it",
-        "new-line character seen": "a carriage return that is not in quotes",
     }
     reason = next((ours for theirs, ours in known.items() if theirs in message), message)
     fix = "If quotes are part of the text, set quoting = false"

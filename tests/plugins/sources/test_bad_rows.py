@@ -107,18 +107,11 @@ def test_a_row_with_too_few_or_too_many_fields(form, fields, reason):
     assert "1 line skipped" in note
 
 
-@pytest.mark.parametrize(
-    ("row", "reason"),
-    [
-        ('"b" or not,y', "a closing quote with more behind it"),
-        ("b\rb,y", "a carriage return that is not in quotes"),
-    ],
-)
-def test_a_row_with_quotes_astray(row, reason):
-    path = write("train.csv", f"text,label\na,x\n{row}\nc,z\n")
+def test_a_row_with_quotes_astray():
+    path = write("train.csv", 'text,label\na,x\n"b" or not,y\nc,z\n')
     assert refused(train=path, label="label") == (
-        f"train.csv:3: not csv: {reason}. If quotes are part of the text, set quoting = false, "
-        'or set on_bad_line = "skip".'
+        "train.csv:3: not csv: a closing quote with more behind it. If quotes are part of the "
+        'text, set quoting = false, or set on_bad_line = "skip".'
     )
     assert kept(train=path, label="label")[0] == ["a", "c"]
 
