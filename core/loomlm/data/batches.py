@@ -64,7 +64,8 @@ class BatchPlan:
 
 
 def _make_epoch(plan: BatchPlan, seed: int, epoch: int) -> list[np.ndarray]:
-    generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
+    key = np.array([seed % 2**64, epoch], np.uint64)
+    generator = np.random.Generator(np.random.Philox(key=key))
     order = generator.permutation(len(plan.lengths))
     size = plan.batch_size
     batches: list[np.ndarray] = []

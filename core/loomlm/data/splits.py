@@ -67,7 +67,9 @@ def _cut(train: Split, groups: list[np.ndarray], shares: dict[str, float]) -> di
     parts: dict[str, np.ndarray] = {}
     taken = [0] * len(groups)
     for name, share in shares.items():
-        counts = _apportion([len(group) * share for group in groups], len(train) * share)
+        room = [len(group) - start for group, start in zip(groups, taken, strict=True)]
+        quotas = [len(group) * share for group in groups]
+        counts = _apportion(quotas, room, len(train) * share)
         rows = [
             group[start : start + count]
             for group, start, count in zip(groups, taken, counts, strict=True)
@@ -79,11 +81,15 @@ def _cut(train: Split, groups: list[np.ndarray], shares: dict[str, float]) -> di
     return parts
 
 
-def _apportion(quotas: list[float], total: float) -> list[int]:
-    """Whole numbers near the quotas whose sum is the rounded total (largest remainders)."""
-    counts = [int(quota) for quota in quotas]
+def _apportion(quotas: list[float], room: list[int], total: float) -> list[int]:
+    """Whole numbers near the quotas whose sum is the rounded total (largest remainders).
+
+    room: the most that each may be; an earlier split may have taken a small group whole.
+    """
+    counts = [min(int(quota), most) for quota, most in zip(quotas, room, strict=True)]
     missing = round(total) - sum(counts)
-    by_remainder = sorted(range(len(quotas)), key=lambda i: (counts[i] - quotas[i], i))
+    with_room = (i for i, count in enumerate(counts) if count < room[i])
+    by_remainder = sorted(with_room, key=lambda i: (counts[i] - quotas[i], i))
     for index in by_remainder[:missing]:
         counts[index] += 1
     return counts
@@ -91,7 +97,7 @@ def _apportion(quotas: list[float], total: float) -> list[int]:
 
 def _by_hash(train: Split, shares: dict[str, float]) -> dict[str, np.ndarray]:
     """Each text's own hash decides, so that an example stays where it is when data is added."""
-    points = np.array([_point(text) for text in train.texts()])
+    points = np.array([_point(example.text) for example in train.examples()])
     parts: dict[str, np.ndarray] = {}
     low = 0.0
     for name, share in shares.items():

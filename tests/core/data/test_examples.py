@@ -1,0 +1,143 @@
+"""Examples and columns come back from disk as they went in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loomlm.contracts import Example, Ragged
+from loomlm.data.columns import ColumnWriter, open_columns, take_rows
+from loomlm.data.examples import CHUNK
+from loomlm.errors import DataError
+from loomlm.storage.commit import staging
+
+# Any code points, also surrogates that stand alone, as JSON can bring them.
+TEXTS = st.text(st.characters(codec=None), max_size=30)
+LINES = st.integers(0, 2**40)
+LABELS = st.one_of(
+    st.just(st.none()), st.just(TEXTS), st.just(st.lists(TEXTS, max_size=3).map(tuple))
+)
+DISK = settings(deadline=None, max_examples=40)
+
+
+@st.composite
+def splits(draw: st.DrawFn) -> list[Example]:
+    """Examples of one form: labels for all or none, the same further texts for all."""
+    label = draw(LABELS)
+    names = draw(st.lists(st.sampled_from(["context", "question", "répon se"]), unique=True))
+    files = st.sampled_from(["train.csv", "hub/id[train]", "C:\\data\\a:b.txt"])
+    example = st.builds(
+        Example,
+        TEXTS,
+        label,
+        st.fixed_dictionaries(dict.fromkeys(names, TEXTS)),
+        st.builds("{}:{}".format, files, LINES),
+    )
+    return draw(st.lists(example, max_size=20))
+
+
+@DISK
+@given(splits())
+def test_examples_come_back_as_they_went_in(keep, examples):
+    split = keep(examples)
+
+    assert list(split.examples()) == examples
+    assert [example for chunk in split.chunks(3) for example in chunk] == examples
+    further = examples[0].extra if examples else ()
+    expected = [text for e in examples for text in (e.text, *(e.extra[name] for name in further))]
+    assert list(split.texts()) == expected
+
+
+@DISK
+@given(splits())
+def test_the_first_label_of_each_example(keep, examples):
+    def first(label):
+        return label if isinstance(label, str) else next(iter(label or ()), "")
+
+    assert keep(examples).labels() == [first(example.label) for example in examples]
+
+
+def test_texts_without_a_character_and_label_sets_without_a_label(keep):
+    examples = [Example("", (), {"context": ""}, "a.csv:1")] * 3
+
+    assert list(keep(examples).examples()) == examples
+
+
+def test_more_examples_than_one_chunk(keep):
+    examples = [Example(f"t{i}", f"l{i % 3}", place=f"a.csv:{i}") for i in range(2 * CHUNK + 5)]
+
+    split = keep(examples)
+
+    assert len(split) == len(examples)
+    assert list(split.examples()) == examples
+
+
+def test_cleaning_steps_work_in_their_order_on_every_text(keep):
+    split = keep([Example("A", None, {"context": "B"})], [str.lower, lambda text: text + "C"])
+
+    assert list(split.texts()) == ["aC", "bC"]
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [(None, "missing"), (("a",), "a list"), ("b", "a single one")],
+)
+def test_labels_of_two_forms_are_refused_with_the_place(keep, second, said):
+    first = ("a",) if isinstance(second, str) else "a"
+    examples = [Example("x", first, place="t.csv:1"), Example("y", second, place="t.csv:2")]
+
+    with pytest.raises(DataError, match=f"^t.csv:2: the label is {said}, unlike those before"):
+        keep(examples)
+
+
+@DISK
+@given(
+    st.lists(st.lists(st.integers(0, 2**16 - 1), max_size=5), min_size=1, max_size=30),
+    st.lists(st.integers(1, 7), min_size=1),
+    st.data(),
+)
+def test_columns_come_back_whatever_the_chunks(tmp_path_factory, rows, sizes, data):
+    folder = tmp_path_factory.mktemp("columns") / "kept"
+    plain = np.arange(2 * len(rows), dtype=np.float32).reshape(-1, 2)
+    with staging(folder) as stage:
+        writer = ColumnWriter(stage, dtypes={"tokens": "<u2"}, meta={"a": ["ä"]})
+        start = 0
+        while start < len(rows):
+            size = sizes[start % len(sizes)]
+            some = rows[start : start + size]
+            writer.append({"tokens": ragged(some), "plain": plain[start : start + size]})
+            start += size
+        writer.close()
+
+    store = open_columns(folder)
+
+    assert len(store) == len(rows)
+    assert store.meta == {"a": ["ä"]}
+    assert np.asarray(store.columns["plain"]).tolist() == plain.tolist()
+    tokens = store.columns["tokens"]
+    assert isinstance(tokens, Ragged)
+    assert tokens.values.dtype == np.uint16
+    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=9))
+    taken = store.take(np.array(chosen, np.int64))
+    assert unragged(taken["tokens"]) == [rows[row] for row in chosen]
+    assert np.asarray(taken["plain"]).tolist() == plain[chosen].tolist()
+
+
+def ragged(rows: list[list[int]]) -> Ragged:
+    offsets = np.cumsum([0, *map(len, rows)])
+    return Ragged(np.array([value for row in rows for value in row], np.int32), offsets)
+
+
+def unragged(column: object) -> list[list[int]]:
+    assert isinstance(column, Ragged)
+    return [column[row].tolist() for row in range(len(column))]
+
+
+def test_taken_rows_are_new_arrays_in_the_order_asked_for():
+    column = ragged([[1, 2], [], [3]])
+
+    taken = take_rows(column, np.array([2, 0, 0, 1]))
+
+    assert unragged(taken) == [[3], [1, 2], [1, 2], []]
