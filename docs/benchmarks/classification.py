@@ -93,9 +93,9 @@ def defaults(folder: Path, seeds: list[str]) -> None:
 
 if __name__ == "__main__":
     sets, *seeds = sys.argv[1:]
-    for folder in sorted(Path(sets).iterdir()):
+    for folder in sorted(Path(sets).resolve().iterdir()):
         defaults(folder, seeds or ["17", "18", "19"])
     for name, place in OWN:
         with fresh() as runs:
-            accuracy, seconds = own(name, Path(sets) / place, Path(runs) / "runs")
+            accuracy, seconds = own(name, Path(sets).resolve() / place, Path(runs) / "runs")
             print(f"{place}: {name}.toml {accuracy:.2%}; {seconds:.1f} s", flush=True)

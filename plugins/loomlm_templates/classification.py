@@ -19,6 +19,9 @@ BATCH_SIZE = 32
 TABLE = 1 << 25
 """Most numbers in the table of n-grams: 128 MiB."""
 
+ORDER = ("type", "path", "subset", "train", "validation", "test", "text", "label")
+"""Keys of a data table as people read them; others follow."""
+
 UNSPACED = 15
 """Characters a word by white space, above which a text is not written in words with spaces."""
 
@@ -187,7 +190,8 @@ def _stage(
         "",
         "[stages.data]",
     ]
-    lines += [f"{key} = {_value(value)}" for key, value in data.items()]
+    ordered = sorted(data, key=lambda key: ORDER.index(key) if key in ORDER else len(ORDER))
+    lines += [f"{key} = {_value(data[key])}" for key in ordered]
     if not has_test:
         lines.append(
             'split = { test = 0.2, by = "random", stratify = true }  # no test file: a fifth is '

@@ -52,8 +52,9 @@ def command(
             raise click.UsageError(f"--data {option}: expected KEY=VALUE.")
         given[key] = parse_value(value)
     data = {key: value for key, value in given.items() if value is not None}
-    chosen = name or (_name_of(train[0]) if train else "my-run")
-    written = look(template, data if train else None, chosen, backend, registry)
+    described = bool(train or options)
+    named = train[0] if train else str(data.get("path", "my-run"))
+    written = look(template, data if described else None, name or _name_of(named), backend, registry)
     if output is None:
         click.echo(written, nl=False)
     else:
