@@ -11,6 +11,7 @@ last line is JSON: the accuracy on test. Time the whole process: reading is part
 from __future__ import annotations
 
 import json
+import random
 import re
 import sys
 import tempfile
@@ -36,9 +37,12 @@ def fasttext(folder: Path, epochs: int = EPOCHS) -> float:
         return " ".join(WORD.findall(text.lower()))
 
     texts, labels = read(folder, "train")
+    # It reads the file in order, epoch by epoch, and some sets are sorted by label.
+    shuffled = list(zip(texts, labels, strict=True))
+    random.Random(0).shuffle(shuffled)
     ids = {label: f"__label__{number}" for number, label in enumerate(sorted(set(labels)))}
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
-        for text, label in zip(texts, labels, strict=True):
+        for text, label in shuffled:
             file.write(f"{ids[label]} {line(text)}\n")
         file.flush()
         model = library.train_supervised(
