@@ -19,9 +19,6 @@ def joined_text(values: Mapping[str, Any], names: Sequence[str]) -> str | BadLin
         part = values[name]
         if not isinstance(part, str):
             return BadLine(0, f"{name!r} is {_shown(part)}, not a text")
-        half = _half_character(part)
-        if half:
-            return BadLine(0, f"{name!r} has half a character, the lone surrogate {half!r}")
         parts.append(part)
     return parts[0] if len(parts) == 1 else " ".join(parts)
 
@@ -48,7 +45,7 @@ def _one_label(value: Any, names: Mapping[str, str] | None) -> str | BadLine:
     not_a_number = isinstance(value, float) and math.isnan(value)  # a gap in a table
     if value is None or not_a_number or (isinstance(value, str) and not value.strip()):
         return BadLine(0, "the label is empty")
-    if not isinstance(value, str | int | float) or _half_character(str(value)):
+    if not isinstance(value, str | int | float) or not _printable(str(value)):
         return BadLine(0, f"the label is {_shown(value)}")
     label = str(value).strip()
     return label if names is None else _named(label, names)
@@ -61,13 +58,13 @@ def _named(label: str, names: Mapping[str, str]) -> str | BadLine:
     return names[label]
 
 
-def _half_character(text: str) -> str | None:
-    """JSON can write half of a pair, as "\\ud83d"; nothing can encode it, tokenizers least."""
+def _printable(label: str) -> bool:
+    """JSON can write half of a pair, as "\\ud83d". Texts may hold it; a label is shown."""
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        return text[error.start]
-    return None
+        label.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _missing(name: str, values: Mapping[str, Any]) -> BadLine:

@@ -218,6 +218,11 @@ def test_nul_and_control_characters_are_part_of_the_text():
         assert [e.text for e in read(train=Path(f"train.{form}"))] == [text]
 
 
+def test_half_a_surrogate_pair_in_json_is_left_to_the_tokenizer():
+    path = write("train.jsonl", '{"text": "\\ud83d\\ude00 \\ud83d"}\n')
+    assert [e.text for e in read(train=path)] == ["\U0001f600 \ud83d"]
+
+
 def test_a_huge_field_is_read_whole():
     text = "word " * 400_000
     assert read(train=write("train.csv", f'text\n"{text}"\n'))[0].text == text

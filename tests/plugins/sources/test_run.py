@@ -114,6 +114,7 @@ def test_odd_texts_go_all_the_way(run, form):
     ]
     rows = [(text, label) for text in texts for label in ("one", "two")]
     if form == "jsonl":
+        rows += [("half a pair \ud83d", "one"), ("half a pair \ud83d", "two")]
         lines = [json.dumps({"text": text, "label": label}) for text, label in rows]
     else:
         between = {"csv": ",", "tsv": "\t"}[form]
