@@ -85,6 +85,8 @@ class Registry:
 
     def load_extra(self, spec: str) -> None:
         """Load a plugin that the user named: a module, or a path that ends in .py."""
+        if spec.endswith(".py"):
+            spec = str(Path(spec).resolve())  # One file is one plugin, however it is written.
         if any(spec in _names(plugin) and plugin.state == "loaded" for plugin in self.plugins):
             return
         plugin = Plugin(name=spec, module=spec, distribution="", version="")

@@ -260,9 +260,8 @@ def _write_start(
 
 
 def _extra_plugins(registry: Registry) -> tuple[str, ...]:
-    """The plugins that were named, in the config or by -p, so that they are found from anywhere."""
-    named = [plugin.module for plugin in registry.plugins if not plugin.distribution]
-    return tuple(str(Path(n).resolve()) if n.endswith(".py") else n for n in named)
+    """The plugins that were named, in the config or by -p; files by their whole path."""
+    return tuple(plugin.module for plugin in registry.plugins if not plugin.distribution)
 
 
 def _stage(
