@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -121,7 +121,8 @@ def write_file(path: Path, content: str) -> None:
     except OSError as error:
         raise UsageError(_cannot_write(path, error)) from error
     finally:
-        neighbour.unlink(missing_ok=True)
+        with suppress(OSError):
+            neighbour.unlink(missing_ok=True)
 
 
 def verify(folder: Path) -> None:
@@ -174,16 +175,28 @@ def _digest(body: Mapping[str, Any]) -> str:
 
 
 def _swap(neighbour: Path, target: Path) -> None:
+    """Put a folder in the target's place; the last of several processes that do so has it."""
     _sync_folder(neighbour)
-    if not target.exists():
-        neighbour.rename(target)
-        _sync_folder(target.parent)
-        return
     old = target.parent / f".{target.name}.old-{secrets.token_hex(4)}"
-    target.rename(old)
-    neighbour.rename(target)
+    while not _swapped(neighbour, target, old):
+        shutil.rmtree(old, ignore_errors=True)
     _sync_folder(target.parent)
-    shutil.rmtree(old)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _swapped(neighbour: Path, target: Path, old: Path) -> bool:
+    """Whether it went through: False where another process put its own folder there meanwhile."""
+    with suppress(FileNotFoundError):
+        target.rename(old)
+    try:
+        neighbour.rename(target)
+    except OSError:
+        if target.exists():
+            return False
+        if old.exists():
+            old.rename(target)
+        raise
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -94,6 +94,14 @@ def test_rows_of_like_length_stand_together_but_not_always_the_same_ones():
     assert len(first & second) < len(first) / 10
 
 
+def test_short_and_long_batches_come_mixed():
+    plan = plan_of(list(range(1, 641)), 10, 17)
+
+    means = [plan.lengths[plan.batch(step)[0]].mean() for step in range(1, 65)]
+
+    assert abs(np.corrcoef(means, range(64))[0, 1]) < 0.5
+
+
 @given(LENGTHS, SIZES)
 def test_evaluation_sees_every_row_once(lengths, size):
     batches = list(in_order(np.array(lengths), size))

@@ -1,0 +1,144 @@
+"""Prepared data is made once; a run's folder has one writer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loomlm.errors import UsageError
+from loomlm.storage.cache import cache_folder, cache_key, cached
+from loomlm.storage.commit import Staging, verify
+from loomlm.storage.lock import locked
+
+
+class Made:
+    """Fills a folder, and counts how often."""
+
+    times = 0
+
+    def __call__(self, stage: Staging) -> None:
+        self.times += 1
+        stage.write("data.bin", b"abc")
+
+
+def test_what_was_prepared_is_used_again():
+    make = Made()
+
+    folders = {cached("examples", "key", make) for _ in range(3)}
+
+    assert folders == {cache_folder() / "examples" / "key"}
+    assert make.times == 1
+    cached("examples", "other key", make)
+    cached("tokens", "key", make)
+    assert make.times == 3
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing", "foreign"])
+def test_what_is_damaged_is_made_again(damage):
+    make = Made()
+    folder = cached("examples", "key", make)
+    if damage == "changed":
+        (folder / "data.bin").write_bytes(b"abd")
+    elif damage == "missing":
+        (folder / "data.bin").unlink()
+    else:
+        (folder / "more.bin").write_bytes(b"")
+
+    assert cached("examples", "key", make) == folder
+    assert make.times == 2
+    verify(folder)
+    assert (folder / "data.bin").read_bytes() == b"abc"
+
+
+def test_what_failed_to_be_made_is_not_there():
+    def fail(stage: Staging) -> None:
+        stage.write("data.bin", b"abc")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cached("examples", "key", fail)
+
+    make = Made()
+    cached("examples", "key", make)
+    assert make.times == 1
+
+
+def test_keys_differ_where_values_do_and_are_the_same_in_every_process():
+    assert cache_key({"a": 1, "b": [2.5, None]}) == cache_key({"b": [2.5, None], "a": 1})
+    assert len({cache_key(*parts) for parts in [(1,), ("1",), (1, 2), ([1, 2],), (None,), ()]}) == 6
+    code = "from loomlm.storage.cache import cache_key; print(cache_key('ä', {'x': True}))"
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert printed.strip() == cache_key("ä", {"x": True})
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LOOMLM_CACHE", str(tmp_path / "file"))
+
+    with pytest.raises(UsageError, match=r"file.examples.key cannot be written"):
+        cached("examples", "key", Made())
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from loomlm.storage.lock import locked
+
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path):
+    """Another process that holds the folder's lock."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_process_is_refused_and_told_who_writes(tmp_path, holder):
+    refused = pytest.raises(UsageError, match=rf"another process \(pid {holder.pid}\)")
+    with refused, locked(tmp_path):
+        pass
+
+    holder.communicate("")
+    with locked(tmp_path):
+        pass
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path, holder):
+    holder.kill()
+    holder.wait()
+
+    with locked(tmp_path):
+        assert (tmp_path / ".owner").read_text() == str(os.getpid())
+    assert not (tmp_path / ".owner").exists()
+
+
+def test_an_error_inside_frees_the_lock(tmp_path):
+    with pytest.raises(ZeroDivisionError), locked(tmp_path):
+        raise ZeroDivisionError
+
+    with locked(tmp_path):
+        pass
+
+
+def test_a_lock_that_cannot_be_made_is_an_error_for_the_user(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(UsageError, match="file cannot be written"), locked(tmp_path / "file"):
+        pass
