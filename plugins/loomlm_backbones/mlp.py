@@ -78,12 +78,12 @@ class Mlp:
         added = [BatchField("word_mask", "float32", ("batch", "time"))]
         orders = self.config.ngrams - 1
         if orders:
-            time = f"{orders}*time"
+            time = _times(orders)
             added += [
                 BatchField("ngrams", "int32", ("batch", time)),
                 BatchField("ngram_mask", "float32", ("batch", time)),
             ]
-        shapes = tuple({**shape, f"{orders}*time": orders * shape["time"]} for shape in spec.shapes)
+        shapes = tuple({**shape, _times(orders): orders * shape["time"]} for shape in spec.shapes)
         return BatchSpec(kept + tuple(added), shapes if orders else spec.shapes)
 
     def prepare(self, batch: Batch) -> Batch:
@@ -120,6 +120,11 @@ class Mlp:
                 weights = inverse_document_frequency(context.tokens, orders, size)
                 rows[f"{name}.idf"] = (np.arange(size), weights)
         return Fitted(rows=rows, notes=vectors.notes)
+
+
+def _times(orders: int) -> str:
+    """The symbol for that many times `time`."""
+    return "time" if orders == 1 else f"{orders}*time"
 
 
 def term_frequency(rows: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -19,6 +19,9 @@ from loomlm.contracts import (
 )
 from loomlm.hookspecs import hookimpl
 
+WIDE = 120
+"""Columns from which a terminal has room for a bar."""
+
 PLAIN_SECONDS = 5
 """Between two lines where nothing is live."""
 
@@ -77,11 +80,15 @@ class ProgressLine:
 
     def _start_live(self, event: StageStarted) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bar
+        from rich.table import Column
 
-        columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
-        self._live = Bar(*columns, console=Console(stderr=True), transient=True)
+        console = Console(stderr=True)
+        text = "{task.completed:,.0f}/{task.total:,.0f}  {task.fields[text]}"
+        line = TextColumn(text, table_column=Column(no_wrap=True))
+        columns = (BarColumn(20), line) if console.width >= WIDE else (line,)
+        self._live = Bar(*columns, console=console, transient=True)
         self._task = self._live.add_task("", total=event.steps, completed=event.step, text="")
         self._live.start()
 

@@ -107,7 +107,7 @@ def _training(config: Config, stage: StageConfig, backend: str) -> Iterator[str]
 
 def _length(stage: StageConfig) -> str:
     trainer = stage.trainer
-    length = f"{trainer.steps} steps" if trainer.steps else f"{trainer.epochs} epochs"
+    length = f"{trainer.steps} steps" if trainer.steps else f"{trainer.epochs:g} epochs"
     return f"{length} of {trainer.batch_size} examples"
 
 
