@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Callable
 from functools import partial
-from html.parser import HTMLParser
+from html.entities import html5
 
 from loomlm.plugin import NoConfig
 from loomlm_cleaning.config import UnicodeConfig, WhitespaceConfig
@@ -14,14 +15,23 @@ from loomlm_cleaning.config import UnicodeConfig, WhitespaceConfig
 Step = Callable[[str], str]
 
 # Control characters but tab and line ends; soft hyphen, zero-width space, word joiner, byte-order
-# mark, bidirectional controls. Joiners (U+200C, U+200D) stay: Persian, Indic scripts and emoji
-# need them.
+# mark, bidirectional and annotation controls. Joiners (U+200C, U+200D) stay: Persian, Indic scripts
+# and emoji need them.
 CONTROL = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b\u200e\u200f"
     "\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufff9-\ufffb]"
 )
-# A tag starts with a letter right behind the bracket, so "a < b" and "<3" are none.
-MARKUP = re.compile(r"<[a-zA-Z!/?]|&[a-zA-Z#]")
+CARRIAGE_RETURNS = re.compile("\r+\n")
+# Not html.parser: it takes "</3" and what follows for a comment, leaves out all behind a <script>
+# that is never closed, and changes with the patch releases of Python, as cleaned text must not.
+MARKUP = re.compile(
+    r"""<!--.*?-->
+    | <(?P<hidden>script|style)\b[^<>]*>.*?</(?P=hidden)\s*>
+    | <[!?][a-z][^<>]*>
+    | </?(?P<tag>[a-z][a-z0-9:-]*)(?:\s(?:"[^"]*"|'[^']*'|[^<>"'])*|\s[^<>]*)?/?>
+    | &(?P<entity>(?:\#[0-9]+|\#x[0-9a-f]+|[a-z][a-z0-9]*);)""",
+    re.VERBOSE | re.DOTALL | re.IGNORECASE | re.ASCII,
+)
 SPACE = re.compile(r"\s+")
 SPACE_IN_LINE = re.compile(r"[^\S\n]+")
 LINE_ENDS = re.compile(r" ?\n\s*")
@@ -61,7 +71,6 @@ BLOCKS = frozenset(
         "ul",
     ]
 )
-HIDDEN = frozenset(("script", "style"))
 
 
 def unicode_step(config: UnicodeConfig) -> Step:
@@ -71,7 +80,7 @@ def unicode_step(config: UnicodeConfig) -> Step:
 
 def control_step(config: NoConfig) -> Step:
     """Drops what CONTROL names; carriage returns before line feeds go too."""
-    return lambda text: CONTROL.sub("", text.replace("\r\n", "\n"))
+    return lambda text: CARRIAGE_RETURNS.sub("\n", CONTROL.sub("", text))
 
 
 def whitespace_step(config: WhitespaceConfig) -> Step:
@@ -92,33 +101,18 @@ def html_step(config: NoConfig) -> Step:
 
 
 def html_to_text(text: str) -> str:
-    """See `html_step`."""
-    if not MARKUP.search(text):
-        return text
-    parser = _Text()
-    parser.feed(text)
-    parser.close()
-    return "".join(parser.parts)
+    """See `html_step`. What only looks like markup ("a < b", "</3", "AT&T") stays as it is."""
+    return MARKUP.sub(_plain, text)
 
 
-class _Text(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._hidden = 0
+def _plain(markup: re.Match[str]) -> str:
+    if markup["entity"]:
+        return _character(markup["entity"])
+    return "\n" if (markup["tag"] or "").lower() in BLOCKS else ""
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag in HIDDEN:
-            self._hidden += 1
-        elif tag in BLOCKS:
-            self.parts.append("\n")
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in HIDDEN:
-            self._hidden = max(0, self._hidden - 1)
-        elif tag in BLOCKS:
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.parts.append(data)
+def _character(entity: str) -> str:
+    if entity.startswith("#"):
+        return html.unescape(f"&{entity}")
+    # html.unescape takes "&notebook;" for "&not" with letters behind it.
+    return html5.get(entity, f"&{entity}")
