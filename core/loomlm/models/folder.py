@@ -12,7 +12,7 @@ from attrs import frozen
 
 from loomlm.config.settings import Choice
 from loomlm.config.show import plain
-from loomlm.config.structure import make_converter
+from loomlm.config.structure import make_converter, structure
 from loomlm.contracts import Facts, Tokenizer
 from loomlm.errors import PluginError, UsageError
 from loomlm.models.arrays import to_safetensors
@@ -57,13 +57,20 @@ def save_model(
         "facts": config.facts,
         "made_by": {f"{c.kind}:{c.type}": made_by(registry, c) for c in choices},
     }
+    text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
     files: dict[str, Content] = {
-        "config.json": (json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode(),
+        # What UTF-8 has no bytes for, a label's lone surrogate, becomes JSON's own escape.
+        "config.json": text.encode("utf-8", "backslashreplace"),
         WEIGHTS: to_safetensors(arrays),
         "README.md": card.encode(),
-        **tokenizer.files(),
     }
-    commit(folder, files)
+    tokenizer_files = tokenizer.files()
+    if taken := sorted(files.keys() & tokenizer_files.keys()):
+        raise PluginError(
+            f"The tokenizer {config.tokenizer.type!r} wants to save {taken[0]}, which is a "
+            "file of the model itself. Its author has to choose another name."
+        )
+    commit(folder, {**files, **tokenizer_files})
 
 
 def made_by(registry: Registry, choice: Choice) -> dict[str, str]:
@@ -85,7 +92,7 @@ def read_model(folder: Path, registry: Registry) -> ModelConfig:
     """A model folder's config, its components checked. Verifies every file first.
 
     Raises DamagedError for a folder that is not as it was written, PluginError for a component
-    that is not installed.
+    that is not installed, or not in a version that knows its keys.
     """
     if not (folder / "config.json").is_file():
         raise UsageError(f"{folder} is not a model: it has no config.json.")
@@ -99,15 +106,20 @@ def read_model(folder: Path, registry: Registry) -> ModelConfig:
     converter = make_converter(registry, folder)
 
     def choice(kind: str, value: Mapping[str, Any]) -> Choice:
+        source = described["made_by"].get(f"{kind}:{value['type']}", {})
+        made_with = f"The model was made with {source.get('distribution')} {source.get('version')}."
         try:
             component = registry.find(kind, value["type"]).component
         except PluginError as error:
-            source = described["made_by"].get(f"{kind}:{value['type']}", {})
-            name, version = source.get("distribution"), source.get("version")
-            raise PluginError(f"{error} The model was made with {name} {version}.") from None
+            raise PluginError(f"{error} {made_with}") from None
         options = {name: inner for name, inner in value.items() if name != "type"}
         given = {name: inner for name, inner in options.items() if inner is not None}
-        return Choice(kind, value["type"], converter.structure(given, component.config))
+        config, mistakes = structure(given, component.config, converter)
+        if mistakes:
+            path = ".".join(map(str, (kind, *mistakes[0].path)))
+            said = f"{folder / 'config.json'}: {path}: {mistakes[0].message.rstrip('.')}."
+            raise PluginError(f"{said} {made_with} Install that version of it.")
+        return Choice(kind, value["type"], config)
 
     return ModelConfig(
         backend=described["backend"],
