@@ -142,7 +142,7 @@ def test_what_is_no_model_is_said_to_be_none(tmp_path, registry):
 def test_a_folder_of_another_format_says_which(folder, registry, rewrite):
     rewrite(format=99)
 
-    with pytest.raises(UsageError, match="has format 99; this loomlm reads 1. Use the version"):
+    with pytest.raises(UsageError, match=r"has format 99; this loomlm reads 1\. Use the version"):
         read_model(folder, registry)
 
 
