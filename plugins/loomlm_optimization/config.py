@@ -30,7 +30,17 @@ def _warmup() -> Any:
 
 
 def _floor() -> Any:
-    return key("the factor at the last step", 0.0, minimum=0, maximum=1)
+    return key(
+        "the factor that the way down would reach one step after the last",
+        0.0,
+        minimum=0,
+        maximum=1,
+    )
+
+
+def _check_count(name: str, value: float) -> None:
+    if value >= 1 and value != int(value):
+        raise ValueError(f"{name} must be whole steps, or a share below 1, got {value}")
 
 
 @frozen
@@ -38,6 +48,9 @@ class ConstantConfig:
     """A constant rate after the warm-up."""
 
     warmup: int | float = _warmup()
+
+    def __attrs_post_init__(self) -> None:
+        _check_count("warmup", self.warmup)
 
 
 @frozen
@@ -47,6 +60,9 @@ class LinearConfig:
     warmup: int | float = _warmup()
     floor: float = _floor()
 
+    def __attrs_post_init__(self) -> None:
+        _check_count("warmup", self.warmup)
+
 
 @frozen
 class CosineConfig:
@@ -54,6 +70,9 @@ class CosineConfig:
 
     warmup: int | float = _warmup()
     floor: float = _floor()
+
+    def __attrs_post_init__(self) -> None:
+        _check_count("warmup", self.warmup)
 
 
 @frozen
@@ -63,3 +82,7 @@ class WarmupStableDecayConfig:
     warmup: int | float = _warmup()
     decay: int | float = key("steps of the decay; below 1: a share of all steps", 0.2, above=0)
     floor: float = _floor()
+
+    def __attrs_post_init__(self) -> None:
+        _check_count("warmup", self.warmup)
+        _check_count("decay", self.decay)

@@ -1,6 +1,8 @@
 """Factors of the peak learning rate: pure functions of (config, step, steps).
 
-Steps count from 1; at the last of the warm-up's steps the factor is 1.
+Steps count from 1; at the last of the warm-up's steps the factor is 1, and at the step after it
+still: the way down begins there. It would end, at `floor`, one step after the last, so that with
+`floor = 0` no step is lost.
 """
 
 from math import cos, pi
@@ -19,7 +21,7 @@ def constant(config: ConstantConfig, step: int, steps: int) -> float:
 
 
 def linear(config: LinearConfig, step: int, steps: int) -> float:
-    """Falls to `floor` on a straight line, which it would reach one step after the last."""
+    """Falls to `floor` on a straight line."""
     warmup = _count(config.warmup, steps)
     if step <= warmup:
         return _warm(step, warmup)
