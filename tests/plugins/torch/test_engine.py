@@ -1,0 +1,225 @@
+"""The engine's promises: masking, accumulation, freezing, precision, dropout, state."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from attrs import evolve
+
+from loomlm.components import NoConfig
+from loomlm.config.settings import TrainerConfig
+from loomlm.contracts import Batch, Loss, StepContext
+from loomlm.errors import UsageError
+from loomlm.registry import Registry
+from loomlm_torch.engine import TorchEngine
+from loomlm_torch.trainer import TorchTrainer
+
+from .conftest import SmallConfig, batch, cut
+
+
+def context(step: int, seed: int = 17, rate: float = 0.05) -> StepContext:
+    return StepContext(step=step, seed=seed, learning_rate=rate)
+
+
+def state(engine: TorchEngine) -> dict[str, np.ndarray]:
+    parts = [*engine.state("model"), *engine.state("optimizer")]
+    return {name: np.array(array) for name, array in parts}
+
+
+def assert_same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> None:
+    assert first.keys() == second.keys()
+    for name, array in first.items():
+        assert np.array_equal(array, second[name]), name
+
+
+def spoilt(data: Batch, value: float) -> Batch:
+    return Batch({**data.arrays, "weight": np.full_like(data["weight"], value)})
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("clip", ["off", 1.0])
+def test_a_gradient_that_is_not_finite_leaves_the_model_alone(
+    make_engine, optimizer, sparse, value, clip
+):
+    keys = {"weight_decay": 0.1} | ({"momentum": 0.9} if optimizer == "sgd" else {})
+    engine, other = (
+        make_engine(SmallConfig(sparse), optimizer, keys, gradient_clip=clip) for _ in range(2)
+    )
+    for each in (engine, other):
+        each.train_step([batch(1)], context(1))
+    before = state(engine)
+
+    engine.train_step([batch(2), spoilt(batch(3), value)], context(2))
+
+    assert_same(state(engine), before)
+    for each in (engine, other):
+        each.train_step([batch(4)], context(3))
+    assert_same(state(engine), state(other))
+    assert [(s.step, s.finite) for s in engine.scalars()] == [(1, True), (2, False), (3, True)]
+    assert engine.scalars() == []
+
+
+@pytest.mark.parametrize("pieces", [2, 3, 8])
+@pytest.mark.parametrize("sparse", [True, False])
+def test_how_a_batch_is_cut_does_not_matter(make_engine, pieces, sparse):
+    whole, pieced = (make_engine(SmallConfig(sparse)) for _ in range(2))
+
+    for step in range(1, 6):
+        whole.train_step([batch(step)], context(step))
+        pieced.train_step(cut(batch(step), pieces), context(step))
+
+    losses = [s.loss for s in whole.scalars()]
+    assert [s.loss for s in pieced.scalars()] == pytest.approx(losses, abs=1e-5)
+    expected = dict(whole.state("model"))
+    for name, value in pieced.state("model"):
+        assert value == pytest.approx(expected[name], abs=2e-4)
+
+
+def test_examples_of_weight_zero_do_not_count(make_engine):
+    some, all_ = (make_engine(SmallConfig(sparse=False)) for _ in range(2))
+    data = batch(1)
+    weight = data["weight"].copy()
+    weight[5:] = 0
+
+    some.train_step([Batch({n: a[:5] for n, a in data.arrays.items()})], context(1))
+    all_.train_step([Batch({**data.arrays, "weight": weight})], context(1))
+
+    assert all_.scalars()[0].loss == pytest.approx(some.scalars()[0].loss, rel=1e-5)
+    assert all_.loss(spoilt(data, 0)) == (0, 0)
+
+
+def test_frozen_parameters_stay_and_have_no_state(make_engine):
+    engine = make_engine(optimizer_keys={"weight_decay": 0.5})
+    before = state(engine)
+
+    for step in range(1, 4):
+        engine.train_step([batch(step)], context(step))
+
+    after = state(engine)
+    assert np.array_equal(after["backbone.fixed.weight"], before["backbone.fixed.weight"])
+    assert not any(name.startswith("backbone.fixed.weight.") for name in after)
+    assert not np.array_equal(after["backbone.slow.weight"], before["backbone.slow.weight"])
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_bfloat16_is_near_float32_and_keeps_float32_weights(make_engine, sparse):
+    exact, fast = (
+        make_engine(SmallConfig(sparse), precision=precision) for precision in ("fp32", "bf16")
+    )
+
+    for step in range(1, 31):
+        for engine in (exact, fast):
+            engine.train_step([batch(step % 3)], context(step))
+
+    expected = [s.loss for s in exact.scalars()]
+    found = [s.loss for s in fast.scalars()]
+    assert found != expected
+    assert found == pytest.approx(expected, abs=0.05)
+    assert expected[-1] < expected[0] * 0.6
+    assert {array.dtype for array in state(fast).values()} == {np.dtype(np.float32)}
+    assert fast.forward(batch(1)).dtype == np.float32
+    assert fast.forward(batch(1)) == pytest.approx(exact.forward(batch(1)), abs=0.2)
+
+
+def losses(engine: TorchEngine, steps: list[StepContext], pieces: int = 1) -> list[float]:
+    """The loss of each step at the initial weights."""
+    for step in steps:
+        engine.train_step([batch(1)] * pieces, evolve(step, learning_rate=0.0))
+    return [s.loss for s in engine.scalars()]
+
+
+def test_dropout_goes_by_seed_and_step_alone(make_engine):
+    engine = make_engine(SmallConfig(dropout=0.5))
+    steps = [context(step) for step in range(1, 6)]
+
+    first = losses(engine, steps)
+    torch.manual_seed(99)
+    torch.rand(1000)
+    second = losses(engine, steps[::-1])
+
+    assert first == second[::-1]
+    assert len(set(first)) == len(steps)
+    assert losses(engine, [context(1, seed=18)]) != first[:1]
+
+
+def test_dropout_differs_between_microbatches(make_engine):
+    engine = make_engine(SmallConfig(dropout=0.5))
+
+    once, twice = losses(engine, [context(1)])[0], losses(engine, [context(1)], pieces=2)[0]
+
+    assert twice != pytest.approx(once, abs=1e-6)
+    calm = make_engine(SmallConfig(dropout=0.0))
+    assert losses(calm, [context(1)], 2) == pytest.approx(losses(calm, [context(1)]), rel=1e-5)
+
+
+def test_dropout_is_off_outside_of_training(make_engine):
+    engine, calm = make_engine(SmallConfig(dropout=0.5)), make_engine()
+    engine.train_step([batch(1)], context(1, rate=0.0))
+
+    assert np.array_equal(engine.forward(batch(2)), calm.forward(batch(2)))
+    assert engine.loss(batch(2)) == calm.loss(batch(2))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_run_goes_on_from_its_state(make_engine, optimizer):
+    keys = {"momentum": 0.9} if optimizer == "sgd" else {}
+    config = SmallConfig(dropout=0.3)
+    through, stopped, resumed = (make_engine(config, optimizer, keys) for _ in range(3))
+    for engine in (through, stopped):
+        for step in (1, 2, 3):
+            engine.train_step([batch(step)], context(step))
+
+    for part in ("model", "optimizer"):
+        resumed.load_state(part, stopped.state(part))
+    for engine in (through, resumed):
+        for step in (4, 5):
+            engine.train_step([batch(step)], context(step))
+
+    assert_same(state(resumed), state(through))
+
+
+def test_the_loss_is_the_mean_by_weight(make_engine):
+    engine = make_engine(loss=Loss(kind="cross_entropy", label_smoothing=0.1))
+    data = batch(1)
+    logits = torch.from_numpy(engine.forward(data))
+    label, weight = torch.from_numpy(data["label"]).long(), torch.from_numpy(data["weight"])
+    each = torch.nn.functional.cross_entropy(logits, label, reduction="none", label_smoothing=0.1)
+
+    total, share = engine.loss(data)
+
+    assert total == pytest.approx(float((each * weight).sum()), rel=1e-5)
+    assert share == pytest.approx(float(weight.sum()), rel=1e-6)
+    engine.train_step([data], context(1))
+    assert engine.scalars()[0].loss == pytest.approx(total / share, rel=1e-5)
+
+
+def test_a_module_that_is_not_its_layouts_is_found_at_once(make_engine):
+    engine = make_engine()
+    wrong = evolve(engine.spec, layout=engine.spec.layout[1:])
+
+    with pytest.raises(AssertionError, match=r"at backbone.table.weight: built \(20, 6\), stated"):
+        TorchTrainer(NoConfig()).engine(
+            wrong, engine.trainer, lambda kind, name: type(engine.module.backbone)
+        )
+
+
+def test_auto_is_settled_with_a_reason_and_a_device_must_exist():
+    trainer = TorchTrainer(NoConfig())
+    backbone = Registry.load().find("backbone", "mlp").component
+    mlp = backbone.load()(backbone.config())
+
+    settled = trainer.resolve(TrainerConfig(device="cpu"), mlp)
+
+    assert {name: value for name, (value, _) in settled.items()} == {
+        "precision": "fp32",
+        "threads": 1,
+    }
+    assert all(reason for _, reason in settled.values())
+    fixed = TrainerConfig(device="cpu", precision="bf16", threads=3)
+    assert trainer.resolve(fixed, mlp) == {}
+    assert trainer.resolve(TrainerConfig(), mlp)["device"][0] == trainer.devices()[0].name
+    with pytest.raises(UsageError, match=r"no device 'cpuu' here. Did you mean 'cpu'\?"):
+        trainer.resolve(TrainerConfig(device="cpuu"), mlp)

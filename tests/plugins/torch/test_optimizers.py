@@ -1,0 +1,156 @@
+"""Several updates on PyTorch come to what the reference rules in numpy say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from attrs import define, field
+
+from loomlm.contracts import Batch, StepContext
+from loomlm_optimization import optimizers as reference
+from loomlm_optimization.config import AdamWConfig, SGDConfig
+from loomlm_torch.engine import TorchEngine
+
+from .conftest import SmallConfig, batch, cut
+
+STEPS = 6
+SLOTS = {"adamw": ("mean", "square"), "sgd": ("momentum",)}
+CONFIGS = {"adamw": AdamWConfig, "sgd": SGDConfig}
+
+
+@define
+class Follower:
+    """The same model in float64: gradients by autograd, updates by the reference rules.
+
+    It goes by the layout alone: which rows of a sparse table take part, whose decay applies.
+    """
+
+    engine: TorchEngine
+    name: str
+    keys: Mapping[str, Any]
+    clip: float | str
+    values: dict[str, np.ndarray] = field(init=False)
+    slots: dict[str, dict[str, np.ndarray]] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.values = {n: a.astype(np.float64) for n, a in self.engine.state("model")}
+        self.slots = {
+            name: {slot: np.zeros_like(value) for slot in SLOTS[self.name]}
+            for name, value in self.values.items()
+        }
+
+    def gradients(self, data: Batch) -> tuple[dict[str, np.ndarray], float]:
+        leaves = {n: torch.from_numpy(v).requires_grad_() for n, v in self.values.items()}
+        tokens, label = (torch.from_numpy(data[name]).long() for name in ("tokens", "label"))
+        weight = torch.from_numpy(data["weight"]).double()
+        mean = leaves["backbone.table.weight"][tokens].mean(dim=1)
+        hidden = (mean @ leaves["backbone.fixed.weight"].T).tanh()
+        hidden = hidden @ leaves["backbone.slow.weight"].T
+        logits = hidden @ leaves["head.weight"].T + leaves["head.bias"]
+        each = F.cross_entropy(logits, label, reduction="none")
+        loss = (each * weight).sum() / weight.sum()
+        loss.backward()
+        trained = {p.name for p in self.engine.spec.layout if p.trainable}
+        found = {n: leaves[n].grad.numpy() for n in trained}  # type: ignore[union-attr]
+        return found, loss.item()
+
+    def step(self, data: Batch, step: int, learning_rate: float) -> tuple[float, float]:
+        """One update; gives the loss and the gradients' norm."""
+        gradients, loss = self.gradients(data)
+        norm = float(np.sqrt(sum((gradient**2).sum() for gradient in gradients.values())))
+        divisor = 1 if isinstance(self.clip, str) else max(1, norm / self.clip)
+        for parameter in self.engine.spec.layout:
+            if not parameter.trainable:
+                continue
+            name = parameter.name
+            rows = np.unique(data["tokens"]) if parameter.sparse else slice(None)
+            slots = {slot: array[rows] for slot, array in self.slots[name].items()}
+            self.values[name][rows] = getattr(reference, self.name)(
+                CONFIGS[self.name](**self.keys),
+                self.values[name][rows],
+                gradients[name][rows] / divisor,
+                slots,
+                step,
+                learning_rate * parameter.learning_rate_scale,
+                parameter.decay,
+            )
+            for slot, array in slots.items():
+                self.slots[name][slot][rows] = array
+        return loss, norm
+
+
+def train(engine: TorchEngine, pieces: int = 1) -> Iterator[tuple[Batch, int, float]]:
+    for step in range(1, STEPS + 1):
+        data, rate = batch(step), 0.1 / step
+        context = StepContext(step=step, seed=17, learning_rate=rate)
+        engine.train_step(cut(data, pieces), context)
+        yield data, step, rate
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("clip", ["off", 0.05])
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("adamw", {"weight_decay": 0.0}),
+        ("adamw", {"beta1": 0.8, "beta2": 0.9, "epsilon": 1e-4, "weight_decay": 0.3}),
+        ("sgd", {}),
+        ("sgd", {"momentum": 0.9, "weight_decay": 0.3}),
+    ],
+)
+def test_updates_are_those_of_the_reference(make_engine, name, keys, clip, sparse, pieces):
+    engine = make_engine(SmallConfig(sparse), name, keys, gradient_clip=clip)
+    follower = Follower(engine, name, keys, clip)
+
+    expected = [follower.step(*taken) for taken in train(engine, pieces)]
+
+    scalars = engine.scalars()
+    assert [s.loss for s in scalars] == pytest.approx([loss for loss, _ in expected], rel=1e-4)
+    norms = [norm for _, norm in expected]
+    assert [s.gradient_norm for s in scalars] == pytest.approx(norms, rel=1e-4)
+    for parameter, value in engine.state("model"):
+        assert value == pytest.approx(follower.values[parameter], rel=1e-3, abs=1e-5)
+    for slot_name, value in engine.state("optimizer"):
+        parameter, _, slot = slot_name.rpartition(".")
+        assert value == pytest.approx(follower.slots[parameter][slot], rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_rows_that_no_batch_names_wait(make_engine, name):
+    keys = {"weight_decay": 0.3}
+    engine = make_engine(SmallConfig(sparse=True), name, keys)
+    before = dict(engine.state("model"))["backbone.table.weight"].copy()
+
+    engine.train_step([batch(1)], StepContext(step=1, seed=17, learning_rate=0.1))
+
+    after = dict(engine.state("model"))["backbone.table.weight"]
+    named = np.unique(batch(1)["tokens"])
+    others = np.setdiff1d(np.arange(len(before)), named)
+    assert len(others) > 0
+    assert np.array_equal(after[others], before[others])
+    assert not np.any(np.all(after[named] == before[named], axis=1))
+
+
+def test_a_clipped_update_is_as_large_as_the_clip_allows(make_engine):
+    engine = make_engine(optimizer="sgd", gradient_clip=1e-3)
+    before = {n: v.copy() for n, v in engine.state("model")}
+
+    engine.train_step([batch(1)], StepContext(step=1, seed=17, learning_rate=1.0))
+
+    moved = {n: v - before[n] for n, v in engine.state("model")}
+    moved["backbone.slow.weight"] *= 2  # which learns half as fast
+    assert engine.scalars()[0].gradient_norm > 1e-2
+    size = sum((change**2).sum() for change in moved.values()) ** 0.5
+    assert size == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_an_optimizer_without_state_saves_none(make_engine):
+    assert not list(make_engine(optimizer="sgd").state("optimizer"))
+    slots = {name.rpartition(".")[2] for name, _ in make_engine().state("optimizer")}
+    assert slots == {"mean", "square"}
