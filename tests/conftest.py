@@ -60,6 +60,7 @@ def topics(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.fixture
 def config_file(topics: tuple[Path, Path], tmp_path: Path) -> Callable[..., Path]:
     """Writes a small config; keyword arguments are further trainer keys, as TOML."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
 
     def write(name: str = "small", **trainer: str) -> Path:
         keys = {"steps": "100", "batch_size": "16", "learning_rate": "1e-2", **trainer}

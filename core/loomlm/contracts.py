@@ -69,7 +69,9 @@ class DataSource(Protocol):
     """Named splits of examples. A `data_source` target is called with its config.
 
     The target may also have `look(options) -> options`: complete the keys of a data table by
-    looking at the files that it names (columns, headers), for `loomlm init`.
+    looking at the files that it names (columns, headers), for `loomlm init`; and
+    `with_file(options, file) -> options`: the keys that read another file as the test split, for
+    `loomlm evaluate --data`.
     """
 
     def fingerprint(self) -> str:

@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 from loomlm.plugin import DataError, Example, did_you_mean
 from loomlm_sources.aligned import aligned_rows
 from loomlm_sources.config import SPLITS, FilesConfig
-from loomlm_sources.looking import complete
+from loomlm_sources.looking import complete, with_other_file
 from loomlm_sources.opening import (
     UNDECODABLE,
     data_format,
@@ -56,6 +56,11 @@ class Files:
     def look(options: Mapping[str, Any]) -> dict[str, Any]:
         """Complete a data table: the columns of text and label, and headers that are not there."""
         return complete(options)
+
+    @staticmethod
+    def with_file(options: Mapping[str, Any], file: str) -> dict[str, Any]:
+        """The options with another file as the test split."""
+        return with_other_file(options, file)
 
     def splits(self) -> tuple[str, ...]:
         return tuple(name for name in SPLITS if getattr(self.config, name) is not None)

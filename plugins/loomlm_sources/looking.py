@@ -39,6 +39,26 @@ def complete(options: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
+def with_other_file(options: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """The options with another file as the test split.
+
+    Labels that lie in files of their own belong to the old one; whether the other has a header,
+    where that is said split by split, is seen from its first line.
+    """
+    changed = {name: value for name, value in options.items() if name != "labels"}
+    path = _first(file)
+    if isinstance(options.get("header"), Mapping) and _format(path, options) in ("csv", "tsv"):
+        first = column_names(path, _form(_format(path, options), options))
+        named = bool(_wanted(options) & set(first))
+        changed["header"] = {**options["header"], "test": named}
+    return {**changed, "test": file}
+
+
+def _wanted(options: Mapping[str, Any]) -> set[str]:
+    text, label = options["text"], options.get("label")
+    return {*([text] if isinstance(text, str) else text), *([label] if label else [])}
+
+
 def _first(patterns: Any) -> Path:
     given = patterns[0] if isinstance(patterns, list | tuple) else patterns
     return find_files(Path(given))[0]
@@ -87,8 +107,7 @@ def _without_header(
     files: Mapping[str, Path], columns: Sequence[str], options: Mapping[str, Any], form: str
 ) -> list[str]:
     """Splits whose first line has as many fields as train's header, and none of its names."""
-    text, label = options["text"], options.get("label")
-    wanted = {*([text] if isinstance(text, str) else text), *([label] if label else [])}
+    wanted = _wanted(options)
     missing = []
     for split, path in files.items():
         if split == "train" or _format(path, options) != form:

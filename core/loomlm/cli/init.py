@@ -54,7 +54,9 @@ def command(
     data = {key: value for key, value in given.items() if value is not None}
     described = bool(train or options)
     named = train[0] if train else str(data.get("path", "my-run"))
-    written = look(template, data if described else None, name or _name_of(named), backend, registry)
+    written = look(
+        template, data if described else None, name or _name_of(named), backend, registry
+    )
     if output is None:
         click.echo(written, nl=False)
     else:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from loomlm.components import Component
 from loomlm.config.check import choose_backend
 from loomlm.config.structure import make_converter, structure
 from loomlm.contracts import DataSource, TemplateContext
@@ -67,12 +68,23 @@ def _source(data: dict[str, Any], registry: Registry) -> tuple[dict[str, Any], D
     component = registry.usable("data_source", kind)
     target = component.load()
     options = {key: value for key, value in data.items() if key != "type"}
+    config = _checked(options, component, registry)
     if hasattr(target, "look"):
         options = dict(target.look(options))
+        config = _checked(options, component, registry)
+    table = {"type": kind, **options} if "type" in data else options
+    return table, target(config)
+
+
+def _checked(options: Mapping[str, Any], component: Component, registry: Registry) -> Any:
+    """The options as the component's config class."""
     converter = make_converter(registry, Path.cwd())
     config, mistakes = structure(options, component.config, converter)
     if mistakes:
-        shown = "; ".join(f"{'.'.join(map(str, m.path))}: {m.message}" for m in mistakes)
-        raise UsageError(f"The data cannot be described: {shown}")
-    table = {"type": kind, **options} if "type" in data else options
-    return table, target(config)
+        shown = "; ".join(": ".join(filter(None, (_dotted(m.path), m.message))) for m in mistakes)
+        raise UsageError(f"The data cannot be described: {shown}.")
+    return config
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, path))

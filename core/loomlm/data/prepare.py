@@ -62,7 +62,8 @@ def read_examples(
     fingerprint = source.fingerprint()
     given = {}
     for name in names:
-        key = cache_key("examples", fingerprint, name, cleaning)
+        # Kept examples name their places, so a file that was renamed is read anew.
+        key = cache_key("examples", fingerprint, name, cleaning, plain(data.source.config))
         given[name] = _read_split(source, name, cleaners, key, say)
     if only is not None:
         return Examples(given, cache_key(fingerprint, cleaning, only))

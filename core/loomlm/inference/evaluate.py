@@ -81,9 +81,14 @@ def _other_data(config: DataConfig, path: str, registry: Registry) -> DataConfig
     options = {
         name: value for name, value in plain(config.source.config).items() if value is not None
     }
+    kind = registry.usable("data_source", config.source.type)
+    if not hasattr(kind.load(), "with_file"):
+        raise UsageError(
+            f"Data of the type {config.source.type!r} cannot be read from another file. Score a "
+            "split of the run's own data, or train on files."
+        )
     converter = make_converter(registry, Path.cwd())
-    kind = registry.find("data_source", config.source.type).component
-    source = converter.structure({**options, "test": path}, kind.config)
+    source = converter.structure(kind.load().with_file(options, path), kind.config)
     return evolve(config, source=Choice("data_source", config.source.type, source))
 
 

@@ -239,3 +239,27 @@ def test_a_run_with_a_local_plugin_is_used_from_anywhere(
     assert loomlm_command("predict", "../runs/small", "rain").code == 0
     bare = loomlm_command("predict", "../runs/small/model", "rain", "-p", "../mine.py")
     assert bare.code == 0
+
+
+def test_evaluate_sees_whether_another_file_has_a_header(
+    config_file, tmp_path, monkeypatch, loomlm_command
+):
+    path = config_file()
+    test = tmp_path / "test.csv"
+    test.write_text("".join(test.read_text().splitlines(keepends=True)[1:]))
+    words = ("--set", "stages.finetune.data.header={test=false}")
+    assert loomlm_command("run", path, *words).code == 0
+    (tmp_path / "with.csv").write_text("label,text\nweather,rain and wind\n")
+    (tmp_path / "without.csv").write_text("rain and wind,weather\n")
+
+    for name in ("with.csv", "without.csv"):
+        assert "1.0000" in loomlm_command("evaluate", "runs/small", "--data", name).out
+
+
+@pytest.mark.parametrize("option", ["format=foo", "delimiter=ab", "encoding=5", "colums=3"])
+def test_init_with_a_wrong_data_key(topics, loomlm_command, option):
+    done = loomlm_command("init", "classification", "--train", "train.csv", "--data", option)
+
+    assert done.code == 2
+    assert "cannot be described" in done.err
+    assert option.split("=")[0] in done.err
