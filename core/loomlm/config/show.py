@@ -70,7 +70,7 @@ def _is_tables(value: Any) -> bool:
 def _key(name: str) -> str:
     import tomli_w
 
-    return tomli_w.dumps({name: 0}).split(" = ")[0]
+    return tomli_w.dumps({name: 0}).removesuffix(" = 0\n")
 
 
 def _value(value: Any) -> str:

@@ -8,7 +8,7 @@ import tomllib
 import attrs
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import loomlm
@@ -47,6 +47,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=300)
 @given(st.dictionaries(st.text(min_size=1), VALUES, max_size=5))
 def test_what_is_written_reads_back(values):
     assert tomllib.loads(to_toml(values)) == values
