@@ -94,7 +94,7 @@ def train(engine: TorchEngine, pieces: int = 1) -> Iterator[tuple[Batch, int, fl
 
 @pytest.mark.parametrize("pieces", [1, 3])
 @pytest.mark.parametrize("sparse", [True, False])
-@pytest.mark.parametrize("clip", ["off", 0.05])
+@pytest.mark.parametrize("clip", ["off", 0.05, 10.0])
 @pytest.mark.parametrize(
     ("name", "keys"),
     [
