@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,16 @@ import pytest
 from attrs import frozen
 
 from loomlm.cli import main
+
+HAS_TORCH = find_spec("torch") is not None
+
+collect_ignore = [] if HAS_TORCH else ["plugins/torch"]
+
+
+def pytest_report_header() -> list[str]:
+    """Says what is left out."""
+    return [] if HAS_TORCH else ["PyTorch is not installed: what needs it is left out"]
+
 
 TOPICS = {
     "weather": ("rain", "wind", "sun", "cloud", "storm", "snow", "cold", "warm", "forecast"),
@@ -57,10 +68,17 @@ def topics(tmp_path: Path) -> tuple[Path, Path]:
     )
 
 
-@pytest.fixture
-def config_file(topics: tuple[Path, Path], tmp_path: Path) -> Callable[..., Path]:
-    """Writes a small config; keyword arguments are further trainer keys, as TOML."""
+@pytest.fixture(scope="session")
+def torch_backend() -> None:
+    """For tests of whole configs, whose backend is PyTorch."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
+
+
+@pytest.fixture
+def config_file(
+    topics: tuple[Path, Path], tmp_path: Path, torch_backend: None
+) -> Callable[..., Path]:
+    """Writes a small config; keyword arguments are further trainer keys, as TOML."""
 
     def write(name: str = "small", **trainer: str) -> Path:
         keys = {"steps": "100", "batch_size": "16", "learning_rate": "1e-2", **trainer}

@@ -19,6 +19,7 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.usefixtures("torch_backend")
 def test_the_config_of_the_readme_is_right(tmp_path):
     (config,) = blocks(ROOT / "README.md", "toml")
     (tmp_path / "my.toml").write_text(config)

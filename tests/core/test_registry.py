@@ -157,6 +157,7 @@ def test_a_plugin_that_the_user_names_must_load(tmp_path):
         Registry.load(["nobody"])
 
 
+@pytest.mark.usefixtures("torch_backend")
 def test_builders_are_keyed_by_backend():
     registry = Registry.load()
 

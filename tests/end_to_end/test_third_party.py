@@ -23,6 +23,8 @@ from pathlib import Path
 import pytest
 from sklearn.metrics import matthews_corrcoef
 
+pytestmark = pytest.mark.usefixtures("torch_backend")
+
 DISTRIBUTION = Path(__file__).parents[1] / "third_party" / "loomlm_example"
 SETUPTOOLS = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
 CONFIG = """\

@@ -183,6 +183,7 @@ def test_plugins_as_json(loomlm_command):
     assert torch["components"][0]["install"] == 'pip install "loomlm[torch]"'
 
 
+@pytest.mark.usefixtures("torch_backend")
 def test_doctor_names_versions_devices_and_broken_plugins(tmp_path, loomlm_command, monkeypatch):
     site = tmp_path / "site"
     (site / "bad-1.0.dist-info").mkdir(parents=True)

@@ -149,6 +149,7 @@ def test_a_wrong_set_says_what_is_expected(config_file, assignment, said):
     assert said in str(caught.value)
 
 
+@pytest.mark.usefixtures("torch_backend")
 def test_a_dict_goes_through_the_same_door():
     values = {
         "name": "small",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from loomlm.registry import Registry
 from loomlm_optimization.config import AdamWConfig, SGDConfig
 from loomlm_optimization.optimizers import adamw, sgd
+
+torch = pytest.importorskip("torch")
 
 STEPS = 12
 

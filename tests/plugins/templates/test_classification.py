@@ -8,12 +8,15 @@ import json
 import tomllib
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import loomlm
 from loomlm.plugin import DataSummary
 from loomlm_templates.classification import fit
+
+pytestmark = pytest.mark.usefixtures("torch_backend")
 
 
 def init(command, *words: object) -> dict:
