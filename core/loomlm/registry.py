@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
@@ -59,54 +61,52 @@ class Registry:
     plugins: list[Plugin] = field(factory=list)
     entries: list[Entry] = field(factory=list)
     builders: list[tuple[Builder, Plugin]] = field(factory=list)
+    blocked: frozenset[str] = frozenset()
 
     @classmethod
     def load(cls, extra: Sequence[str] = (), block: Iterable[str] = ()) -> Registry:
         """Load every installed plugin, one by one.
 
         extra: modules, or paths of .py files, to load besides the installed ones; one of these
-            that fails is an error. block: names of plugins (entry point, distribution or module)
+            that fails is an error. block: names of plugins (entry point, distribution, module or file)
             that are not to be imported.
         """
         manager = pluggy.PluginManager(GROUP)
         manager.add_hookspecs(hookspecs)
-        registry = cls(manager)
-        blocked = set(block)
-        for point in _entry_points():
-            registry._load_entry_point(point, blocked)
-        unknown = blocked - {name for plugin in registry.plugins for name in _names(plugin)}
-        if unknown:
-            known = [name for plugin in registry.plugins for name in _names(plugin)]
-            name = sorted(unknown)[0]
-            raise UsageError(f"There is no plugin {name!r} to block. {did_you_mean(name, known)}")
+        registry = cls(manager, blocked=frozenset(_spec(name) for name in block))
+        for point in plugin_entry_points(GROUP):
+            distribution, version = _distribution(point)
+            module = point.value.partition(":")[0].strip()
+            registry._load(Plugin(point.name, module, distribution, version), point.load)
         for spec in extra:
             registry.load_extra(spec)
+        known = [name for plugin in registry.plugins for name in _names(plugin)]
+        for name in sorted(registry.blocked.difference(known)):
+            raise UsageError(f"There is no plugin {name!r} to block. {did_you_mean(name, known)}")
         return registry
 
-    def load_extra(self, spec: str) -> None:
-        """Load a plugin that the user named: a module, or a path that ends in .py."""
-        if spec.endswith(".py"):
-            spec = str(Path(spec).resolve())  # One file is one plugin, however it is written.
-        if any(spec in _names(plugin) and plugin.state == "loaded" for plugin in self.plugins):
+    def load_extra(self, spec: str, *, needed: bool = True) -> None:
+        """Load a plugin that was named: a module, or a path that ends in .py.
+
+        Raises PluginError when it fails and is needed; otherwise it is broken, as an installed
+        one would be.
+        """
+        spec = _spec(spec)
+        if any(spec in _names(plugin) and plugin.state != "broken" for plugin in self.plugins):
             return
         plugin = Plugin(name=spec, module=spec, distribution="", version="")
         self._load(plugin, lambda: _import_extra(spec))
-        if plugin.state == "broken":
-            raise PluginError(f"The plugin {spec!r} cannot be loaded: {plugin.error}")
+        if needed and plugin.state == "broken":
+            file = f"{spec}.py"
+            hint = f" A file is named with its ending: {file}." if Path(file).is_file() else ""
+            raise PluginError(f"The plugin {spec!r} cannot be loaded: {plugin.error}.{hint}")
 
-    def _load_entry_point(self, point: EntryPoint, blocked: set[str]) -> None:
-        distribution = point.dist.name if point.dist else ""
-        version = point.dist.version if point.dist else ""
-        plugin = Plugin(point.name, point.module, distribution, version)
-        if blocked & set(_names(plugin)):
-            plugin.state = "blocked"
-            self.plugins.append(plugin)
-            return
-        self._load(plugin, point.load)
-
-    def _load(self, plugin: Plugin, load: Any) -> None:
+    def _load(self, plugin: Plugin, load: Callable[[], Any]) -> None:
         """Import a plugin and take its components; whatever it does wrong is its own problem."""
         self.plugins.append(plugin)
+        if self.blocked.intersection(_names(plugin)):
+            plugin.state = "blocked"
+            return
         try:
             module = load()
             self.manager.register(module, name=f"{plugin.distribution}:{plugin.name}")
@@ -120,7 +120,8 @@ class Registry:
         # A plugin may raise anything, SystemExit too, and must not take the others with it.
         except BaseException as error:
             plugin.state = "broken"
-            plugin.error = f"{type(error).__name__}: {error}"
+            said = " ".join(str(error).split()).rstrip(".")
+            plugin.error = f"{type(error).__name__}: {said}" if said else type(error).__name__
 
     def _take(self, module: Any, plugin: Plugin) -> None:
         _check_hook_names(module)
@@ -129,6 +130,7 @@ class Registry:
             for kind, hook in KINDS.items()
             for component in _call(module, hook)
         ]
+        _check_once([entry.component for entry in entries])
         builders = [(builder, plugin) for builder in _call(module, "loomlm_builders")]
         self.entries += entries
         self.builders += builders
@@ -160,15 +162,10 @@ class Registry:
         if not found:
             raise PluginError(self._unknown(kind, name))
         if len(found) > 1:
-            first, second = (entry.plugin.origin for entry in found[:2])
-            way_out = found[0].plugin.distribution or found[0].plugin.module
-            raise PluginError(
-                f"Two plugins register the {_words(kind)} {short!r}: {first} and {second}. "
-                f'Say which: type = "{way_out}/{short}".'
-            )
+            raise PluginError(_ambiguous(kind, short, found[0].plugin, found[1].plugin))
         entry = found[0]
-        oldest, newest = entry.component.api
-        if not oldest <= PLUGIN_API <= newest:
+        if not fits(entry.component):
+            oldest, newest = entry.component.api
             raise PluginError(
                 f"The {_words(kind)} {name!r} of {entry.plugin.origin} is made for plugin API "
                 f"{oldest} to {newest}; this is {PLUGIN_API}. Install another version of it."
@@ -207,29 +204,66 @@ class Registry:
         )
 
     def _unknown(self, kind: str, name: str) -> str:
-        message = f"There is no {_words(kind)} {name!r}. {did_you_mean(name, self.names(kind))}"
+        known = self.names(kind)
+        if "/" in name:
+            known = [f"{e.plugin.distribution}/{e.component.name}" for e in self.of(kind)]
+        message = f"There is no {_words(kind)} {name!r}. {did_you_mean(name, known)}".rstrip()
         unloaded = [p for p in self.plugins if p.state != "loaded"]
         if unloaded:
             listed = "; ".join(
-                f"{p.origin} is blocked" if p.state == "blocked" else f"{p.origin} broke: {p.error}"
+                f"{_full_origin(p)} is blocked"
+                if p.state == "blocked"
+                else f"{_full_origin(p)} broke: {p.error}"
                 for p in unloaded
             )
             message += f" Not loaded: {listed}."
         return message
 
 
-def _entry_points() -> list[EntryPoint]:
-    found = sorted(
-        entry_points(group=GROUP),
-        key=lambda point: (
-            point.dist is None or point.dist.name != OWN_DISTRIBUTION,
-            point.dist.name if point.dist else "",
-            point.name,
-        ),
-    )
+def fits(component: Component) -> bool:
+    """Whether a component is made for this plugin API."""
+    oldest, newest = component.api
+    return oldest <= PLUGIN_API <= newest
+
+
+def plugin_entry_points(group: str) -> list[EntryPoint]:
+    """The entry points of a group, our own first; others' only where autoload is on."""
+    found = sorted(entry_points(group=group), key=lambda point: (_distribution(point), point.name))
+    own = [point for point in found if _distribution(point)[0] == OWN_DISTRIBUTION]
     if os.environ.get(AUTOLOAD_OFF):
-        return [point for point in found if point.dist and point.dist.name == OWN_DISTRIBUTION]
-    return found
+        return own
+    return own + [point for point in found if point not in own]
+
+
+def _distribution(point: EntryPoint) -> tuple[str, str]:
+    """Name and version of what installed an entry point; empty where its metadata is broken."""
+    try:
+        return (point.dist.name or "", point.dist.version or "") if point.dist else ("", "")
+    except Exception:  # What a broken dist-info raises depends on the version of Python.
+        return ("", "")
+
+
+def _spec(name: str) -> str:
+    """One file is one plugin, however its path is written."""
+    return str(Path(name).expanduser().resolve()) if name.endswith(".py") else name
+
+
+def _ambiguous(kind: str, name: str, first: Plugin, second: Plugin) -> str:
+    if first.distribution == second.distribution:
+        way_out = first.module
+        named = f"{_full_origin(first)} and {_full_origin(second)}"
+    else:
+        way_out = first.distribution or first.module
+        named = f"{first.origin} and {second.origin}"
+    return (
+        f"Two plugins register the {_words(kind)} {name!r}: {named}. "
+        f'Say which: type = "{way_out}/{name}".'
+    )
+
+
+def _full_origin(plugin: Plugin) -> str:
+    """The distribution with the module: a distribution may hold several plugins."""
+    return plugin.origin if plugin.origin == plugin.module else f"{plugin.origin} ({plugin.module})"
 
 
 def _import_extra(spec: str) -> Any:
@@ -238,7 +272,8 @@ def _import_extra(spec: str) -> Any:
     path = Path(spec)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {spec}")
-    name = f"loomlm_local_{path.stem}"
+    # The folder keeps apart two files of one name, whose components' import paths start here.
+    name = f"loomlm_local_{path.stem}_{sha256(str(path.parent).encode()).hexdigest()[:8]}"
     found = importlib.util.spec_from_file_location(name, path)
     assert found is not None and found.loader is not None
     module = importlib.util.module_from_spec(found)
@@ -255,17 +290,34 @@ def _import_extra(spec: str) -> Any:
 def _check_hook_names(module: Any) -> None:
     known = [name for name in vars(hookspecs) if name.startswith("loomlm_")]
     for name in dir(module):
-        if hasattr(getattr(module, name, None), "loomlm_impl") and name not in known:
+        if name not in known and _is_marked(getattr(module, name, None)):
             near = nearest(name, known)
             raise PluginError(
                 f"it implements the hook {name!r}, which does not exist."
                 + (f" Did you mean {near!r}?" if near else "")
             )
+    for name in known:
+        if inspect.isfunction(found := getattr(module, name, None)) and not _is_marked(found):
+            raise PluginError(f"its function {name} is not marked with @hookimpl.")
+
+
+def _is_marked(function: Any) -> bool:
+    return hasattr(function, "loomlm_impl")
+
+
+def _check_once(components: Iterable[Component]) -> None:
+    seen = set()
+    for component in components:
+        if (component.kind, component.name) in seen:
+            raise PluginError(
+                f"it registers the {_words(component.kind)} {component.name!r} twice."
+            )
+        seen.add((component.kind, component.name))
 
 
 def _call(module: Any, hook: str) -> list[Any]:
     function = getattr(module, hook, None)
-    if function is None or not hasattr(function, "loomlm_impl"):
+    if not _is_marked(function):
         return []
     result = function()
     return [] if result is None else list(result)

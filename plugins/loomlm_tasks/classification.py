@@ -173,11 +173,11 @@ class Classification:
                     f"{example.place}: the example has a list of labels, {list(label)!r}. "
                     "Set task = { multi_label = true }."
                 )
-            return label
+            return tuple(dict.fromkeys(label))
         if not self.config.multi_label:
             return (label,)
         parts = (part.strip() for part in label.split(self.config.separator))
-        return tuple(part for part in parts if part)
+        return tuple(dict.fromkeys(part for part in parts if part))
 
 
 def _id(label: str, ids: Mapping[str, int], example: Example) -> int:
@@ -226,4 +226,5 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-logits))
+    with np.errstate(over="ignore"):  # exp gives inf where the probability is 0
+        return 1 / (1 + np.exp(-logits))

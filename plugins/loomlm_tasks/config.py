@@ -1,6 +1,7 @@
 """Config classes of the built-in tasks; no framework, no numpy."""
 
 from collections.abc import Mapping
+from math import inf
 from typing import Literal
 
 from attrs import frozen
@@ -24,3 +25,11 @@ class ClassificationConfig:
     threshold: float = key(
         "probability from which a label is given, with multi_label", 0.5, above=0, maximum=1
     )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.separator:
+            raise ValueError("separator must not be empty")
+        if isinstance(self.class_weights, Mapping):
+            for label, weight in self.class_weights.items():
+                if not 0 < weight < inf:
+                    raise ValueError(f"class_weights must be above 0, got {weight} for {label!r}")

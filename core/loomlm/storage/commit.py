@@ -6,6 +6,7 @@ the manifest's own digest, so that a damaged or foreign file is found before it 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -190,8 +191,9 @@ def _swapped(neighbour: Path, target: Path, old: Path) -> bool:
         target.rename(old)
     try:
         neighbour.rename(target)
-    except OSError:
-        if target.exists():
+    except OSError as error:
+        # By its number too: a third process may have moved the other's folder away since.
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY) or target.exists():
             return False
         if old.exists():
             old.rename(target)
