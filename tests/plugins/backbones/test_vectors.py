@@ -79,6 +79,15 @@ def test_files_of_every_form_give_the_rows_of_the_words_they_have(fit, name, wri
     assert found == {word: pytest.approx(row) for word, row in known.items()}
 
 
+def test_a_first_line_of_two_numbers_is_no_word(mlp, tmp_path):
+    plain(tmp_path / "vectors.txt", "4 3\nrain 1 2 3\n")
+    backbone = mlp(width=3, embedding=VectorsConfig(tmp_path / "vectors.txt"))
+
+    rows, _ = backbone.fit(fit_context([[1]], ["4", "rain"])).rows["embedding.weight"]
+
+    assert rows.tolist() == [1]
+
+
 def test_the_note_says_how_much_is_covered(fit):
     # Three of six words; five of the six tokens.
     (note,) = fit(lines()).notes
