@@ -31,11 +31,10 @@ class Model(nn.Module):
 def build_model(spec: ModelSpec, build_backbone: Callable[[ModelSpec], nn.Module]) -> Model:
     """The module of a spec, its parameters checked against the layout."""
     width = next(p.shape[1] for p in spec.layout if p.name == "head.weight")
-    # Weights come from the core; skipping torch's own saves drawing them twice.
-    with torch.device("meta"):
-        model = Model(build_backbone(spec), nn.Linear(width, spec.head.outputs))
+    # Not on the meta device: that imports sympy, 0.7 s, and would lose a module's buffers.
+    model = Model(build_backbone(spec), nn.Linear(width, spec.head.outputs))
     _check_layout(model, spec.layout)
-    return model.to_empty(device="cpu")
+    return model
 
 
 def _check_layout(model: Model, layout: tuple[Parameter, ...]) -> None:
