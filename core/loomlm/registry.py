@@ -11,6 +11,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -44,6 +45,11 @@ class Plugin:
         """Whom to name in a message."""
         return f"{self.distribution} {self.version}".strip() or self.module
 
+    @property
+    def full_origin(self) -> str:
+        """The origin with the module: a distribution may hold several plugins."""
+        return self.origin if self.origin == self.module else f"{self.origin} ({self.module})"
+
 
 @frozen
 class Entry:
@@ -64,12 +70,18 @@ class Registry:
     blocked: frozenset[str] = frozenset()
 
     @classmethod
-    def load(cls, extra: Sequence[str] = (), block: Iterable[str] = ()) -> Registry:
+    def load(
+        cls,
+        extra: Sequence[str] = (),
+        block: Iterable[str] = (),
+        optional: Sequence[str] = (),
+    ) -> Registry:
         """Load every installed plugin, one by one.
 
         extra: modules, or paths of .py files, to load besides the installed ones; one of these
-            that fails is an error. block: names of plugins (entry point, distribution, module or file)
-            that are not to be imported.
+            that fails is an error. optional: likewise, but one that fails is merely broken, as
+            an installed one would be. block: names of plugins (entry point, distribution, module
+            or file) that are not to be imported.
         """
         manager = pluggy.PluginManager(GROUP)
         manager.add_hookspecs(hookspecs)
@@ -77,9 +89,12 @@ class Registry:
         for point in plugin_entry_points(GROUP):
             distribution, version = _distribution(point)
             module = point.value.partition(":")[0].strip()
-            registry._load(Plugin(point.name, module, distribution, version), point.load)
+            plugin = Plugin(point.name, module, distribution, version)
+            registry._load(plugin, partial(_import_entry_point, point))
         for spec in extra:
             registry.load_extra(spec)
+        for spec in optional:
+            registry.load_extra(spec, needed=False)
         known = [name for plugin in registry.plugins for name in _names(plugin)]
         for name in sorted(registry.blocked.difference(known)):
             raise UsageError(f"There is no plugin {name!r} to block. {did_you_mean(name, known)}")
@@ -92,10 +107,10 @@ class Registry:
         one would be.
         """
         spec = _spec(spec)
-        if any(spec in _names(plugin) and plugin.state != "broken" for plugin in self.plugins):
+        if any(_is_named(plugin, spec) and plugin.state != "broken" for plugin in self.plugins):
             return
         plugin = Plugin(name=spec, module=spec, distribution="", version="")
-        self._load(plugin, lambda: _import_extra(spec))
+        self._load(plugin, partial(_import_extra, spec))
         if needed and plugin.state == "broken":
             file = f"{spec}.py"
             hint = f" A file is named with its ending: {file}." if Path(file).is_file() else ""
@@ -211,9 +226,9 @@ class Registry:
         unloaded = [p for p in self.plugins if p.state != "loaded"]
         if unloaded:
             listed = "; ".join(
-                f"{_full_origin(p)} is blocked"
+                f"{p.full_origin} is blocked"
                 if p.state == "blocked"
-                else f"{_full_origin(p)} broke: {p.error}"
+                else f"{p.full_origin} broke: {p.error}"
                 for p in unloaded
             )
             message += f" Not loaded: {listed}."
@@ -251,7 +266,7 @@ def _spec(name: str) -> str:
 def _ambiguous(kind: str, name: str, first: Plugin, second: Plugin) -> str:
     if first.distribution == second.distribution:
         way_out = first.module
-        named = f"{_full_origin(first)} and {_full_origin(second)}"
+        named = f"{first.full_origin} and {second.full_origin}"
     else:
         way_out = first.distribution or first.module
         named = f"{first.origin} and {second.origin}"
@@ -261,9 +276,10 @@ def _ambiguous(kind: str, name: str, first: Plugin, second: Plugin) -> str:
     )
 
 
-def _full_origin(plugin: Plugin) -> str:
-    """The distribution with the module: a distribution may hold several plugins."""
-    return plugin.origin if plugin.origin == plugin.module else f"{plugin.origin} ({plugin.module})"
+def _import_entry_point(point: EntryPoint) -> Any:
+    if EntryPoint.pattern.match(point.value) is None:
+        raise PluginError(f"its entry point says {point.value!r}, which names no module.")
+    return point.load()
 
 
 def _import_extra(spec: str) -> Any:
@@ -317,9 +333,7 @@ def _check_once(components: Iterable[Component]) -> None:
 
 def _call(module: Any, hook: str) -> list[Any]:
     function = getattr(module, hook, None)
-    if not _is_marked(function):
-        return []
-    result = function()
+    result = function() if function is not None and _is_marked(function) else None
     return [] if result is None else list(result)
 
 
@@ -331,9 +345,17 @@ def _checked(component: Any, kind: str, hook: str) -> Component:
     return component
 
 
+def _is_named(plugin: Plugin, spec: str) -> bool:
+    """Whether a plugin to load is this one; our own are known by module, not by plain words."""
+    return spec == plugin.module or (
+        plugin.distribution != OWN_DISTRIBUTION and spec in _names(plugin)
+    )
+
+
 def _names(plugin: Plugin) -> tuple[str, ...]:
-    names = (plugin.name, plugin.module)
-    return names if plugin.distribution == OWN_DISTRIBUTION else (*names, plugin.distribution)
+    if plugin.distribution in ("", OWN_DISTRIBUTION):
+        return (plugin.name, plugin.module)
+    return (plugin.name, plugin.module, plugin.distribution)
 
 
 def _origins(plugin: Plugin) -> set[str]:

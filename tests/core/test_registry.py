@@ -82,7 +82,9 @@ def test_a_broken_plugin_is_reported_and_the_others_load(install, source, said):
 def test_a_run_that_needs_a_broken_plugin_is_told_which_broke_and_why(install):
     install("broken", "raise RuntimeError('no licence')")
 
-    with pytest.raises(PluginError, match=r"no metric 'mcc'.*broken 1.5 broke: .*no licence"):
+    with pytest.raises(
+        PluginError, match=r"no metric 'mcc'.*broken 1.5 \(broken_plugin\) broke: .*no licence"
+    ):
         Registry.load().find("metric", "mcc")
 
 

@@ -6,9 +6,13 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from io import TextIOWrapper
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 COMMANDS = {
     "init": "Look at data and write a config for it.",
@@ -34,8 +38,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
             return import_module(f"loomlm.cli.{cmd_name}").command
-        point = _plugin_commands().get(cmd_name)
-        return point.load() if point is not None else None
+        points = _plugin_commands().get(cmd_name)
+        return _load_command(cmd_name, points) if points else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -50,21 +54,45 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = list(COMMANDS.items())
         rows += [
-            (name, f"From {point.dist.name if point.dist else point.module}.")
-            for name, point in sorted(_plugin_commands().items())
+            (name, f"From {' and '.join(map(_origin, points))}.")
+            for name, points in sorted(_plugin_commands().items())
         ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
 
-def _plugin_commands() -> dict[str, Any]:
-    from importlib.metadata import entry_points
+def _plugin_commands() -> dict[str, list[EntryPoint]]:
+    """Commands of plugins, each with its entry points: one, unless two plugins claim a name."""
+    from loomlm.registry import plugin_entry_points
 
-    return {
-        point.name: point
-        for point in entry_points(group=PLUGIN_COMMANDS)
-        if point.name not in COMMANDS
-    }
+    found: dict[str, list[EntryPoint]] = {}
+    for point in plugin_entry_points(PLUGIN_COMMANDS):
+        if point.name not in COMMANDS:
+            found.setdefault(point.name, []).append(point)
+    return found
+
+
+def _load_command(name: str, points: list[EntryPoint]) -> click.Command:
+    from loomlm.errors import PluginError
+
+    if len(points) > 1:
+        raise PluginError(
+            f"Two plugins have a command {name!r}: {_origin(points[0])} and "
+            f"{_origin(points[1])}. Uninstall one."
+        )
+    try:
+        command = points[0].load()
+    # A plugin may raise anything when it is imported.
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise PluginError(f"The command {name!r} of {_origin(points[0])} broke: {said}.") from None
+    if not isinstance(command, click.Command):
+        raise PluginError(f"The command {name!r} of {_origin(points[0])} is no click command.")
+    return command
+
+
+def _origin(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -82,6 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from loomlm.errors import LoomlmError
 
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # Labels may hold any character.
     try:
         loomlm.main(args=_with_resume(given), prog_name="loomlm", standalone_mode=False)
     except click.ClickException as error:
@@ -99,8 +129,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # The reader of our output has gone, as `head` does; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        # The machine's doing, such as a full disk: what can be foreseen is said in better words.
+        file = f"{error.filename}: " if error.filename else ""
+        click.echo(f"Error: {file}{error.strerror or error}.", err=True)
+        sys.exit(1)
 
 
 def _with_resume(arguments: list[str]) -> list[str]:
     """`--resume` alone means auto, wherever it stands: click would take the next word for it."""
+    if arguments[:1] != ["run"]:
+        return arguments
     return ["--resume=auto" if argument == "--resume" else argument for argument in arguments]

@@ -18,9 +18,17 @@ def check(
     path: str, assignments: tuple[str, ...], backend: str | None, plugins: tuple[str, ...]
 ) -> None:
     """Say everything that is wrong with a config, or that nothing is."""
+    from loomlm.config.check import choose_backend
+    from loomlm.errors import PluginError
+
     config = read_config(path, assignments, backend, plugins)
     stages = ", ".join(stage.name for stage in config.settings.stages)
     click.echo(f"{path} is right: run {config.settings.name!r}, stages {stages}.")
+    try:
+        backend = choose_backend(config.settings.backend, config.registry)
+        config.registry.usable("trainer", backend)
+    except PluginError as error:
+        click.echo(f"It cannot be run here yet. {error}")
 
 
 @command.command("show")
@@ -29,13 +37,17 @@ def show(
     path: str, assignments: tuple[str, ...], backend: str | None, plugins: tuple[str, ...]
 ) -> None:
     """Write out every key, with where its value came from: file and line, --set, or default."""
-    from loomlm.config.load import origin_of
     from loomlm.config.show import plain, to_toml
 
     config = read_config(path, assignments, backend, plugins)
 
     def origin(key: tuple[str | int, ...]) -> str:
-        return origin_of(key, config.origins) if key in config.origins else "default"
+        if key[-1] == "type" and key not in config.origins and not inner_keys(key[:-1]):
+            key = key[:-1]  # A component given by its name alone.
+        return config.origins.get(key, "default")
+
+    def inner_keys(table: tuple[str | int, ...]) -> bool:
+        return any(key[:-1] == table for key in config.origins)
 
     click.echo(to_toml(plain(config.settings), origin), nl=False)
 

@@ -78,7 +78,7 @@ def _backend(entry: Any, registry: Any) -> bool:
 def _plugins(registry: Any) -> None:
     for plugin in registry.plugins:
         if plugin.state == "broken":
-            click.echo(f"Broken     {plugin.origin} ({plugin.module}): {plugin.error}")
+            click.echo(f"Broken     {plugin.full_origin}: {plugin.error}")
     for entry in registry.entries:
         component = entry.component
         missing = component.missing()

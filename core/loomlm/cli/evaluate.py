@@ -10,11 +10,11 @@ from loomlm.cli.options import plugin_options, split_plugins
 @click.command("evaluate")
 @click.argument("run", metavar="RUN")
 @click.option("--data", metavar="FILE", help="Other data, with the same columns as the run's.")
-@click.option("--split", default="test", help="The split to score; test by default.")
+@click.option("--split", metavar="NAME", help="The run's split to score; test by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
 def command(
-    run: str, data: str | None, split: str, as_json: bool, plugins: tuple[str, ...]
+    run: str, data: str | None, split: str | None, as_json: bool, plugins: tuple[str, ...]
 ) -> None:
     """Score the model of the run in folder RUN, on its own data or another file."""
     import json
@@ -22,6 +22,8 @@ def command(
     from loomlm.cli.tables import evaluation_table
     from loomlm.inference.evaluate import evaluate_run
 
+    if data is not None and split is not None:
+        raise click.UsageError("Give --data or --split, not both.")
     extra, block = split_plugins(plugins)
     stage, name, scores = evaluate_run(run, data, split, extra, block)
     if as_json:

@@ -32,12 +32,16 @@ def command(plugins: tuple[str, ...], as_json: bool) -> None:
     table(("kind", "name", "from", "state", "what it is"), rows)
     for plugin in registry.plugins:
         if plugin.state == "broken":
-            click.echo(f"\nBroken: {plugin.origin} ({plugin.module}): {plugin.error}")
+            click.echo(f"\nBroken: {plugin.full_origin}: {plugin.error}")
         elif plugin.state == "blocked":
-            click.echo(f"\nBlocked: {plugin.origin} ({plugin.module})")
+            click.echo(f"\nBlocked: {plugin.full_origin}")
 
 
 def _state(component: Any) -> str:
+    from loomlm.registry import fits
+
+    if not fits(component):
+        return "for another plugin API"
     missing = component.missing()
     return f"needs {', '.join(missing)}: {component.install}" if missing else "ready"
 
@@ -57,6 +61,7 @@ def _as_json(registry: Any) -> list[dict[str, Any]]:
                     "name": entry.component.name,
                     "version": entry.component.version,
                     "summary": entry.component.summary,
+                    "state": _state(entry.component),
                     "missing": list(entry.component.missing()),
                     "install": entry.component.install,
                 }

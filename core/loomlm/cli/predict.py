@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import click
@@ -39,6 +40,8 @@ def command(
 
     if texts and source:
         raise click.UsageError("Give texts or --file, not both.")
+    if source and output and Path(output).exists() and Path(output).samefile(source):
+        raise click.UsageError("--output would overwrite --file. Give it another name.")
     rows = iter([{"text": text} for text in texts]) if texts else _read(source)
     first = next(rows, None)
     if first is None:
@@ -49,7 +52,17 @@ def command(
         for chunk in _chunks(first, rows):
             predictions = model.predict([row["text"] for row in chunk])
             for row, prediction in zip(chunk, predictions, strict=True):
-                file.write(json.dumps({**row, **prediction}, ensure_ascii=False) + "\n")
+                file.write(_line({**row, **prediction}, file.encoding))
+
+
+def _line(row: dict[str, Any], encoding: str) -> str:
+    """A line of JSON; what the file's encoding has no bytes for becomes JSON's own escape."""
+    line = json.dumps(row, ensure_ascii=False) + "\n"
+    try:
+        line.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(row) + "\n"
+    return line
 
 
 def _chunks(first: dict[str, Any], rows: Iterator[dict[str, Any]]) -> Iterator[list[Any]]:
@@ -63,11 +76,14 @@ def _read(source: str | None) -> Iterator[dict[str, Any]]:
     from loomlm.errors import DataError
 
     name = source or "standard input"
+    form = Path(source or "").suffix
+    if form not in ("", ".jsonl", ".txt"):
+        raise DataError(f"{name}: predict reads .jsonl and .txt, not {form}.")
     try:
-        with click.open_file(source or "-", encoding="utf-8") as file:
+        with click.open_file(source or "-", encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield _row(line, f"{name}:{number}", (source or "").endswith(".jsonl"))
+                    yield _row(line, f"{name}:{number}", form == ".jsonl")
     except UnicodeDecodeError:
         raise DataError(f"{name} is not UTF-8. Save it as UTF-8 and try again.") from None
     except OSError as error:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from loomlm.config.settings import Choice, RunConfig, StageConfig, TrainerConfig
-from loomlm.config.structure import Mistake
+from loomlm.config.structure import Mistake, make_converter, structure
 from loomlm.errors import LoomlmError, PluginError, did_you_mean
-from loomlm.registry import Registry
+from loomlm.registry import Registry, fits
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """Names of runs and stages become folders."""
+
+TAKEN = ("model", "tokenizer", "config.toml", "environment.json", "evaluation.json", "report.html")
+"""What stands in a run's folder beside its stages."""
 
 
 def check_run(run: RunConfig, registry: Registry) -> Iterator[Mistake]:
@@ -26,6 +30,9 @@ def check_run(run: RunConfig, registry: Registry) -> Iterator[Mistake]:
         path = ("stages", index)
         if not NAME.fullmatch(stage.name):
             yield Mistake((*path, "name"), _bad_name(stage.name))
+        if stage.name.lower() in TAKEN:
+            message = f"a run keeps something else in {stage.name!r}; call the stage another name"
+            yield Mistake((*path, "name"), message)
         if stage.name in names[:index]:
             yield Mistake((*path, "name"), f"two stages are called {stage.name!r}")
         for mistake in _check_stage(run, stage, registry):
@@ -37,15 +44,22 @@ def _bad_name(name: str) -> str:
 
 
 def _check_backend(run: RunConfig, registry: Registry) -> Iterator[Mistake]:
+    """A backend has to be known; whether it is installed, only who runs the config must ask."""
     try:
-        backend = choose_backend(run.backend, registry)
-        registry.usable("trainer", backend)
+        if run.backend != "auto":
+            registry.find("trainer", run.backend)
+        elif len(_usable_backends(registry)) > 1:
+            choose_backend("auto", registry)
     except PluginError as error:
         yield Mistake(("backend",), str(error))
-    for name in run.backends:
+    for name, options in run.backends.items():
         if name not in registry.names("trainer"):
             hint = did_you_mean(name, registry.names("trainer"))
             yield Mistake(("backends", name), f"there is no backend {name!r}. {hint}")
+            continue
+        config = registry.find("trainer", name).component.config
+        for mistake in structure(options, config, make_converter(registry, Path()))[1]:
+            yield Mistake(("backends", name, *mistake.path), mistake.message)
 
 
 def choose_backend(name: str, registry: Registry) -> str:
@@ -55,14 +69,18 @@ def choose_backend(name: str, registry: Registry) -> str:
     """
     if name != "auto":
         return name
-    components = [entry.component for entry in registry.of("trainer")]
-    usable = [component.name for component in components if not component.missing()]
+    usable = _usable_backends(registry)
     if len(usable) == 1:
         return usable[0]
     if usable:
         raise PluginError(f"Several backends are installed; say which: {', '.join(usable)}.")
-    installs = " or ".join(c.install for c in components if c.install)
+    installs = " or ".join(e.component.install for e in registry.of("trainer"))
     raise PluginError(f"No backend is installed. Install one: {installs}")
+
+
+def _usable_backends(registry: Registry) -> list[str]:
+    components = [entry.component for entry in registry.of("trainer")]
+    return [c.name for c in components if fits(c) and not c.missing()]
 
 
 def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iterator[Mistake]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +58,7 @@ def load_config(
     config's. plugins: modules or .py files to load; block: names of plugins not to load.
 
     Raises ConfigError with every mistake, UsageError when the file cannot be read, PluginError
-    when a plugin that it names cannot be loaded.
+    when one of `plugins` cannot be loaded.
     """
     tree = read_tree(config)
     for assignment in set:
@@ -67,8 +66,22 @@ def load_config(
     if backend is not None:
         tree.values["backend"] = backend
         tree.origins["backend",] = "--backend"
-    registry = Registry.load([*plugins, *named_plugins(tree)], block)
+    registry = Registry.load(plugins, block, optional=named_plugins(tree))
+    _check_plugins(tree, registry)
     return check_tree(tree, registry)
+
+
+def _check_plugins(tree: Tree, registry: Registry) -> None:
+    """A plugin that a config names has to load."""
+    problems = [
+        Problem(f"The plugin cannot be loaded: {plugin.error}.", f"plugins.{index}", place)
+        for index, name in enumerate(named_plugins(tree))
+        for plugin in registry.plugins
+        if plugin.state == "broken" and name in (plugin.name, plugin.module)
+        for place in [origin_of(("plugins", index), tree.origins)]
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def check_tree(tree: Tree, registry: Registry) -> Config:
@@ -82,7 +95,8 @@ def check_tree(tree: Tree, registry: Registry) -> Config:
     if not mistakes:
         mistakes = tuple(check_run(settings, registry))
     if mistakes:
-        problems = [_problem(mistake, merged) for mistake in mistakes]
+        # What [trainer] says wrong is wrong in every stage, and told once.
+        problems = dict.fromkeys(_problem(mistake, tree, merged) for mistake in mistakes)
         raise ConfigError(sorted(problems, key=_by_line))
     return Config(settings, registry, merged.origins, merged.folder)
 
@@ -90,21 +104,22 @@ def check_tree(tree: Tree, registry: Registry) -> Config:
 def read_tree(config: str | Path | Mapping[str, Any]) -> Tree:
     """The plain values of a TOML file or a dict."""
     if isinstance(config, Mapping):
-        values = copy.deepcopy(dict(config))
-        return Tree(values, dict.fromkeys(_all_paths(values), "dict"), Path.cwd())
+        values = _as_lists(config)
+        return Tree(values, dict.fromkeys([(), *_all_paths(values)], "dict"), Path.cwd())
     path = Path(config)
     text = _read(path)
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: not valid TOML: {error}.") from None
-    origins = {key: f"{path}:{line}" for key, line in key_lines(text).items()}
+    origins: dict[KeyPath, str] = {(): str(path)}
+    origins |= {key: f"{path}:{line}" for key, line in key_lines(text).items()}
     return Tree(values, origins, path.resolve().parent)
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # Some editors on Windows put a mark first.
     except FileNotFoundError:
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.toml")])
         raise UsageError(f"There is no config {path}. {near}".rstrip()) from None
@@ -119,13 +134,16 @@ def named_plugins(tree: Tree) -> list[str]:
     named = tree.values.get("plugins", [])
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         return []  # The check of the whole config reports it.
-    return [str(tree.folder / name) if name.endswith(".py") else name for name in named]
+    return [
+        str((tree.folder / Path(name).expanduser()).resolve()) if name.endswith(".py") else name
+        for name in named
+    ]
 
 
 def _assign(tree: Tree, assignment: str) -> None:
     """Carry out one `--set a.b.c=value`."""
     name, equals, text = assignment.partition("=")
-    if not equals or not name.strip():
+    if not equals or not all(step.strip() for step in name.split(".")):
         raise UsageError(f"--set {assignment}: expected KEY=VALUE, such as seed=3.")
     value = parse_value(text.strip())
     node: Any = tree.values
@@ -182,13 +200,18 @@ def _merge_defaults(tree: Tree) -> Tree:
     origins = dict(tree.origins)
     defaults = values.pop("trainer", {})
     stages = values.get("stages")
-    if not isinstance(stages, list):
-        if defaults and not isinstance(stages, list):
-            values["trainer"] = defaults
-        return Tree(values, origins, tree.folder)
     if not isinstance(defaults, dict):
-        values["trainer"] = defaults  # Not a table: the check of the whole config reports it.
-        return Tree(values, origins, tree.folder)
+        raise ConfigError(
+            [
+                Problem(
+                    f"expected a table, got {defaults!r}.",
+                    "trainer",
+                    origin_of(("trainer",), origins),
+                )
+            ]
+        )
+    if not isinstance(stages, list):
+        return Tree(values, origins, tree.folder)  # The check of the whole config reports it.
     values["stages"] = [
         _with_trainer(stage, index, defaults, origins) for index, stage in enumerate(stages)
     ]
@@ -212,6 +235,15 @@ def _with_trainer(
     return {**stage, "trainer": {**taken, **own}}
 
 
+def _as_lists(value: Any) -> Any:
+    """A copy of plain values, with lists for tuples, as a TOML file would give them."""
+    if isinstance(value, Mapping):
+        return {name: _as_lists(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_lists(inner) for inner in value]
+    return value
+
+
 def _all_paths(value: Any) -> Iterable[KeyPath]:
     items: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, Mapping):
@@ -224,11 +256,14 @@ def _all_paths(value: Any) -> Iterable[KeyPath]:
             yield (name, *path)
 
 
-def _problem(mistake: Mistake, tree: Tree) -> Problem:
+def _problem(mistake: Mistake, given: Tree, merged: Tree) -> Problem:
+    path, values = mistake.path, merged.values
+    if path not in given.origins and path[2:] in given.origins and path[2:3] == ("trainer",):
+        path, values = path[2:], given.values  # The stage has it from [trainer].
     return Problem(
         message=_sentence(mistake.message),
-        key=show_path(mistake.path, tree.values),
-        place=origin_of(mistake.path, tree.origins),
+        key=show_path(path, values),
+        place=origin_of(path, merged.origins),
     )
 
 
@@ -242,8 +277,11 @@ def _sentence(message: str) -> str:
 
 
 def origin_of(path: KeyPath, origins: Mapping[KeyPath, str]) -> str:
-    """Where a key came from, or the table around it."""
+    """Where a key came from, or its first inner key, or the table around it."""
     while path and path not in origins:
+        for inner, origin in origins.items():
+            if inner[: len(path)] == path:
+                return origin
         path = path[:-1]
     return origins.get(path, "")
 

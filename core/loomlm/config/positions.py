@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 KeyPath = tuple[str | int, ...]
+
+CLOSES = re.compile(r"""[\]}]|\"{3}|'{3}""")
+"""What the last line of a value that goes over several holds; spares parsing the others."""
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
@@ -33,12 +37,15 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
     """Each header or `key = value`, with the line on which it starts."""
     pending: list[str] = []
     start = 0
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
+    # Not splitlines(): to TOML only a line feed ends a line, and texts may hold other ends.
+    for number, line in enumerate(re.findall(r"[^\n]*\n|[^\n]+", text), 1):
         if not pending:
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             start = number
         pending.append(line)
+        if len(pending) > 1 and not CLOSES.search(line):
+            continue
         statement = "".join(pending)
         try:
             tomllib.loads(statement)

@@ -23,6 +23,10 @@ def config_schema(registry: Registry) -> dict[str, Any]:
     root = _class(RunConfig, registry)
     trainer = _class(TrainerConfig, registry)
     root["properties"]["trainer"] = {**trainer, "description": "defaults of every stage's trainer"}
+    backends = {
+        e.component.name: _class(e.component.config, registry) for e in registry.of("trainer")
+    }
+    root["properties"]["backends"] |= {"properties": backends, "additionalProperties": False}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "loomlm", **root}
 
 
@@ -82,13 +86,14 @@ def _choice(kind: str, registry: Registry, extra: Mapping[str, Any] | None = Non
     for entry in registry.of(kind):
         component = entry.component
         table = _class(component.config, registry)
-        chosen = {"const": component.name, "description": component.summary}
+        spelt = [component.name, f"{entry.plugin.distribution}/{component.name}"]
+        chosen = {"enum": spelt, "description": component.summary}
         table["properties"] = {"type": chosen, **table["properties"], **(extra or {})}
         required = table.get("required", [])
         table["required"] = required if component.default else ["type", *required]
         tables.append(table)
         if not required:
-            names.append(component.name)
+            names += spelt
     by_name = [{"enum": names}] if names and not extra else []
     return {"anyOf": [*by_name, *tables]}
 

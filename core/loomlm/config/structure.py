@@ -6,6 +6,8 @@ value is of the type that the class says, or it is a mistake.
 
 from __future__ import annotations
 
+import math
+import operator
 import types
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,9 +23,16 @@ from cattrs.errors import (
 )
 
 from loomlm.config.positions import KeyPath
-from loomlm.config.settings import Choice, DataConfig
-from loomlm.errors import LoomlmError, PluginError, did_you_mean
+from loomlm.config.settings import Choice, DataConfig, RunConfig
+from loomlm.errors import LoomlmError, PluginError, did_you_mean, nearest
 from loomlm.registry import Registry
+
+BOUNDS = {
+    "minimum": (">=", operator.ge),
+    "above": (">", operator.gt),
+    "maximum": ("<=", operator.le),
+}
+"""The bounds that `key` takes."""
 
 
 @attrs.frozen
@@ -98,11 +107,20 @@ def _is(hint: Any) -> Callable[[Any], bool]:
 
 
 def _class_hook(cls: type, converter: cattrs.Converter, registry: Registry) -> Any:
-    from cattrs.gen import make_dict_structure_fn
+    from cattrs.gen import make_dict_structure_fn, override
 
     attrs.resolve_types(cls, include_extras=True)
+    bounded = {
+        field.name: override(struct_hook=_bounded(field, converter))
+        for field in attrs.fields(cls)
+        if any(field.metadata.get(name) is not None for name in BOUNDS)
+    }
     inner = make_dict_structure_fn(
-        cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
+        cls,
+        converter,
+        _cattrs_forbid_extra_keys=True,
+        _cattrs_detailed_validation=True,
+        **bounded,  # type: ignore[arg-type] - cattrs takes an override for each field's name
     )
 
     def hook(value: Any, hint: Any) -> Any:
@@ -112,6 +130,21 @@ def _class_hook(cls: type, converter: cattrs.Converter, registry: Registry) -> A
             raise WrongValueError(f"expected a table, got {value!r}")
         value = _with_defaults(value, cls, registry)
         return inner(_source_apart(value) if cls is DataConfig else value, hint)
+
+    return hook
+
+
+def _bounded(field: Any, converter: cattrs.Converter) -> Any:
+    """Reads a key and checks its bounds, so that every key that is out of them is told."""
+
+    def hook(value: Any, hint: Any) -> Any:
+        read = converter.structure(value, hint)
+        if isinstance(read, int | float) and not isinstance(read, bool):
+            for name, (words, holds) in BOUNDS.items():
+                bound = field.metadata.get(name)
+                if bound is not None and not holds(read, bound):
+                    raise WrongValueError(f"must be {words} {bound}: {read}")
+        return read
 
     return hook
 
@@ -144,22 +177,34 @@ def _choice(value: Any, kind: str, registry: Registry, converter: cattrs.Convert
     if not isinstance(value, Mapping):
         raise WrongValueError(f"expected a table with a `type`, got {value!r}")
     name = value.get("type", registry.default(kind))
-    if not isinstance(name, str):
-        known = ", ".join(registry.names(kind))
+    known = ", ".join(registry.names(kind))
+    if name is None:
+        near = nearest("type", map(str, value))
+        hint = f" Did you mean it by {near!r}?" if near else ""
         raise WrongValueError(
-            f"`type` is missing. It says which {kind.replace('_', ' ')}: {known}."
+            f"`type` is missing. It says which {kind.replace('_', ' ')}: {known}.{hint}"
         )
+    if not isinstance(name, str):
+        raise WrongTypeError(f"expected one of {known}, got {name!r}")
     try:
         component = registry.find(kind, name).component
     except PluginError as error:
         raise WrongTypeError(str(error)) if "type" in given else error from None
     options = {key: inner for key, inner in value.items() if key != "type"}
-    return Choice(kind, name, converter.structure(options, component.config))
+    try:
+        return Choice(kind, name, converter.structure(options, component.config))
+    except ClassValidationError as error:
+        # Beside a component's own keys stand `type`, and in a data table the core's.
+        others = [] if kind != "data_source" else _known_keys(DataConfig)
+        _note_neighbours(error, ("type", *others))
+        raise
 
 
 def _scalar(scalar: type) -> Any:
     def hook(value: Any, _: Any) -> Any:
-        if scalar is float and type(value) is int:
+        if scalar is float and (type(value) is int or isinstance(value, float)):
+            if not math.isfinite(value):
+                raise WrongValueError(f"expected a finite number, got {value!r}")
             return float(value)
         if type(value) is not scalar:
             raise WrongValueError(f"expected {describe(scalar)}, got {value!r}")
@@ -232,6 +277,8 @@ def describe(hint: Any) -> str:
         return " or ".join(describe(arm) for arm in get_args(hint) if arm is not type(None))
     if get_origin(hint) is tuple:
         return f"a list, each {describe(get_args(hint)[0])}"
+    if is_choice(hint):
+        return "a name, or a table with a `type`"
     return "a table"
 
 
@@ -241,9 +288,10 @@ def _mistakes(error: BaseException, path: KeyPath) -> Iterator[Mistake]:
     elif isinstance(error, IterableValidationError):
         yield from _group(error, path, "index")
     elif isinstance(error, ForbiddenExtraKeysError):
-        known = [] if error.cl is None else _known_keys(error.cl)
+        known = [*_known_keys(error.cl), *getattr(error, "neighbours", ())]
         for name in sorted(error.extra_fields):
-            yield Mistake((*path, name), f"there is no such key. {did_you_mean(name, known)}")
+            hint = did_you_mean(name, known) or "There are none."
+            yield Mistake((*path, name), f"there is no such key. {hint}")
     elif isinstance(error, KeyError):
         yield Mistake((*path, error.args[0]), "this key is missing")
     elif isinstance(error, WrongTypeError):
@@ -269,7 +317,15 @@ def _group(error: BaseValidationError, path: KeyPath, attribute: str) -> Iterato
 
 
 def _known_keys(cls: type) -> list[str]:
-    return [field.name for field in attrs.fields(cls) if field.name != "source"]
+    names = [field.name for field in attrs.fields(cls) if field.name != "source"]
+    return [*names, "trainer"] if cls is RunConfig else names
+
+
+def _note_neighbours(error: ClassValidationError, names: tuple[str, ...]) -> None:
+    """Keys that stand in the same table as the class's own, to offer for a misspelt one."""
+    for inner in error.exceptions:
+        if isinstance(inner, ForbiddenExtraKeysError):
+            inner.neighbours = names  # type: ignore[attr-defined]
 
 
 def _bound(error: Exception) -> str:

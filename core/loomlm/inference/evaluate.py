@@ -8,13 +8,13 @@ from typing import Any
 
 from attrs import evolve
 
-from loomlm.config.load import load_config
+from loomlm.config.load import check_tree, read_tree
 from loomlm.config.settings import Choice, DataConfig
 from loomlm.config.show import plain
 from loomlm.config.structure import make_converter
 from loomlm.data.prepare import encode_examples, identity, read_examples
 from loomlm.errors import UsageError, did_you_mean
-from loomlm.inference.model import open_model
+from loomlm.inference.model import open_model, registry_of_run
 from loomlm.inference.scoring import evaluate, make_metrics
 from loomlm.registry import Registry
 
@@ -22,33 +22,32 @@ from loomlm.registry import Registry
 def evaluate_run(
     folder: str | Path,
     data: str | None = None,
-    split: str = "test",
+    split: str | None = None,
     plugins: Sequence[str] = (),
     block: Iterable[str] = (),
 ) -> tuple[str, str, dict[str, Any]]:
     """The stage, the split's name and the scores of a run's final model.
 
-    data: a file to score instead of the run's own split; read with the columns and options that
-    the run's data has. plugins, block: as of `load_config`. Raises UsageError when there is no
-    such run or split.
+    split: one of the run's own; test by default. data: a file to score instead; read with the
+    columns and options that the run's data has. plugins, block: as of `load_model`.
+
+    Raises UsageError when there is no such run or split, or its data takes no other file.
     """
     path = Path(folder)
-    if not (path / "config.toml").is_file():
-        raise UsageError(f"{path} is not a run: it has no config.toml.")
-    if not (path / "model").is_dir():
-        raise UsageError(f"{path} has no model yet. Go on with `loomlm run CONFIG --resume`.")
-    config = load_config(path / "config.toml", plugins=plugins, block=block)
-    settings, registry = config.settings, config.registry
+    _check_folder(path)
+    tree = read_tree(path / "config.toml")
+    registry = registry_of_run(tree, plugins, block)
+    settings = check_tree(tree, registry).settings
     model = open_model(path / "model", registry)
     stage = next(s for s in settings.stages if s.name == model.config.stage)
     wanted = stage.data if data is None else _other_data(stage.data, data, registry)
     examples = read_examples(
         wanted, registry, settings.seed, _quiet, None if data is None else "test"
     )
-    name = split if data is None else Path(data).name
+    name = Path(data).name if data is not None else split or "test"
     found = dict(examples.splits) if data is None else {name: examples.splits["test"]}
     if name not in found:
-        raise UsageError(f"The run has no split {split!r}. {did_you_mean(split, found)}")
+        raise UsageError(f"The run has no split {name!r}. {did_you_mean(name, found)}")
     encoded = encode_examples(
         model.recipe.task,
         identity(registry, stage.task),
@@ -66,6 +65,21 @@ def evaluate_run(
     size = stage.trainer.evaluation_batch_size
     scores = evaluate(model.engine, model.recipe, encoded.splits[name], metrics, size)
     return stage.name, name, scores
+
+
+def _check_folder(path: Path) -> None:
+    if (path / "config.json").is_file():
+        raise UsageError(f"{path} is a model; give the folder of its run, such as {path.parent}.")
+    if not (path / "config.toml").is_file():
+        around = path if path.is_dir() else path.parent
+        runs = [found.parent.name for found in around.glob("*/config.toml")]
+        raise UsageError(
+            f"{path} is not a run: it has no config.toml. {did_you_mean(path.name, runs)}".rstrip()
+        )
+    if not (path / "model").is_dir():
+        raise UsageError(
+            f"{path} has no model yet. Go on with `loomlm run {path / 'config.toml'} --resume`."
+        )
 
 
 def default_metrics(task: Any, registry: Registry) -> tuple[Choice, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from attrs import define, evolve
 
-from loomlm.config.load import named_plugins, read_tree
+from loomlm.config.load import Tree, named_plugins, read_tree
 from loomlm.config.settings import TrainerConfig
 from loomlm.config.structure import make_converter
 from loomlm.contracts import Cleaner, Engine, Example, Ragged, Tokenizer
@@ -93,8 +93,18 @@ def load_model(
     PluginError when a part of it is not installed.
     """
     folder = _model_folder(Path(path))
-    registry = Registry.load([*plugins, *_plugins_of_run(folder.parent)], block)
+    config = Path(path) / "config.toml"
+    named = config.is_file() and folder != Path(path)
+    registry = registry_of_run(read_tree(config) if named else None, plugins, block)
     return open_model(folder, registry, backend, device)
+
+
+def registry_of_run(tree: Tree | None, plugins: Sequence[str], block: Iterable[str]) -> Registry:
+    """The installed plugins, those that are given, and those that a run's config names.
+
+    One of a run's that has moved or broken since is an error only where a part of it is needed.
+    """
+    return Registry.load(plugins, block, optional=named_plugins(tree) if tree else ())
 
 
 def open_model(
@@ -137,12 +147,6 @@ def _engine(
     return trainer.engine(
         spec, evolve(settings, **resolved), lambda kind, name: registry.builder(kind, name, backend)
     )
-
-
-def _plugins_of_run(folder: Path) -> list[str]:
-    """The plugins that the config of a run's folder names; none where it is no run's."""
-    config = folder / "config.toml"
-    return named_plugins(read_tree(config)) if config.is_file() else []
 
 
 def _model_folder(path: Path) -> Path:

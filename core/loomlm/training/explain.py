@@ -20,6 +20,9 @@ from loomlm.errors import PluginError
 EXAMPLE_FACTS = {"labels": ["..."], "counts": [1]}
 """Facts stand in for those of data that is not read; sizes that come from them are named."""
 
+FROM_DATA = 2**31 - 1
+"""Stands in for a vocabulary whose size the data decides, to be found again in a shape."""
+
 
 def explain(config: Config) -> Iterator[str]:
     """Lines for the user, in the order of the run."""
@@ -75,13 +78,15 @@ def _model(config: Config, stage: StageConfig, backend: str) -> Iterator[str]:
         else (f"({size}, time, {backbone.width})")
     )
     yield _line("backbone", shown, f"-> hidden {hidden}")
-    size_of_vocabulary = getattr(settings.tokenizer.config, "vocab_size", None) or 0
-    context = BackboneContext(vocab_size=size_of_vocabulary, pad_id=0, reads=head.reads)
+    vocabulary = getattr(settings.tokenizer.config, "vocab_size", None) or FROM_DATA
+    context = BackboneContext(vocab_size=vocabulary, pad_id=0, reads=head.reads)
     for parameter in backbone.parameters(context):
         marks = ", ".join(
             m for m, on in (("sparse", parameter.sparse), ("frozen", not parameter.trainable)) if on
         )
-        shape = ", ".join(map(str, parameter.shape))
+        shape = ", ".join(
+            "vocabulary" if part == FROM_DATA else str(part) for part in parameter.shape
+        )
         yield f"    {parameter.name} ({shape}){f'  {marks}' if marks else ''}"
     yield _line("head", "linear", f"{hidden} -> logits ({size}, labels)")
     yield _line("loss", task.loss(EXAMPLE_FACTS).kind, "weighted mean over the batch")
