@@ -26,7 +26,8 @@ def read_vectors(path: Path, width: int, context: FitContext) -> Fitted:
     vocabulary = context.tokenizer.vocabulary()
     rows: list[int] = []
     values: list[np.ndarray] = []
-    for line, word, numbers in _lines(path):
+    for line, fields in _lines(path):
+        word, numbers = _parted(fields, width)
         if word not in vocabulary:
             continue
         rows.append(vocabulary[word])
@@ -54,14 +55,30 @@ def _coverage(path: Path, found: np.ndarray, context: FitContext) -> str:
     )
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str, list[str]]]:
+def _parted(fields: list[str], width: int) -> tuple[str, list[str]]:
+    """The word and its numbers. Some words of GloVe's largest file hold spaces themselves."""
+    surplus = fields[1:-width]
+    if surplus and not all(map(_is_number, surplus)):
+        return " ".join(fields[:-width]), fields[-width:]
+    return fields[0], fields[1:]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         with _open(path) as file:
             for number, line in enumerate(file, 1):
-                word, *numbers = line.rstrip("\n ").split(" ")
-                if number == 1 and len(numbers) == 1:
+                fields = line.rstrip("\n ").split(" ")
+                if number == 1 and len(fields) == 2:
                     continue  # word2vec's and fastText's first line
-                yield number, word, numbers
+                yield number, fields
     except FileNotFoundError:
         raise DataError(f"There is no file of word vectors {path}. Check embedding.file.") from None
     except (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
 
@@ -47,6 +48,8 @@ def _assign(
     if config.by == "position":
         order = np.arange(len(train))[::-1]
         groups = [order]
+        # In time's order, what is tested on comes last.
+        shares = dict(sorted(shares.items()))
     else:
         generator = np.random.default_rng(config.seed if config.seed is not None else seed)
         order = generator.permutation(len(train))
@@ -82,12 +85,13 @@ def _cut(train: Split, groups: list[np.ndarray], shares: dict[str, float]) -> di
 
 
 def _apportion(quotas: list[float], room: list[int], total: float) -> list[int]:
-    """Whole numbers near the quotas whose sum is the rounded total (largest remainders).
+    """Whole numbers near the quotas whose sum is the total, rounded up as scikit-learn does.
 
+    The largest remainders are rounded up first.
     room: the most that each may be; an earlier split may have taken a small group whole.
     """
     counts = [min(int(quota), most) for quota, most in zip(quotas, room, strict=True)]
-    missing = round(total) - sum(counts)
+    missing = ceil(total - 1e-9) - sum(counts)
     with_room = (i for i, count in enumerate(counts) if count < room[i])
     by_remainder = sorted(with_room, key=lambda i: (counts[i] - quotas[i], i))
     for index in by_remainder[:missing]:

@@ -56,6 +56,13 @@ def test_position_takes_the_last_part(train):
     assert rows(splits) == {"train": list(range(450)), "validation": list(range(450, 500))}
 
 
+def test_by_position_test_stands_behind_validation(train):
+    splits = cut(train, validation=0.1, test=0.2, by="position")
+
+    assert list(splits["test"].rows) == list(range(400, 500))
+    assert list(splits["validation"].rows) == list(range(350, 400))
+
+
 def test_shares_are_of_the_whole(train):
     splits = cut(train, validation=0.1, test=0.2)
 
@@ -90,7 +97,7 @@ def test_without_stratification_the_shares_are_left_to_chance(train):
     assert Counter(splits["test"].labels()) != {"common": 65, "rare": 25, "rarest": 10}
 
 
-@pytest.mark.parametrize("total", [500, 485, 40])
+@pytest.mark.parametrize("total", [500, 485, 43, 40])
 def test_a_fifth_is_as_large_and_as_stratified_as_scikit_learns(keep, train, total):
     labels = train.labels()[:total]
     part = keep([Example(str(i), label) for i, label in enumerate(labels)])
@@ -143,9 +150,9 @@ def test_splits_that_the_source_has_are_kept(train):
 @pytest.mark.parametrize(
     ("keys", "name"),
     [
-        ({"test": 0.1}, "test"),
         ({"validation": 0.5, "test": 0.5}, "train"),
-        ({"test": 0.1, "by": "position"}, "test"),
+        ({"validation": 0.5, "test": 0.5, "by": "position"}, "train"),
+        ({"test": 0.001, "by": "hash"}, "test"),
     ],
 )
 def test_a_split_without_an_example_is_refused(keep, keys, name):

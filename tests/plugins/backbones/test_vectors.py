@@ -88,6 +88,14 @@ def test_a_first_line_of_two_numbers_is_no_word(mlp, tmp_path):
     assert rows.tolist() == [1]
 
 
+def test_a_word_may_hold_spaces(fit):
+    fitted = fit(f"rain name@example.org 1.0 2.0 3.0\n. . . 1.0 2.0 3.0\n{lines()}")
+
+    rows, values = fitted.rows["embedding.weight"]
+    assert list(rows) == [2, 3, 4]
+    assert list(values[0]) == [0.5, -1.0, 0.25]
+
+
 def test_the_note_says_how_much_is_covered(fit):
     # Three of six words; five of the six tokens.
     (note,) = fit(lines()).notes
