@@ -159,6 +159,101 @@ def test_a_plugin_that_the_user_names_must_load(tmp_path):
         Registry.load(["nobody"])
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (metric("x").replace("@hookimpl", ""), "loomlm_metrics is not marked with @hookimpl"),
+        (
+            metric("x").replace("loomlm_metrics()", "loomlm_metrics(config)"),
+            "Argument(s) {'config'}",
+        ),
+        (metric("x").replace("[Component(", "2 * [Component("), "the metric 'x' twice"),
+    ],
+)
+def test_what_would_have_no_effect_or_two_is_broken(install, source, said):
+    install("broken", source)
+
+    broken = next(p for p in Registry.load().plugins if p.distribution == "broken")
+
+    assert said in broken.error
+    assert "\n" not in broken.error
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("entry_points.txt", "[loomlm]\nmain = good-plugin\n"), ("METADATA", "")],
+)
+def test_a_distribution_that_is_packed_wrong_harms_nobody(install, file, content):
+    site = install("good", metric("mcc"))
+    (site / "good-1.5.dist-info" / file).write_text(content)
+
+    assert "accuracy" in Registry.load().names("metric")
+
+
+def test_a_blocked_plugin_stays_out_when_it_is_named_too(install, tmp_path):
+    install("eager", f"open({str(tmp_path / 'imported')!r}, 'w')")
+    (tmp_path / "mine.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')")
+
+    Registry.load(["eager_plugin"], block=["eager"])
+    Registry.load([str(tmp_path / "mine.py")], block=["mine.py", "eager"])
+
+    assert not (tmp_path / "imported").exists()
+
+
+def test_two_plugins_of_one_distribution_are_told_apart_by_their_module(install):
+    site = install("both", metric("mcc"))
+    (site / "both_second.py").write_text(metric("mcc"))
+    points = "[loomlm]\none = both_plugin\ntwo = both_second\n"
+    (site / "both-1.5.dist-info" / "entry_points.txt").write_text(points)
+    registry = Registry.load()
+
+    with pytest.raises(PluginError, match='type = "both_plugin/mcc"'):
+        registry.find("metric", "mcc")
+    assert registry.find("metric", "both_plugin/mcc").plugin.module == "both_plugin"
+
+
+def test_a_component_of_a_distribution_that_lacks_it_offers_the_right_one(install):
+    install("first-one", metric("mcc"))
+
+    with pytest.raises(PluginError, match="no metric 'frist-one/mcc'. Did you mean 'first-one/m"):
+        Registry.load().find("metric", "frist-one/mcc")
+
+
+def test_a_user_s_module_may_be_called_as_a_built_in_plugin_is(install):
+    site = install("good", metric("mcc"))
+    (site / "cleaning.py").write_text(metric("mine"))
+
+    assert "mine" in Registry.load(["cleaning"]).names("metric")
+
+
+def test_two_files_of_one_name_are_two_plugins(tmp_path):
+    paths = [tmp_path / folder / "mine.py" for folder in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        source = metric(path.parent.name).replace('"nowhere:Nothing"', 'f"{__name__}:Score"')
+        path.write_text(f"{source}\nclass Score:\n    folder = {path.parent.name!r}\n")
+
+    registry = Registry.load([str(path) for path in paths])
+
+    for name in ("a", "b"):
+        assert registry.find("metric", name).component.load().folder == name
+
+
+def test_a_file_named_without_its_ending_is_pointed_to(tmp_path):
+    (tmp_path / "mine.py").write_text(metric("mcc"))
+
+    with pytest.raises(PluginError, match=r"A file is named with its ending: mine.py."):
+        Registry.load(["mine"])
+
+
+def test_a_component_for_another_plugin_api_is_listed_as_such(install, loomlm_command):
+    install("old", metric("mcc", more="api=(0, 0)"))
+
+    line = next(s for s in loomlm_command("plugins").out.splitlines() if " mcc " in s)
+
+    assert "for another plugin API" in line
+
+
 @pytest.mark.usefixtures("torch_backend")
 def test_builders_are_keyed_by_backend():
     registry = Registry.load()

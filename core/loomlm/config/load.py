@@ -150,7 +150,7 @@ def _assign(tree: Tree, assignment: str) -> None:
     path: KeyPath = ()
     *steps, last = name.strip().split(".")
     for step in steps:
-        node, path = _enter(node, path, step, assignment)
+        node, path = _enter(node, path, step, assignment, tree.origins)
     if isinstance(node, list):
         last = str(_index(node, last, assignment))
         node[int(last)] = value
@@ -164,13 +164,17 @@ def _assign(tree: Tree, assignment: str) -> None:
         tree.origins[path + inner] = "--set"
 
 
-def _enter(node: Any, path: KeyPath, step: str, assignment: str) -> tuple[Any, KeyPath]:
+def _enter(
+    node: Any, path: KeyPath, step: str, assignment: str, origins: dict[KeyPath, str]
+) -> tuple[Any, KeyPath]:
     if isinstance(node, list):
         index = _index(node, step, assignment)
         return node[index], (*path, index)
     inner = node.setdefault(step, {})
     if isinstance(inner, str):
         inner = node[step] = {"type": inner}  # A component given by its name alone.
+        origins[(*path, step, "type")] = origin_of((*path, step), origins)
+        origins[(*path, step)] = "--set"
     if not isinstance(inner, dict | list):
         raise UsageError(f"--set {assignment}: {step!r} is {inner!r}, not a table.")
     return inner, (*path, step)

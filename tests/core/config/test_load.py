@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import loomlm
@@ -204,3 +205,89 @@ def test_paths_start_at_the_config_not_at_the_working_folder(config_file, tmp_pa
     config = loomlm.load_config(path)
 
     assert config.settings.stages[0].data.source.config.train == tmp_path / "train.csv"
+
+
+def test_every_key_that_is_out_of_bounds_is_told_by_name(config_file):
+    path = config_file(batch_size="0", keep_last="0", learning_rate="nan")
+
+    told = mistakes(path, set=["seed=-1", "trainer.checkpoint_every=0"])
+
+    for said in (
+        "trainer.batch_size: must be >= 1: 0.",
+        "trainer.keep_last: must be >= 1: 0.",
+        "trainer.learning_rate: expected a finite number, got nan.",
+        "--set: trainer.checkpoint_every: must be >= 1: 0.",
+        "--set: seed: must be >= 0: -1.",
+    ):
+        assert said in told
+
+
+def test_what_the_trainer_table_says_wrong_is_told_once_for_all_stages(config_file):
+    path = config_file(batch_sice="3")
+    stage = path.read_text().split("[[stages]]")[1]
+    path.write_text(f"{path.read_text()}\n[[stages]]{stage.replace('finetune', 'again')}")
+
+    told = mistakes(path)
+
+    assert f"{path}:19: trainer.batch_sice: there is no such key" in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('type = "word"', "type = 3", "tokenizer.type: expected one of bpe, "),
+        ('type = "word"', 'typ = "word"', "`type` is missing. It says which tokenizer: bpe, "),
+        ('type = "word"', 'typ = "word"', "Did you mean it by 'typ'?"),
+        ("[trainer]", "[trainr]", "trainr: there is no such key. Did you mean 'trainer'?"),
+        ("label =", "lable =", "data.lable: there is no such key. Did you mean 'label'?"),
+        ("label =", "clen =", "data.clen: there is no such key. Did you mean 'clean'?"),
+        ('"finetune"', '"model"', "name: a run keeps something else in 'model'"),
+        ('"finetune"', '"a/b"', "name: 'a/b' cannot name a folder"),
+        ('name = "small"', "", "my.toml: name: this key is missing"),
+        ('name = "small"', 'name = ""', "my.toml:1: name: '' cannot name a folder"),
+        ('backend = "torch"', 'backend = "trch"', "There is no backend 'trch'. Did you mean"),
+    ],
+)
+def test_a_wrong_key_or_name_offers_the_right_one(config_file, old, new, said):
+    path = config_file()
+    path.write_text(path.read_text().replace(old, new))
+
+    assert said in mistakes(path)
+
+
+def test_stages_or_trainer_of_the_wrong_kind_are_one_mistake(config_file):
+    path = config_file()
+
+    assert mistakes(path, set=["stages=3"]).startswith("--set: stages: expected a list")
+    assert mistakes(path, set=["trainer=3"]) == "--set: trainer: expected a table, got 3."
+    assert mistakes(path, set=["stages=[]"]) == "--set: stages: a run needs at least one stage."
+
+
+def test_a_byte_order_mark_is_passed_over(config_file):
+    path = config_file()
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+    assert loomlm.load_config(path).settings.name == "small"
+
+
+@pytest.mark.usefixtures("torch_backend")
+def test_tuples_and_numbers_of_numpy_in_a_dict_are_lists_and_numbers():
+    stage = {
+        "name": "finetune",
+        "task": "classification",
+        "data": {"train": Path("train.csv"), "label": "label"},
+        "metrics": ("accuracy",),
+    }
+    values = {
+        "name": "small",
+        "tokenizer": "word",
+        "backbone": "mlp",
+        "trainer": {"epochs": 1, "learning_rate": np.float64(0.5)},
+        "stages": (stage,),
+    }
+
+    (read,) = loomlm.load_config(values).settings.stages
+
+    assert (read.trainer.epochs, read.trainer.learning_rate) == (1.0, 0.5)
+    assert isinstance(stage["metrics"], tuple)

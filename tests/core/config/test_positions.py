@@ -19,12 +19,16 @@ VALUES = st.sampled_from(
         "2020-01-01",
         "[1, 2]",
         "[\n  1, # one\n  2,\n]",
+        '[["]"], [\n  "\u2028", # ]\n]]',
+        '"""two\n""\\\n  """',
         '"""\n[table]\nkey = 1\n"""',
         "'''\n= [[\n'''",
         '{ inner = 1, deep = { x = "}" } }',
     ]
 )
-FILLER = st.sampled_from(["", "# a comment = [", "   "])
+FILLER = st.sampled_from(
+    ["", "# a comment = [", "   ", "# an end\u2028elsewhere = 1", "# \x85 = 1"]
+)
 
 
 def bare(name: str) -> str:
@@ -77,3 +81,65 @@ def test_keys_of_an_inline_table_have_the_line_of_its_statement():
 
 def test_dotted_keys():
     assert key_lines("\na.b.c = 1\n")["a", "b", "c"] == 2
+
+
+TREES = st.recursive(
+    st.integers(0, 9),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, min_size=1, max_size=3),
+    max_leaves=8,
+)
+
+
+@st.composite
+def dotted_documents(draw):
+    """Every leaf of a tree as one dotted key, with its line; some within arrays of tables."""
+    lines: list[str] = []
+    expected: dict[tuple[str | int, ...], int] = {}
+
+    def leaves(value, path=()):
+        if not isinstance(value, dict):
+            yield path
+            return
+        for name, inner in value.items():
+            yield from leaves(inner, (*path, name))
+
+    def write(prefix, tree):
+        for path in draw(st.permutations(list(leaves({"k": tree})))):
+            expected[(*prefix, *path)] = len(lines) + 1
+            lines.append(f"{' . '.join(path)} = 1")
+
+    write((), draw(TREES))
+    for outer in range(draw(st.integers(0, 2))):
+        expected["runs", outer] = len(lines) + 1
+        lines.append("[[runs]]")
+        write(("runs", outer), draw(TREES))
+        for inner in range(draw(st.integers(0, 2))):
+            expected["runs", outer, "parts", inner] = len(lines) + 1
+            lines.append("[[ runs . parts ]]")
+            write(("runs", outer, "parts", inner), draw(TREES))
+    return "\n".join(lines) + "\n", expected
+
+
+@given(dotted_documents())
+def test_dotted_keys_and_nested_arrays_of_tables_have_their_lines(document):
+    text, expected = document
+    tomllib.loads(text)
+
+    found = key_lines(text)
+
+    assert {path: found.get(path) for path in expected} == expected
+
+
+def test_elements_of_a_list_and_their_keys_have_the_line_of_its_statement():
+    text = "x = 1\nclean = [\n  'a',\n  { type = 'b' },\n]\ny = 1\n"
+
+    found = key_lines(text)
+
+    assert found["clean", 1, "type"] == found["clean", 0] == 2
+    assert found["y",] == 6
+
+
+def test_a_long_list_takes_no_long_time():
+    text = "words = [\n" + "  'word',\n" * 5_000 + "]\nlast = 1\n"
+
+    assert key_lines(text)["last",] == 5_003

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterator
+from typing import get_args
 
 import attrs
 import jsonschema
@@ -13,7 +15,15 @@ from hypothesis import strategies as st
 
 import loomlm
 from loomlm.config.schema import config_schema
-from loomlm.config.settings import RunConfig, StageConfig, TrainerConfig
+from loomlm.config.settings import (
+    Choice,
+    DataConfig,
+    EarlyStopping,
+    RunConfig,
+    SplitConfig,
+    StageConfig,
+    TrainerConfig,
+)
 from loomlm.config.show import to_toml
 from loomlm.registry import Registry
 
@@ -36,6 +46,42 @@ def test_show_says_where_each_value_came_from(config_file, loomlm_command):
     assert f"width = 16  # {path}:9" in shown
     assert f"batch_size = 16  # {path}:" in shown
     assert 'weighting = "none"  # default' in shown
+    assert f'type = "word"  # {path}:5' in shown
+    assert f'type = "classification"  # {path}:' in shown
+    assert 'type = "adamw"  # default' in shown
+
+
+def test_show_of_a_component_that_was_set_keeps_the_origin_of_its_name(config_file, loomlm_command):
+    path = config_file()
+
+    shown = loomlm_command(
+        "config", "show", path, "--set", "stages.finetune.task.multi_label=true"
+    ).out
+
+    assert f'type = "classification"  # {path}:' in shown
+    assert "multi_label = true  # --set" in shown
+
+
+def test_show_of_everything_that_can_be_named_is_right(config_file, tmp_path, loomlm_command):
+    path = config_file()
+    sets = (
+        'stages.finetune.metrics=["accuracy", {type="f1", average="micro"}]',
+        'stages.finetune.data.clean=["html", {type="lowercase"}]',
+        "stages.finetune.data.split.validation=0.25",
+        "stages.finetune.data.text=['a b', 'c']",
+        "trainer.early_stopping.patience=2",
+        "trainer.schedule.warmup=10",
+        "backends.torch={}",
+        "observers=['tensorboard']",
+    )
+    words = [word for assignment in sets for word in ("--set", assignment)]
+    (tmp_path / "shown.toml").write_text(loomlm_command("config", "show", path, *words).out)
+
+    checked = loomlm_command("config", "check", "shown.toml")
+
+    assert checked.code == 0, checked.err
+    before = loomlm.load_config(path, set=sets).settings
+    assert loomlm.load_config("shown.toml").settings == before
 
 
 VALUES = st.recursive(
@@ -67,12 +113,50 @@ def test_the_schema_takes_what_the_reader_takes(config_file):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ('[tokenizer]\ntype = "word"', 'tokenizer = "word"'),
+        ('type = "word"', 'type = "loomlm/word"'),
+        ("[trainer]", "[trainer]\noptimizer = 'sgd'"),
+        ("[trainer]", "[trainer]\noptimizer = { type = 'loomlm/sgd' }"),
+        ("[trainer]", "[trainer]\ngradient_clip = 'off'\nthreads = 'auto'"),
+        ("[trainer]", "[trainer]\nearly_stopping = {}"),
+        ("[trainer]", "[backends.torch]\n[trainer]"),
+        ("label =", "clean = ['html', { type = 'lowercase' }], label ="),
+        ("label =", "text = ['a', 'b'], split = { by = 'hash', test = 0.5 }, label ="),
+        ('"classification"\n', '"classification"\nmetrics = ["f1", { type = "accuracy" }]\n'),
+    ],
+)
+def test_the_schema_takes_every_way_of_writing(config_file, old, new):
+    path = config_file()
+    text = path.read_text()
+    if new.startswith("tokenizer ="):
+        text = f"{new}\n{text}".replace(f"\n{old}\n", "\n", 1)
+    else:
+        text = text.replace(old, new)
+    path.write_text(text)
+
+    loomlm.load_config(path)
+    jsonschema.validate(as_json(path), config_schema(Registry.load()))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
         ("width = 16", "wide = 16"),
         ("width = 16", 'width = "16"'),
         ("width = 16", "width = 0"),
         ('type = "mlp"', 'type = "mpl"'),
         ("batch_size = 16", "batch_size = 1.5"),
         ('task = "classification"', "task = { type = 'classification', labels = 3 }"),
+        ("[trainer]", "[backends.torch]\nfuse = true\n[trainer]"),
+        ("[trainer]", "[backends.troch]\n[trainer]"),
+        ("[trainer]", "[trainer]\nprecision = 'bf61'"),
+        ("[trainer]", "[trainer]\ngradient_clip = 0"),
+        ("[trainer]", "[trainer]\nkeep_last = true"),
+        ("[trainer]", "[trainr]"),
+        ("label =", "splt = {}, label ="),
+        ("label =", "split = { by = 'time' }, label ="),
+        ("label =", "clean = 'html', label ="),
+        ('name = "finetune"', ""),
     ],
 )
 def test_the_schema_refuses_what_the_reader_refuses(config_file, old, new):
@@ -100,9 +184,25 @@ def test_the_schema_has_the_keys_of_a_plugin(tmp_path, loomlm_command):
     assert json.loads(shown.out)["$schema"]
 
 
+def config_classes(hint) -> Iterator[type]:
+    """A config class, and those that its keys hold."""
+    if isinstance(hint, type) and attrs.has(hint):
+        yield hint
+        for field in attrs.fields(attrs.resolve_types(hint, include_extras=True)):
+            if field.name != "source":  # Its keys stand in the data table itself.
+                yield from config_classes(field.type)
+    else:
+        for inner in get_args(hint):
+            yield from config_classes(inner)
+
+
 def test_every_key_is_documented():
-    classes = [RunConfig, StageConfig, TrainerConfig]
-    classes += [entry.component.config for entry in Registry.load().entries]
+    classes = set(config_classes(RunConfig)) - {Choice}
+    for entry in Registry.load().entries:
+        classes.update(config_classes(entry.component.config))
+
+    assert {StageConfig, TrainerConfig, EarlyStopping, SplitConfig} <= classes
     for cls in classes:
         for field in attrs.fields(cls):
-            assert field.metadata.get("doc"), f"{cls.__name__}.{field.name}"
+            if (cls, field.name) != (DataConfig, "source"):
+                assert field.metadata.get("doc"), f"{cls.__name__}.{field.name}"
