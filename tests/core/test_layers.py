@@ -36,7 +36,8 @@ def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level, f"{path} has a relative import"
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
@@ -74,12 +75,24 @@ def test_the_core_imports_no_framework():
     assert not loaded_after(code) & FRAMEWORKS
 
 
+def test_a_target_is_imported_on_first_use_only():
+    code = "from loomlm.registry import Registry\nRegistry.load()"
+
+    assert not loaded_after(code) & HEAVY
+
+
 def test_the_core_names_no_plugin_and_no_framework():
     for path in CORE.rglob("*.py"):
         for module in imports(path):
             top = module.split(".")[0]
             assert top not in FRAMEWORKS, f"{path} imports {module}"
             assert not top.startswith("loomlm_"), f"{path} imports {module}"
+
+
+def test_every_part_of_the_core_has_its_layer():
+    parts = {path.name.removesuffix(".py") for path in CORE.iterdir() if path.name[0] != "_"}
+
+    assert parts - {"py.typed"} <= {name for names in LAYERS for name in names}
 
 
 def test_imports_go_downwards():
@@ -132,6 +145,12 @@ def test_without_a_backend_everything_else_works(config_file):
     doctor = without_torch("doctor")
     assert doctor.returncode == 1
     assert 'pip install "loomlm[torch]"' in doctor.stdout
+    for words in ((), ("--set", "backend=auto")):
+        check = without_torch("config", "check", path, *words)
+        assert check.returncode == 0
+        assert "is right" in check.stdout
+        assert 'pip install "loomlm[torch]"' in check.stdout
+    assert without_torch("config", "show", path).returncode == 0
     run = without_torch("run", path)
     assert run.returncode == 2
     assert 'needs torch, which is not installed. Install it: pip install "loomlm[tor' in run.stderr
