@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -125,10 +124,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except LoomlmError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output has gone, as `head` does; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except OSError as error:
         # The machine's doing, such as a full disk: what can be foreseen is said in better words.
         file = f"{error.filename}: " if error.filename else ""
