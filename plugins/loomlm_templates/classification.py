@@ -50,7 +50,7 @@ def fit(data: DataSummary) -> Fit:
     width = 16 if labels <= 8 else 32 if labels <= 32 else 128
     travel = (
         1.1
-        * sqrt(examples / 5000)
+        * (examples / 5000) ** 0.4
         * (labels / 2) ** 0.75
         * (20 * examples / max(1, tokens)) ** 0.25
         * sqrt(16 / width)
@@ -60,7 +60,7 @@ def fit(data: DataSummary) -> Fit:
         spaced=spaced,
         vocab_size=100_000 if spaced else 20_000,
         width=width,
-        buckets=_power_of_two(tokens, 1 << 14, TABLE // width),
+        buckets=_power_of_two(tokens, 1 << 18, TABLE // width),
         max_tokens=_power_of_two(ceil(1.5 * longest), 128, 4096),
         epochs=epochs,
         learning_rate=float(f"{min(rate, 0.02):.2g}"),
@@ -173,7 +173,7 @@ def _backbone(fitted: Fit, train: DataSummary) -> str:
 type = "mlp"
 width = {fitted.width}  # 16 for up to 8 labels, 32 for up to 32, else 128
 ngrams = {ngrams}  # runs of up to {ngrams} {tokens}
-buckets = {fitted.buckets}  # rows for n-grams: as many as {tokens} in all texts, to 128 MiB
+buckets = {fitted.buckets}  # rows for n-grams: as many as {tokens} in all texts, from 2**18 to 128 MiB
 weighting = "tfidf"  # what is rare says more, what is repeated not much more
 pooling = "root"  # vectors of unit length, whatever the length of the text
 embedding_init = 0.001  # near 0, so that what was hardly seen says hardly anything
@@ -219,9 +219,9 @@ max_tokens = {fitted.max_tokens}  # half as much again as the words of 95% of th
 def _trainer(fitted: Fit, train: DataSummary) -> str:
     return f"""\
 # The sum of all steps' rates says how far a weight can go, and with that how closely the model
-# fits: 1.1 for 5,000 texts of 20 words with 2 labels. It goes with the square root of the texts
-# and of 16 / width, with (labels / 2) ** 0.75 and (20 / words a text) ** 0.25. Epochs: 10 for
-# 5,000 texts with 2 labels; they go with the square root of 5,000 / texts and with
+# fits: 1.1 for 5,000 texts of 20 words with 2 labels. It goes with (texts / 5,000) ** 0.4,
+# (labels / 2) ** 0.75, (20 / words a text) ** 0.25 and the square root of 16 / width. Epochs: 10
+# for 5,000 texts with 2 labels; they go with the square root of 5,000 / texts and with
 # (labels / 2) ** 0.25, and are at least 2 and at most 40.
 [stages.trainer]
 epochs = {fitted.epochs}
