@@ -173,7 +173,7 @@ def _backbone(fitted: Fit, train: DataSummary) -> str:
 type = "mlp"
 width = {fitted.width}  # 16 for up to 8 labels, 32 for up to 32, else 128
 ngrams = {ngrams}  # runs of up to {ngrams} {tokens}
-buckets = {fitted.buckets}  # rows for n-grams: as many as {tokens} in all texts, from 2**18 to 128 MiB
+buckets = {fitted.buckets}  # rows for n-grams: {tokens} in all texts, 2**18 to 128 MiB
 weighting = "tfidf"  # what is rare says more, what is repeated not much more
 pooling = "root"  # vectors of unit length, whatever the length of the text
 embedding_init = 0.001  # near 0, so that what was hardly seen says hardly anything
