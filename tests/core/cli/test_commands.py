@@ -199,49 +199,6 @@ def test_doctor_names_versions_devices_and_broken_plugins(tmp_path, loomlm_comma
         assert part in done.out
 
 
-LOCAL = """
-from loomlm.plugin import Component, hookimpl
-
-class Always:
-    accepts = frozenset({"classes"})
-    higher_is_better = True
-    def __init__(self, config, context): pass
-    def update(self, outcome): pass
-    def compute(self): return {"always": 1.0}
-
-def shout(config): return str.upper
-
-@hookimpl
-def loomlm_metrics():
-    return [Component(kind="metric", name="always", summary="s", target=f"{__name__}:Always")]
-
-@hookimpl
-def loomlm_cleaners():
-    return [Component(kind="cleaner", name="shout", summary="s", target=f"{__name__}:shout")]
-"""
-
-
-@pytest.mark.parametrize("by_option", [False, True])
-def test_a_run_with_a_local_plugin_is_used_from_anywhere(
-    config_file, tmp_path, monkeypatch, loomlm_command, by_option
-):
-    (tmp_path / "mine.py").write_text(LOCAL)
-    path = config_file()
-    option = ("-p", "mine.py") if by_option else ()
-    if not by_option:
-        path.write_text(f'plugins = ["mine.py"]\n{path.read_text()}')
-    settings = ("stages.finetune.metrics=['always']", "stages.finetune.data.clean=['shout']")
-    words = [word for setting in settings for word in ("--set", setting)]
-    assert loomlm_command("run", path, *words, *option).code == 0
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-
-    assert "always" in loomlm_command("evaluate", "../runs/small").out
-    assert loomlm_command("predict", "../runs/small", "rain").code == 0
-    bare = loomlm_command("predict", "../runs/small/model", "rain", "-p", "../mine.py")
-    assert bare.code == 0
-
-
 def test_evaluate_sees_whether_another_file_has_a_header(
     config_file, tmp_path, monkeypatch, loomlm_command
 ):

@@ -11,27 +11,11 @@ from typing import Any
 
 import pytest
 
-from loomlm.plugin import DataError, Example
+from loomlm.plugin import DataError
 from loomlm_sources.config import FilesConfig
 from loomlm_sources.files import Files
 
-
-def write(name: str, content: str | bytes) -> Path:
-    path = Path(name)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def read(split: str = "train", **options: Any) -> list[Example]:
-    return list(Files(FilesConfig(**options)).examples(split))
-
-
-def refused(split: str = "train", **options: Any) -> str:
-    """The message of the DataError; it is one paragraph."""
-    with pytest.raises(DataError) as caught:
-        read(split, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+from .conftest import read, refused, write
 
 
 def kept(**options: Any) -> tuple[list[str], tuple[str, ...]]:
