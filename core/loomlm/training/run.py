@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from attrs import evolve, frozen
 
 from loomlm.config.check import choose_backend
-from loomlm.config.load import Config, load_config, origin_of
-from loomlm.config.settings import RunConfig, StageConfig, TrainerConfig
+from loomlm.config.load import Config, load_config
+from loomlm.config.settings import RunConfig, StageConfig
 from loomlm.config.show import plain, to_toml
 from loomlm.contracts import (
     FitContext,
@@ -50,8 +50,7 @@ from loomlm.training.checkpoints import Checkpoints, read_state, restore
 from loomlm.training.environment import environment
 from loomlm.training.interrupts import Interrupts
 from loomlm.training.loop import Stage, total_steps, train
-
-Resume = Literal["never", "auto", "must"]
+from loomlm.training.settling import Resume, engine_options, resolve
 
 
 @frozen
@@ -103,7 +102,7 @@ def run(
     registry = checked.registry
     backend = choose_backend(checked.settings.backend, registry)
     folder = run_folder.runs_folder(runs) / checked.settings.name
-    checked, reasons = _resolve(checked, backend, folder, resume, overwrite)
+    checked, reasons = resolve(checked, backend, folder, resume, overwrite)
     if resume != "never" and (folder / run_folder.EVALUATION).exists():
         return Run.open(folder)
     settings = checked.settings
@@ -160,56 +159,6 @@ def _carry_out(
                     _save_model(folder, config, backend, stage, prepared, tokenizer, evaluation)
         write_file(folder / run_folder.EVALUATION, json.dumps(evaluation, indent=2) + "\n")
     return evaluation
-
-
-def _resolve(
-    config: Config, backend: str, folder: Path, resume: Resume, overwrite: bool
-) -> tuple[Config, dict[str, str]]:
-    """Settle every "auto" once; take a resumed run's own answers. Checks the folder's state."""
-    before = None if overwrite else run_folder.stored_config(folder, config)
-    if before is None and resume == "must":
-        raise UsageError(f"There is no run in {folder} to resume. Leave --resume=must out.")
-    trainer = config.registry.usable("trainer", backend).load()(_engine_options(config, backend))
-    backbone = made(config.registry, config.settings.backbone)
-    reasons: dict[str, str] = {}
-    stages = []
-    for index, stage in enumerate(config.settings.stages):
-        known = before.settings.stages if before and resume != "never" else ()
-        old = known[index].trainer if index < len(known) else None
-        settled = _take_old(stage.trainer, old)
-        for key, (value, reason) in trainer.resolve(settled, backbone).items():
-            settled = evolve(settled, **{key: value})
-            reasons[f"{stage.name}.{key}"] = reason
-        stages.append(evolve(stage, trainer=settled))
-    settings = evolve(config.settings, backend=backend, stages=tuple(stages))
-    resolved = evolve(config, settings=settings)
-    if before is not None:
-        named = ("backend",) if origin_of(("backend",), config.origins) == "--backend" else ()
-        found = run_folder.differences(before, resolved, named)
-        if resume == "never" or found:
-            raise run_folder.refuse_existing(folder, found)
-    return resolved, reasons
-
-
-def _take_old(trainer: TrainerConfig, old: TrainerConfig | None) -> TrainerConfig:
-    """What a run settled for its "auto" values stays as it was."""
-    if old is None:
-        return trainer
-    settled = {
-        name: getattr(old, name)
-        for name in ("device", "precision", "threads")
-        if getattr(trainer, name) == "auto"
-    }
-    return evolve(trainer, **settled)
-
-
-def _engine_options(config: Config, backend: str) -> Any:
-    """The config of `[backends.NAME]`, as the trainer's own class."""
-    from loomlm.config.structure import make_converter
-
-    component = config.registry.find("trainer", backend).component
-    converter = make_converter(config.registry, config.folder)
-    return converter.structure(config.settings.backends.get(backend, {}), component.config)
 
 
 def _prepare(
@@ -289,7 +238,7 @@ def _stage(
         tokenizer,
         recipe.task.batch_spec(recipe.facts, shapes),
     )
-    made_trainer = registry.usable("trainer", backend).load()(_engine_options(config, backend))
+    made_trainer = registry.usable("trainer", backend).load()(engine_options(config, backend))
     engine = made_trainer.engine(
         spec, trainer, lambda kind, name: registry.builder(kind, name, backend)
     )

@@ -1,0 +1,65 @@
+"""Settles what a config leaves open ("auto"), beside what stands in the run's folder already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import evolve
+
+from loomlm.config.load import Config, origin_of
+from loomlm.config.settings import TrainerConfig
+from loomlm.config.structure import make_converter
+from loomlm.data.prepare import made
+from loomlm.errors import UsageError
+from loomlm.training import folder as run_folder
+
+Resume = Literal["never", "auto", "must"]
+
+
+def resolve(
+    config: Config, backend: str, folder: Path, resume: Resume, overwrite: bool
+) -> tuple[Config, dict[str, str]]:
+    """Settle every "auto" once; take a resumed run's own answers. Checks the folder's state."""
+    before = None if overwrite else run_folder.stored_config(folder, config)
+    if before is None and resume == "must":
+        raise UsageError(f"There is no run in {folder} to resume. Leave --resume=must out.")
+    trainer = config.registry.usable("trainer", backend).load()(engine_options(config, backend))
+    backbone = made(config.registry, config.settings.backbone)
+    reasons: dict[str, str] = {}
+    stages = []
+    for index, stage in enumerate(config.settings.stages):
+        known = before.settings.stages if before and resume != "never" else ()
+        old = known[index].trainer if index < len(known) else None
+        settled = _take_old(stage.trainer, old)
+        for key, (value, reason) in trainer.resolve(settled, backbone).items():
+            settled = evolve(settled, **{key: value})
+            reasons[f"{stage.name}.{key}"] = reason
+        stages.append(evolve(stage, trainer=settled))
+    settings = evolve(config.settings, backend=backend, stages=tuple(stages))
+    resolved = evolve(config, settings=settings)
+    if before is not None:
+        named = ("backend",) if origin_of(("backend",), config.origins) == "--backend" else ()
+        found = run_folder.differences(before, resolved, named)
+        if resume == "never" or found:
+            raise run_folder.refuse_existing(folder, found)
+    return resolved, reasons
+
+
+def _take_old(trainer: TrainerConfig, old: TrainerConfig | None) -> TrainerConfig:
+    """What a run settled for its "auto" values stays as it was."""
+    if old is None:
+        return trainer
+    settled = {
+        name: getattr(old, name)
+        for name in ("device", "precision", "threads")
+        if getattr(trainer, name) == "auto"
+    }
+    return evolve(trainer, **settled)
+
+
+def engine_options(config: Config, backend: str) -> Any:
+    """The config of `[backends.NAME]`, as the trainer's own class."""
+    component = config.registry.find("trainer", backend).component
+    converter = make_converter(config.registry, config.folder)
+    return converter.structure(config.settings.backends.get(backend, {}), component.config)
