@@ -1,0 +1,167 @@
+"""Examples, what reads and cleans them, and tokenizers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+Facts = Mapping[str, Any]
+Arrays = Mapping[str, "NDArray[Any]"]
+
+
+@frozen(slots=True)
+class Example:
+    """One example as a source gives it.
+
+    label: one label, several (multi-label), or None where there is none.
+    extra: further text fields by name, for tasks that read more than one.
+    place: "file:line" or "hub-id[split]:row", for error messages.
+    """
+
+    text: str
+    label: str | tuple[str, ...] | None = None
+    extra: Mapping[str, str] = field(factory=dict)
+    place: str = ""
+
+
+@frozen(slots=True)
+class Ragged:
+    """Rows of unequal length, end to end: row i is `values[offsets[i]:offsets[i + 1]]`.
+
+    values: (total,) integers. offsets: (rows + 1,) int64, starting at 0.
+    """
+
+    values: NDArray[Any]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> NDArray[Any]:
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+
+Columns = Mapping[str, "Ragged | NDArray[Any]"]
+"""Encoded examples: each column has one row for each example."""
+
+
+class DataSource(Protocol):
+    """Named splits of examples. A `data_source` target is called with its config.
+
+    The target may also have `look(options) -> options`: complete the keys of a data table by
+    looking at the files that it names (columns, headers), for `loomlm init`; and
+    `with_file(options, file) -> options`: the keys that read another file as the test split, for
+    `loomlm evaluate --data`.
+    """
+
+    def fingerprint(self) -> str:
+        """A digest of the content: changes when, and only when, the examples may."""
+        ...
+
+    def splits(self) -> tuple[str, ...]:
+        """The splits that the source has itself, of "train", "validation" and "test"."""
+        ...
+
+    def examples(self, split: str) -> Iterator[Example]:
+        """The split's examples, in an order that is the same each time.
+
+        Raises DataError, naming file and line, where something cannot be read.
+        """
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user about what was read so far, e.g. how many lines were skipped."""
+        ...
+
+
+@frozen(kw_only=True)
+class DataSummary:
+    """What a split looks like, for a template's rules.
+
+    labels: how often each label occurs; empty without labels. words: words a text, by white
+    space, at the given percentiles (0.5, 0.95, 1.0). total_words, characters: of all texts.
+    markup: share of texts that hold HTML tags.
+    """
+
+    examples: int
+    labels: Mapping[str, int]
+    multi_label: bool
+    words: Mapping[float, int]
+    total_words: int
+    characters: int
+    markup: float
+
+
+@frozen(kw_only=True)
+class TemplateContext:
+    """What `loomlm init` was told and found.
+
+    name: the run's. data: the data table, None where no file was given. train: the training
+    split, None likewise.
+    """
+
+    name: str
+    backend: str
+    data: Mapping[str, Any] | None
+    train: DataSummary | None
+    has_validation: bool
+    has_test: bool
+
+
+class Cleaner(Protocol):
+    """One cleaning step. A `cleaner` target is called with its config."""
+
+    def __call__(self, text: str) -> str:
+        """The cleaned text; a pure function of the text."""
+        ...
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back.
+
+    vocab_size: ids are below it. pad_id fills batches. unknown_id stands for what the vocabulary
+    lacks (None where nothing can be unknown). end_id ends a document (None without one).
+    """
+
+    vocab_size: int
+    pad_id: int
+    unknown_id: int | None
+    end_id: int | None
+
+    def encode_many(self, texts: Sequence[str]) -> Ragged:
+        """Ids of each text, (texts,) rows of int32, without padding or truncation."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of the ids, special tokens left out."""
+        ...
+
+    def vocabulary(self) -> Mapping[str, int]:
+        """Each token with its id."""
+        ...
+
+    def files(self) -> Mapping[str, bytes]:
+        """What to save, by file name; the factory's `load` takes it back."""
+        ...
+
+
+class TokenizerFactory(Protocol):
+    """What a `tokenizer` component's target is: an object with two methods, or a class."""
+
+    def train(self, config: Any, texts: Iterable[str]) -> Tokenizer:
+        """Learn a vocabulary from texts, or read the one that the config names.
+
+        Raises UsageError when the config cannot be met, e.g. a vocabulary too small.
+        """
+        ...
+
+    def load(self, config: Any, files: Mapping[str, bytes]) -> Tokenizer:
+        """The tokenizer that `files` came from."""
+        ...

@@ -1,0 +1,193 @@
+"""Batches, layouts, backbones: what a model is, on every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from attrs import field, frozen
+
+from loomlm.contracts.data import Arrays, Ragged, Tokenizer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@frozen
+class BatchField:
+    """One array of a batch: dtype, and a shape of sizes and symbols, e.g. `("batch", "time")`."""
+
+    name: str
+    dtype: str
+    shape: tuple[str | int, ...]
+
+
+@frozen
+class BatchSpec:
+    """The arrays of a batch, and the closed set of sizes that their symbols take.
+
+    shapes: one mapping of symbol to size for each shape that may occur; an engine that compiles
+    compiles that many programs at most.
+    """
+
+    fields: tuple[BatchField, ...]
+    shapes: tuple[Mapping[str, int], ...]
+
+
+@frozen
+class Batch:
+    """Arrays by name, as the BatchSpec says. Every batch has `weight`."""
+
+    arrays: Arrays
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.arrays[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.arrays
+
+
+@frozen
+class Normal:
+    """Initial values from a normal distribution with mean 0."""
+
+    std: float
+
+
+@frozen
+class Uniform:
+    """Initial values from [-bound, bound)."""
+
+    bound: float
+
+
+@frozen
+class Constant:
+    """The same initial value everywhere."""
+
+    value: float
+
+
+@frozen(kw_only=True)
+class Parameter:
+    """An entry of a layout: what a parameter is, the same for every backend.
+
+    name: canonical, dotted; the name in every checkpoint. No `/`.
+    role: what optimizers go by: a matrix, an embedding table, or a vector (biases, norms).
+    decay: whether weight decay applies. learning_rate_scale multiplies the step's learning rate.
+    tied_to: the name of the parameter whose values this one shares; it is then not stored.
+    sparse: rows are updated only when a global batch touches them (see `docs/design.md`).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    init: Normal | Uniform | Constant
+    role: Literal["matrix", "embedding", "vector"]
+    decay: bool
+    trainable: bool = True
+    learning_rate_scale: float = 1.0
+    tied_to: str | None = None
+    sparse: bool = False
+
+
+@frozen(kw_only=True)
+class Head:
+    """A linear layer from the backbone's hidden states to `outputs` logits, with bias.
+
+    reads: "sequence" for one vector an example, (batch, width); "tokens" for (batch, time, width).
+    """
+
+    outputs: int
+    reads: Literal["sequence", "tokens"]
+
+
+@frozen(kw_only=True)
+class Loss:
+    """A loss that every trainer implements; the mean over a global batch, weighted by `weight`.
+
+    cross_entropy: logits (..., classes) against int32 `label` (...).
+    binary_cross_entropy: logits (..., classes) against float32 `label` (..., classes), the mean
+    over classes.
+    """
+
+    kind: Literal["cross_entropy", "binary_cross_entropy"]
+    label_smoothing: float = 0.0
+
+
+@frozen(kw_only=True)
+class ModelSpec:
+    """All that a trainer needs to build a model: nothing in it belongs to a framework.
+
+    layout: the parameters of the backbone, then of the head (`head.weight` (outputs, width),
+    `head.bias` (outputs,)).
+    """
+
+    backbone: str
+    config: Any
+    vocab_size: int
+    pad_id: int
+    layout: tuple[Parameter, ...]
+    head: Head
+    loss: Loss
+    batch: BatchSpec
+
+
+@frozen(kw_only=True)
+class BackboneContext:
+    """What a backbone is told before its layout is made."""
+
+    vocab_size: int
+    pad_id: int
+    reads: Literal["sequence", "tokens"]
+
+
+@frozen(kw_only=True)
+class FitContext:
+    """What a backbone may learn from before training: the tokenizer and the training tokens."""
+
+    tokenizer: Tokenizer
+    tokens: Ragged
+
+
+@frozen(kw_only=True)
+class Fitted:
+    """Starting values that come from data or files, with sentences for the user about them.
+
+    rows: for each parameter, the rows that it gives and their values; the others keep their
+    initial values.
+    """
+
+    rows: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float32]]] = field(factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Backbone(Protocol):
+    """A model's body, as every backend sees it. A `backbone` target is called with its config.
+
+    capabilities: of "sequence" (can give one vector an example), "tokens" (one a token),
+    "causal", "bidirectional", "encoder_decoder".
+    width: of the hidden states that it gives.
+    threads: CPU threads that its operations are worth, None for all; small ones lose by sharing.
+    A Builder for each backend makes the module; its parameters bear the layout's names.
+    """
+
+    capabilities: frozenset[str]
+    width: int
+    threads: int | None
+
+    def parameters(self, context: BackboneContext) -> tuple[Parameter, ...]:
+        """The layout."""
+        ...
+
+    def batch_spec(self, spec: BatchSpec) -> BatchSpec:
+        """The task's spec with what `prepare` adds or takes away."""
+        ...
+
+    def prepare(self, batch: Batch) -> Batch:
+        """Add what the module reads, in numpy; pure. Called on whole batches before cutting."""
+        ...
+
+    def fit(self, context: FitContext) -> Fitted:
+        """Starting values from data or files; `Fitted()` for none."""
+        ...

@@ -1,0 +1,113 @@
+"""A backend: engines that train, and the trainer that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from attrs import frozen
+
+from loomlm.contracts.models import Backbone, Batch, ModelSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from loomlm.config.settings import TrainerConfig
+
+
+@frozen(kw_only=True)
+class StepContext:
+    """What an update is told: the step, counted from 1, the run's seed, the learning rate."""
+
+    step: int
+    seed: int
+    learning_rate: float
+
+
+@frozen(kw_only=True)
+class StepScalars:
+    """What came out of an update; `finite` is false when it was masked."""
+
+    step: int
+    loss: float
+    gradient_norm: float
+    finite: bool
+
+
+class Engine(Protocol):
+    """A model in a framework, ready to train or to run. Made by a Trainer.
+
+    module: the framework's own model object.
+    """
+
+    module: Any
+
+    def train_step(self, microbatches: Sequence[Batch], context: StepContext) -> None:
+        """Forward, backward, accumulate, clip, update; does not wait for the device.
+
+        The loss is the sum of the weighted losses over all microbatches, divided by the sum of
+        their weights: how the global batch was cut does not matter. Dropout is keyed
+        (seed, step, microbatch, layer). A gradient that is not finite leaves the model alone.
+        """
+        ...
+
+    def scalars(self) -> list[StepScalars]:
+        """What the updates since the last call gave; waits for the device."""
+        ...
+
+    def forward(self, batch: Batch) -> NDArray[np.float32]:
+        """Logits, dropout off: (batch, outputs), or (batch, time, outputs) for a token head."""
+        ...
+
+    def loss(self, batch: Batch) -> tuple[float, float]:
+        """Sum of the weighted losses and sum of the weights, dropout off."""
+        ...
+
+    def state(self, part: Literal["model", "optimizer"]) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Arrays by canonical name; the optimizer's as `name.slot`. Valid until the next step."""
+        ...
+
+    def load_state(
+        self, part: Literal["model", "optimizer"], arrays: Iterable[tuple[str, NDArray[Any]]]
+    ) -> None:
+        """Take back what `state` gave, on this backend or another."""
+        ...
+
+
+@frozen(kw_only=True)
+class Device:
+    """A device that a backend can use, with why it would (not) be chosen."""
+
+    name: str
+    description: str
+
+
+class Trainer(Protocol):
+    """A backend. A `trainer` target is called with its own config (`[backends.NAME]`)."""
+
+    def devices(self) -> tuple[Device, ...]:
+        """Usable devices, the one that `auto` takes first."""
+        ...
+
+    def resolve(self, trainer: TrainerConfig, backbone: Backbone) -> Mapping[str, tuple[Any, str]]:
+        """For each key of the trainer config that is "auto": the value taken, and the reason.
+
+        Raises UsageError for a device or precision that cannot be had here.
+        """
+        ...
+
+    def engine(
+        self,
+        spec: ModelSpec,
+        trainer: TrainerConfig,
+        builders: Callable[[str, str], Builder_],
+    ) -> Engine:
+        """An engine with uninitialised weights. `builders(kind, name)` gives this backend's
+        builder of a backbone or an optimizer.
+        """
+        ...
+
+
+Builder_ = Any
+"""What a Builder's target is: its form is the backend's (see `docs/write-a-plugin.md`)."""
