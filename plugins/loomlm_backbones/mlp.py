@@ -40,13 +40,10 @@ class Mlp:
 
     config: MlpConfig
 
-    @property
-    def capabilities(self) -> frozenset[str]:
-        return frozenset({"sequence", "bidirectional"})
-
-    @property
-    def threads(self) -> int | None:
-        return 1
+    capabilities = frozenset({"sequence", "bidirectional"})
+    longest = None
+    tied = None
+    threads = 1
 
     @property
     def width(self) -> int:

@@ -1,4 +1,4 @@
-"""The built-in metrics of classification: accuracy, precision, recall, F1, confusion matrix."""
+"""The built-in metrics: accuracy, precision, recall, F1, confusion matrix; perplexity."""
 
 from loomlm.plugin import Component, hookimpl
 from loomlm_metrics.config import AverageConfig
@@ -21,6 +21,12 @@ def loomlm_metrics() -> list[Component]:
             name="confusion_matrix",
             summary="how often each label was taken for each; a row is a reference",
             target="loomlm_metrics.classification:ConfusionMatrix",
+        ),
+        Component(
+            kind="metric",
+            name="perplexity",
+            summary="e to the mean loss of a token, and bits per byte",
+            target="loomlm_metrics.likelihood:Perplexity",
         ),
     ]
 

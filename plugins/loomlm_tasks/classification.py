@@ -25,6 +25,7 @@ from loomlm.plugin import (
     did_you_mean,
 )
 from loomlm_tasks.config import ClassificationConfig
+from loomlm_tasks.padding import padded
 
 
 @frozen
@@ -36,19 +37,19 @@ class Classification:
 
     config: ClassificationConfig
 
+    needs = frozenset({"sequence"})
+    default_metrics = ("accuracy", "f1")
+    stream = False
+
     @property
-    def needs(self) -> frozenset[str]:
-        return frozenset({"sequence"})
+    def context(self) -> int:
+        return self.config.max_tokens
 
     @property
     def produces(self) -> str:
         return "label_sets" if self.config.multi_label else "classes"
 
-    @property
-    def default_metrics(self) -> tuple[str, ...]:
-        return ("accuracy", "f1")
-
-    def fit(self, examples: Iterable[Example]) -> Facts:
+    def fit(self, examples: Iterable[Example], tokenizer: Tokenizer) -> Facts:
         """The labels of the training examples.
 
         Raises DataError where an example has none, or where there are fewer than two.
@@ -110,7 +111,7 @@ class Classification:
         tokens = rows["tokens"]
         assert isinstance(tokens, Ragged)
         count = len(tokens)
-        padded, lengths = _pad(tokens, height, width)
+        ids, lengths = padded(tokens, height, width)
         label_shape = (height, len(facts["labels"])) if self.config.multi_label else (height,)
         label = np.zeros(label_shape, np.float32 if self.config.multi_label else np.int32)
         weight = np.zeros(height, np.float32)
@@ -120,7 +121,7 @@ class Classification:
             assert isinstance(given, np.ndarray)
             label[:count] = given
             weight[:count] = self._weights(given, facts)
-        return Batch({"tokens": padded, "length": lengths, "label": label, "weight": weight})
+        return Batch({"tokens": ids, "length": lengths, "label": label, "weight": weight})
 
     def _weights(self, label: np.ndarray, facts: Facts) -> Any:
         """What each row counts; a row with several labels counts their mean."""
@@ -198,15 +199,6 @@ def _cut(rows: Ragged, most: int) -> Ragged:
     np.cumsum(kept, out=offsets[1:])
     within = np.arange(offsets[-1]) + np.repeat(rows.offsets[:-1] - offsets[:-1], kept)
     return Ragged(rows.values[within], offsets)
-
-
-def _pad(rows: Ragged, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """(height, width) tokens and (height,) lengths; what is empty is 0."""
-    lengths = np.zeros(height, np.int32)
-    lengths[: len(rows)] = np.diff(rows.offsets)
-    padded = np.zeros((height, width), np.int32)
-    padded[np.arange(width) < lengths[:, None]] = rows.values
-    return padded, lengths
 
 
 def _real(batch: Batch) -> np.ndarray:

@@ -10,6 +10,13 @@ from loomlm.plugin import key
 
 
 @frozen
+class CausalLmConfig:
+    """Language modelling from left to right."""
+
+    context: int = key("tokens of a row: the most that the model sees at once", 256, minimum=2)
+
+
+@frozen
 class ClassificationConfig:
     """Classification of whole texts."""
 

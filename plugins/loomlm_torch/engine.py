@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -70,11 +70,32 @@ class TorchEngine:
         """Logits, dropout off."""
         return self._logits(self._tensors(batch)).float().cpu().numpy()
 
-    def loss(self, batch: Batch) -> tuple[float, float]:
-        """Sum of the weighted losses, and of the weights, dropout off."""
+    def score(self, batch: Batch, logits: bool) -> tuple[float, np.ndarray | None]:
+        """Sum of the weighted losses, and the logits where they are asked for; dropout off."""
         tensors = self._tensors(batch)
-        logits = self._logits(tensors)
-        return float(weighted_loss(logits, tensors, self.spec.loss)), float(batch["weight"].sum())
+        found = self._logits(tensors)
+        loss = float(weighted_loss(found, tensors, self.spec.loss))
+        return loss, found.float().cpu().numpy() if logits else None
+
+    def start(self, batch: Batch, room: int) -> tuple[dict[str, Tensor], np.ndarray]:
+        """Read a prompt; see the contract. A cache is tensors by name, a row for each row."""
+        with self._quiet():
+            backbone: Any = self.module.backbone
+            hidden, cache = backbone.start(self._tensors(batch), room)
+            return cache, self.module.head(hidden).float().cpu().numpy()
+
+    def step(self, cache: dict[str, Tensor], tokens: np.ndarray) -> np.ndarray:
+        """Append a token to each row, and give the next one's logits."""
+        with self._quiet():
+            given = torch.from_numpy(tokens).to(self.device)
+            backbone: Any = self.module.backbone
+            hidden = backbone.step(cache, given)
+            return self.module.head(hidden).float().cpu().numpy()
+
+    def reorder(self, cache: dict[str, Tensor], rows: np.ndarray) -> dict[str, Tensor]:
+        """A cache with these rows of another."""
+        index = torch.from_numpy(rows).to(self.device)
+        return {name: tensor.index_select(0, index) for name, tensor in cache.items()}
 
     def state(self, part: Literal["model", "optimizer"]) -> Iterator[tuple[str, np.ndarray]]:
         """Arrays by canonical name."""
@@ -128,9 +149,15 @@ class TorchEngine:
         enabled = self.trainer.precision == "bf16"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
-    def _logits(self, tensors: Mapping[str, Tensor]) -> Tensor:
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Dropout and gradients off."""
         self.module.eval()
         with torch.inference_mode(), self._precision():
+            yield
+
+    def _logits(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        with self._quiet():
             return self.module(tensors)
 
     def _update(self, context: StepContext, loss: Tensor) -> tuple[Tensor, Tensor]:

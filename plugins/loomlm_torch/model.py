@@ -14,7 +14,10 @@ class Model(nn.Module):
     """Backbone and head: a batch's tensors to logits.
 
     A backbone's forward takes the batch's tensors by name, and gives (batch, width) or
-    (batch, time, width), as the head reads.
+    (batch, time, width), as the head reads. One that generates has besides
+    `start(batch, room) -> (hidden (batch, width), cache)`, the states behind each row's last token
+    and tensors by name with a row for each row, and `step(cache, tokens (batch,)) -> hidden`, which
+    changes the cache in place.
     """
 
     def __init__(self, backbone: nn.Module, head: nn.Linear) -> None:
@@ -31,9 +34,18 @@ def build_model(spec: ModelSpec, build_backbone: Callable[[ModelSpec], nn.Module
     """The module of a spec, its parameters checked against the layout."""
     width = next(p.shape[1] for p in spec.layout if p.name == "head.weight")
     # Not on the meta device: that imports sympy, 0.7 s, and would lose a module's buffers.
-    model = Model(build_backbone(spec), nn.Linear(width, spec.head.outputs))
+    model = Model(build_backbone(spec), nn.Linear(width, spec.head.outputs, spec.head.bias))
+    for parameter in spec.layout:
+        if parameter.tied_to is not None:
+            _share(model, parameter.name, parameter.tied_to)
     _check_layout(model, spec.layout)
     return model
+
+
+def _share(model: nn.Module, name: str, other: str) -> None:
+    """Make one parameter the same as another."""
+    owner, _, attribute = name.rpartition(".")
+    setattr(model.get_submodule(owner), attribute, model.get_parameter(other))
 
 
 def _check_layout(model: Model, layout: tuple[Parameter, ...]) -> None:

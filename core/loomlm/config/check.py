@@ -35,8 +35,23 @@ def check_run(run: RunConfig, registry: Registry) -> Iterator[Mistake]:
             yield Mistake((*path, "name"), message)
         if stage.name in names[:index]:
             yield Mistake((*path, "name"), f"two stages are called {stage.name!r}")
+        yield from _check_init_from(stage, names[:index], path)
         for mistake in _check_stage(run, stage, registry):
             yield Mistake((*path, *mistake.path), mistake.message)
+
+
+def _check_init_from(
+    stage: StageConfig, earlier: list[str], path: tuple[str | int, ...]
+) -> Iterator[Mistake]:
+    first = stage.init_from
+    if first is None or first in earlier or Path(first).is_dir():
+        return
+    if Path(first).is_absolute():
+        near = did_you_mean(Path(first).name, earlier) if earlier else ""
+        message = f"there is no run or model in {first}, nor an earlier stage of its name. {near}"
+    else:
+        message = f"{first!r} is no earlier stage: a stage begins with one that has ended"
+    yield Mistake((*path, "init_from"), message.rstrip())
 
 
 def _bad_name(name: str) -> str:
@@ -98,6 +113,12 @@ def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iter
             ("task",),
             f"{stage.task.type} needs a backbone that can do {', '.join(lacking)}; "
             f"{run.backbone.type} can do {', '.join(sorted(backbone.capabilities))}",
+        )
+    if backbone.longest is not None and task.context > backbone.longest:
+        yield Mistake(
+            ("task",),
+            f"rows of up to {task.context:,} tokens are longer than the {backbone.longest:,} that "
+            f"{run.backbone.type} is configured to read",
         )
     for index, metric in enumerate(stage.metrics or ()):
         target = registry.find("metric", metric.type).component.load()

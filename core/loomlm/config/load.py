@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from loomlm.config.check import check_run
 from loomlm.config.positions import KeyPath, key_lines
@@ -93,12 +93,25 @@ def check_tree(tree: Tree, registry: Registry) -> Config:
     converter = make_converter(registry, merged.folder)
     settings, mistakes = structure(merged.values, RunConfig, converter)
     if not mistakes:
+        settings = _placed(settings, merged.folder)
         mistakes = tuple(check_run(settings, registry))
     if mistakes:
         # What [trainer] says wrong is wrong in every stage, and told once.
         problems = dict.fromkeys(_problem(mistake, tree, merged) for mistake in mistakes)
         raise ConfigError(sorted(problems, key=_by_line))
     return Config(settings, registry, merged.origins, merged.folder)
+
+
+def _placed(settings: RunConfig, folder: Path) -> RunConfig:
+    """The settings with paths in `init_from`, which may be a stage's name, from the config on."""
+    names = {stage.name for stage in settings.stages}
+    stages = tuple(
+        stage
+        if stage.init_from is None or stage.init_from in names
+        else evolve(stage, init_from=str(folder / Path(stage.init_from).expanduser()))
+        for stage in settings.stages
+    )
+    return evolve(settings, stages=stages)
 
 
 def read_tree(config: str | Path | Mapping[str, Any]) -> Tree:

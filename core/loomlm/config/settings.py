@@ -91,7 +91,8 @@ class TrainerConfig:
     gradient_clip: float | Literal["off"] = key(
         "the largest global norm of a gradient", 1.0, above=0
     )
-    precision: Literal["auto", "fp32", "bf16"] = key("arithmetic of the model", "auto")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = key("arithmetic of the model", "auto")
+    compile: bool | Auto = key("compile the model's step first; part of the world, too", "auto")
     device: str = key("auto, or a device of the backend: cpu, cuda, cuda:1, mps", "auto")
     threads: int | Auto = key("CPU threads; part of a run's reproducible world", "auto", minimum=1)
     evaluate_every: int | Literal["auto", "never"] = key(
@@ -144,6 +145,9 @@ class StageConfig:
     task: TaskChoice = key("what to learn")
     data: DataConfig = key("the examples")
     trainer: TrainerConfig = key("how to train; missing keys come from [trainer]", TrainerConfig)
+    init_from: str | None = key(
+        "where weights come from: an earlier stage, a run's folder, or a model's", None
+    )
     metrics: tuple[MetricChoice, ...] | None = key("scores; by default the task's", None)
 
 

@@ -49,6 +49,7 @@ from loomlm.contracts.models import (
     Uniform,
 )
 from loomlm.contracts.tasks import (
+    Likelihood,
     Metric,
     MetricContext,
     Outcome,
@@ -56,6 +57,7 @@ from loomlm.contracts.tasks import (
 )
 from loomlm.contracts.training import (
     Builder_,
+    Cache,
     Device,
     Engine,
     StepContext,
@@ -71,6 +73,7 @@ __all__ = [
     "BatchField",
     "BatchSpec",
     "Builder_",
+    "Cache",
     "CheckpointSaved",
     "Cleaner",
     "Columns",
@@ -85,6 +88,7 @@ __all__ = [
     "FitContext",
     "Fitted",
     "Head",
+    "Likelihood",
     "Loss",
     "Metric",
     "MetricContext",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -52,12 +52,19 @@ class StepsEnded:
 
 @frozen(kw_only=True)
 class Evaluated:
-    """A split was evaluated after `step`."""
+    """A split was evaluated after `step`.
+
+    generate: where the task generates: a prompt, the most new tokens and a seed give the text
+    that the model, as it is now, goes on with. say: tells the user something, as Progress does.
+    """
 
     stage: str
     step: int
     split: str
     metrics: Mapping[str, Any]
+    folder: str
+    generate: Callable[[str, int, int], str] | None
+    say: Callable[[str], None]
 
 
 @frozen(kw_only=True)

@@ -74,7 +74,8 @@ class Parameter:
     """An entry of a layout: what a parameter is, the same for every backend.
 
     name: canonical, dotted; the name in every checkpoint. No `/`.
-    role: what optimizers go by: a matrix, an embedding table, or a vector (biases, norms).
+    role: what optimizers go by: a hidden matrix, an embedding table, the head's matrix, or a
+        vector (biases, norms).
     decay: whether weight decay applies. learning_rate_scale multiplies the step's learning rate.
     tied_to: the name of the parameter whose values this one shares; it is then not stored.
     sparse: rows are updated only when a global batch touches them (see `docs/design.md`).
@@ -83,7 +84,7 @@ class Parameter:
     name: str
     shape: tuple[int, ...]
     init: Normal | Uniform | Constant
-    role: Literal["matrix", "embedding", "vector"]
+    role: Literal["matrix", "embedding", "head", "vector"]
     decay: bool
     trainable: bool = True
     learning_rate_scale: float = 1.0
@@ -93,13 +94,16 @@ class Parameter:
 
 @frozen(kw_only=True)
 class Head:
-    """A linear layer from the backbone's hidden states to `outputs` logits, with bias.
+    """A linear layer from the backbone's hidden states to `outputs` logits.
 
     reads: "sequence" for one vector an example, (batch, width); "tokens" for (batch, time, width).
+    vocabulary: the outputs are the tokens, so the backbone may share its embedding with the head.
     """
 
     outputs: int
     reads: Literal["sequence", "tokens"]
+    bias: bool = True
+    vocabulary: bool = False
 
 
 @frozen(kw_only=True)
@@ -119,8 +123,9 @@ class Loss:
 class ModelSpec:
     """All that a trainer needs to build a model: nothing in it belongs to a framework.
 
-    layout: the parameters of the backbone, then of the head (`head.weight` (outputs, width),
-    `head.bias` (outputs,)).
+    layout: the parameters of the backbone, then of the head (`head.weight` (outputs, width) and,
+    with a bias, `head.bias` (outputs,)).
+    causal: a token's hidden state may depend on those before it alone.
     """
 
     backbone: str
@@ -129,25 +134,31 @@ class ModelSpec:
     pad_id: int
     layout: tuple[Parameter, ...]
     head: Head
+    causal: bool
     loss: Loss
     batch: BatchSpec
 
 
 @frozen(kw_only=True)
 class BackboneContext:
-    """What a backbone is told before its layout is made."""
+    """What a backbone is told before its layout is made.
+
+    reads, causal: as in Head and ModelSpec.
+    """
 
     vocab_size: int
     pad_id: int
     reads: Literal["sequence", "tokens"]
+    causal: bool
 
 
 @frozen(kw_only=True)
 class FitContext:
-    """What a backbone may learn from before training: the tokenizer and the training tokens."""
+    """What a backbone may learn from before training, and the seed of what it draws itself."""
 
     tokenizer: Tokenizer
     tokens: Ragged
+    seed: int
 
 
 @frozen(kw_only=True)
@@ -168,12 +179,16 @@ class Backbone(Protocol):
     capabilities: of "sequence" (can give one vector an example), "tokens" (one a token),
     "causal", "bidirectional", "encoder_decoder".
     width: of the hidden states that it gives.
+    longest: the most tokens that a row may have; None for any number.
+    tied: the embedding that a head over the vocabulary shares; None for a head of its own.
     threads: CPU threads that its operations are worth, None for all; small ones lose by sharing.
     A Builder for each backend makes the module; its parameters bear the layout's names.
     """
 
     capabilities: frozenset[str]
     width: int
+    longest: int | None
+    tied: str | None
     threads: int | None
 
     def parameters(self, context: BackboneContext) -> tuple[Parameter, ...]:

@@ -25,23 +25,39 @@ class Outcome:
 class Task(Protocol):
     """What to learn from an example. A `task` target is called with its config.
 
-    needs: capabilities that the backbone must have.
-    produces: what an Outcome holds: "classes" (integers), "label_sets" (0/1, one column a label).
+    needs: capabilities that the backbone must have; with "causal" among them, no token sees those
+        behind it.
+    produces: what metrics get: "classes" (integers), "label_sets" (0/1, one column a label), in
+        an Outcome; or "likelihood", a Likelihood.
+    context: the most tokens of a row.
+    stream: False where an example is a row. True where the tokens of all examples, end to end,
+        are cut into rows of `context` tokens, each with the token that follows it.
+
+    A task that generates text has `prompt(texts, tokenizer, facts) -> Batch` besides: what the
+    model reads first, with `tokens` (batch, time) and `length` (batch,); the new tokens follow
+    the last of each row.
     """
 
     needs: frozenset[str]
     produces: str
     default_metrics: tuple[str, ...]
+    context: int
+    stream: bool
 
-    def fit(self, examples: Iterable[Example]) -> Facts:
-        """Facts of the training examples; raises DataError when they cannot be learnt from."""
+    def fit(self, examples: Iterable[Example], tokenizer: Tokenizer) -> Facts:
+        """Facts of the training examples and of the vocabulary.
+
+        Raises DataError when the examples cannot be learnt from.
+        """
         ...
 
     def encode(
         self, examples: Sequence[Example], tokenizer: Tokenizer, facts: Facts, labelled: bool
     ) -> Columns:
-        """Columns of the examples. `tokens`, ragged, is the one whose lengths form the buckets.
+        """Columns of the examples: `tokens`, ragged, and what else `collate` needs.
 
+        `length`, where it is given, (rows,), is what forms the buckets in place of the tokens'
+        own lengths. `bytes`, (rows,), is the size of the texts in UTF-8, for a Likelihood.
         labelled: whether labels are wanted; then one that `facts` lacks is a DataError that
         names the example's place.
         """
@@ -54,6 +70,7 @@ class Task(Protocol):
     def collate(self, rows: Columns, shape: Mapping[str, int], facts: Facts) -> Batch:
         """A batch of at most `shape["batch"]` rows, padded; `weight` is 0 for what is padding.
 
+        With `stream`, rows hold `tokens` alone, of at most `context` + 1.
         Tokens are padded with 0 where `length` (batch,) says that a row has ended.
         """
         ...
@@ -75,6 +92,19 @@ class Task(Protocol):
         ...
 
 
+@frozen
+class Likelihood:
+    """How likely a whole split's tokens are to a model.
+
+    loss: the sum of the negative logarithms, in nats. tokens: how many were predicted.
+    bytes: the size of their text in UTF-8.
+    """
+
+    loss: float
+    tokens: float
+    bytes: int
+
+
 @frozen(kw_only=True)
 class MetricContext:
     """What a metric is told before it starts: label names in the order of their ids."""
@@ -94,7 +124,7 @@ class Metric(Protocol):
     accepts: frozenset[str]
     higher_is_better: bool
 
-    def update(self, outcome: Outcome) -> None:
+    def update(self, outcome: Outcome | Likelihood) -> None:
         """Take in some examples; the order and the cut do not matter."""
         ...
 

@@ -60,12 +60,31 @@ class Engine(Protocol):
         """Logits, dropout off: (batch, outputs), or (batch, time, outputs) for a token head."""
         ...
 
-    def loss(self, batch: Batch) -> tuple[float, float]:
-        """Sum of the weighted losses and sum of the weights, dropout off."""
+    def score(self, batch: Batch, logits: bool) -> tuple[float, NDArray[np.float32] | None]:
+        """Sum of the weighted losses, and the logits where they are asked for; dropout off."""
+        ...
+
+    def start(self, batch: Batch, room: int) -> tuple[Cache, NDArray[np.float32]]:
+        """Read a prompt, of a task that generates: a cache, and the next token's logits.
+
+        `tokens` (batch, time), of which a row has `length`; logits (batch, outputs). room: how
+        many tokens a row may have in all.
+        """
+        ...
+
+    def step(self, cache: Cache, tokens: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Append a token to each row, (batch,); the next one's logits, (batch, outputs)."""
+        ...
+
+    def reorder(self, cache: Cache, rows: NDArray[np.int64]) -> Cache:
+        """A cache with these rows of another, (batch,) indices, for beam search."""
         ...
 
     def state(self, part: Literal["model", "optimizer"]) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Arrays by canonical name; the optimizer's as `name.slot`. Valid until the next step."""
+        """Arrays by canonical name; the optimizer's as `name.slot`. Valid until the next step.
+
+        With fp16, the loss scaler's `scaler.scale` and `scaler.good` stand with the optimizer's.
+        """
         ...
 
     def load_state(
@@ -108,6 +127,9 @@ class Trainer(Protocol):
         """
         ...
 
+
+Cache = Any
+"""What an engine remembers of the rows that it generates; its form is the backend's."""
 
 Builder_ = Any
 """What a Builder's target is: its form is the backend's (see `docs/write-a-plugin.md`)."""

@@ -1,16 +1,20 @@
-"""Which examples stand in which batch: a pure function of (lengths, seed, step).
+"""Which rows stand in which batch: a pure function of (lengths, seed, step).
 
 There is no iterator state: any step's batch can be had at any time, on any number of processes.
 Rows of like length stand together, so that little is padding, and a batch is as wide as one of a
-small closed set of widths.
+small closed set of widths. `windows.py` has the rows of a stream of tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
-from attrs import field, frozen
+from attrs import define, field, frozen
+
+from loomlm.contracts import Columns, Ragged
+from loomlm.data.columns import ColumnStore
 
 POOL = 64
 """Batches whose rows are sorted by length together: wide enough to fit, narrow enough to mix."""
@@ -23,6 +27,85 @@ def bucket_widths(longest: int) -> tuple[int, ...]:
         power = 1 << (widths[-1].bit_length() - 1)
         widths.append(power * 3 // 2 if widths[-1] == power else power * 2)
     return tuple(widths)
+
+
+class Plan(Protocol):
+    """The batches of a training split."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates of one pass over the data."""
+        ...
+
+    def batch(self, step: int) -> tuple[np.ndarray, int]:
+        """The rows of a step, counted from 1, and the width that they are padded to."""
+        ...
+
+
+class Rows(Protocol):
+    """A split, as what trains and scores sees it.
+
+    widths: the closed set that batches may have. bytes: the size of the texts in UTF-8, where the
+    task counts it.
+    """
+
+    @property
+    def widths(self) -> tuple[int, ...]: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+    def take(self, rows: np.ndarray) -> Columns:
+        """The columns of some rows, in the order given."""
+        ...
+
+    def tokens(self, rows: np.ndarray) -> int:
+        """How many tokens some rows hold."""
+        ...
+
+    def plan(self, batch_size: int, seed: int) -> Plan:
+        """The batches to train on."""
+        ...
+
+    def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
+        """Every row once, with the batch's width, for evaluation and prediction."""
+        ...
+
+
+@define
+class ExampleRows:
+    """Each example is a row, among rows of like length."""
+
+    store: ColumnStore
+    lengths: np.ndarray = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        length, tokens = self.store.columns.get("length"), self.store.columns["tokens"]
+        assert isinstance(tokens, Ragged)
+        self.lengths = np.diff(tokens.offsets) if length is None else np.asarray(length)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return bucket_widths(int(self.lengths.max(initial=0)))
+
+    @property
+    def bytes(self) -> int:
+        return self.store.bytes
+
+    def take(self, rows: np.ndarray) -> Columns:
+        return self.store.take(rows)
+
+    def tokens(self, rows: np.ndarray) -> int:
+        return int(self.lengths[rows].sum())
+
+    def plan(self, batch_size: int, seed: int) -> BatchPlan:
+        return BatchPlan(self.lengths, batch_size, seed, self.widths)
+
+    def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
+        widths = self.widths
+        for rows in in_order(self.lengths, batch_size):
+            longest = int(self.lengths[rows].max(initial=0))
+            yield rows, next(width for width in widths if width >= longest)
 
 
 @frozen
@@ -42,11 +125,9 @@ class BatchPlan:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates of one pass over the data."""
         return -(-len(self.lengths) // self.batch_size)
 
     def batch(self, step: int) -> tuple[np.ndarray, int]:
-        """The rows of a step, counted from 1, and the width that they are padded to."""
         epoch, index = divmod(step - 1, self.steps_per_epoch)
         rows = self._epoch(epoch)[index]
         return rows, self.width(rows)

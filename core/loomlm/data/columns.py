@@ -75,6 +75,12 @@ class ColumnStore:
     def __len__(self) -> int:
         return self.rows
 
+    @property
+    def bytes(self) -> int:
+        """The sum of the column of that name, 0 without one."""
+        sizes = self.columns.get("bytes")
+        return int(sizes.sum()) if isinstance(sizes, np.ndarray) else 0
+
     def take(self, rows: np.ndarray) -> dict[str, Ragged | np.ndarray]:
         """Some rows, (n,) indices, of every column, in the order given."""
         return {name: take_rows(column, rows) for name, column in self.columns.items()}

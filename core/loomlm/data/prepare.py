@@ -11,10 +11,12 @@ from attrs import frozen
 from loomlm.components import follow
 from loomlm.config.settings import Choice, DataConfig
 from loomlm.config.show import plain
-from loomlm.contracts import Cleaner, DataSource, Facts, Task, Tokenizer, TokenizerFactory
+from loomlm.contracts import Cleaner, DataSource, Facts, Ragged, Task, Tokenizer, TokenizerFactory
+from loomlm.data.batches import ExampleRows, Rows
 from loomlm.data.columns import ColumnStore, ColumnWriter, open_columns
 from loomlm.data.examples import Split, keep_examples, open_examples
 from loomlm.data.splits import cut_splits
+from loomlm.data.windows import Windows
 from loomlm.errors import DataError
 from loomlm.registry import Registry
 from loomlm.storage.cache import cache_key, cached
@@ -33,9 +35,14 @@ class Examples:
 
 @frozen
 class Encoded:
-    """A stage's splits as columns, the task's facts, and a key of it all."""
+    """A stage's splits as rows, the task's facts, and a key of it all.
 
-    splits: Mapping[str, ColumnStore]
+    tokens: of each split. examples: how many the training split has, 0 without one.
+    """
+
+    splits: Mapping[str, Rows]
+    tokens: Mapping[str, Ragged]
+    examples: int
     facts: Facts
     key: str
 
@@ -122,9 +129,9 @@ def encode_examples(
 ) -> Encoded:
     """Encode every split; facts come from the training split where none are given."""
     if facts is None:
-        facts = task.fit(examples.splits["train"].examples())
-    key = cache_key("tokens", examples.key, _digest(tokenizer), identity_of_task, facts)
-    splits = {}
+        facts = task.fit(examples.splits["train"].examples(), tokenizer)
+    key = cache_key("tokens", examples.key, tokenizer_digest(tokenizer), identity_of_task, facts)
+    stores = {}
     for name, split in examples.splits.items():
 
         def make(staging: Staging, name: str = name, split: Split = split) -> None:
@@ -132,8 +139,30 @@ def encode_examples(
             _encode(staging, task, tokenizer, facts, split)
 
         folder = cached("tokens", cache_key(key, name), make)
-        splits[name] = open_columns(folder)
-    return Encoded(splits, facts, key)
+        stores[name] = open_columns(folder)
+    splits = {name: _rows(name, store, task) for name, store in stores.items()}
+    tokens = {name: _tokens(store) for name, store in stores.items()}
+    count = len(stores["train"]) if "train" in stores else 0
+    return Encoded(splits, tokens, count, facts, key)
+
+
+def _rows(name: str, store: ColumnStore, task: Task) -> Rows:
+    if not task.stream:
+        return ExampleRows(store)
+    stream = _tokens(store).values
+    least = task.context + 1 if name == "train" else 2
+    if len(stream) < least:
+        raise DataError(
+            f"The {name} split has {len(stream):,} tokens in all; a row of it needs {least:,}. "
+            + ("Lower task.context, or give more text." if name == "train" else "Give more text.")
+        )
+    return Windows(stream, task.context, store.bytes)
+
+
+def _tokens(store: ColumnStore) -> Ragged:
+    tokens = store.columns["tokens"]
+    assert isinstance(tokens, Ragged)
+    return tokens
 
 
 def _encode(staging: Staging, task: Task, tokenizer: Tokenizer, facts: Facts, split: Split) -> None:
@@ -153,5 +182,6 @@ def _content(named: Path | None) -> dict[str, str]:
     return {path.name: file_digest(path) for path in {*beside, named} if path.is_file()}
 
 
-def _digest(tokenizer: Tokenizer) -> str:
+def tokenizer_digest(tokenizer: Tokenizer) -> str:
+    """The same for tokenizers that are the same."""
     return cache_key({name: content.hex() for name, content in tokenizer.files().items()})

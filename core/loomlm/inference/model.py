@@ -12,7 +12,8 @@ from attrs import define, evolve
 from loomlm.config.load import Tree, named_plugins, read_tree
 from loomlm.config.settings import TrainerConfig
 from loomlm.config.structure import make_converter
-from loomlm.contracts import Cleaner, Engine, Example, Ragged, Tokenizer
+from loomlm.contracts import Cleaner, Engine, Example, Tokenizer
+from loomlm.data.batches import ExampleRows
 from loomlm.data.columns import ColumnStore
 from loomlm.data.examples import clean
 from loomlm.data.prepare import load_tokenizer, made
@@ -68,11 +69,10 @@ class Model:
         back = np.argsort(rows)
         return {name: array[back] for name, array in batch.arrays.items()}
 
-    def _encode(self, texts: Sequence[str]) -> ColumnStore:
+    def _encode(self, texts: Sequence[str]) -> ExampleRows:
         examples = [Example(clean(text, self.cleaners)) for text in texts]
         columns = self.recipe.task.encode(examples, self.tokenizer, self.recipe.facts, False)
-        assert isinstance(columns["tokens"], Ragged)
-        return ColumnStore(dict(columns), len(texts), {})
+        return ExampleRows(ColumnStore(dict(columns), len(texts), {}))
 
 
 def load_model(
@@ -92,7 +92,7 @@ def load_model(
     Raises UsageError when there is no model there, DamagedError when its files have changed,
     PluginError when a part of it is not installed.
     """
-    folder = _model_folder(Path(path))
+    folder = model_folder(Path(path))
     config = Path(path) / "config.toml"
     named = config.is_file() and folder != Path(path)
     registry = registry_of_run(read_tree(config) if named else None, plugins, block)
@@ -149,7 +149,11 @@ def _engine(
     )
 
 
-def _model_folder(path: Path) -> Path:
+def model_folder(path: Path) -> Path:
+    """The model's folder that a path means: itself, or that of a run or of one of its stages.
+
+    Raises UsageError when there is none.
+    """
     if (path / "model" / "config.json").is_file():
         return path / "model"
     if (path / "config.json").is_file():

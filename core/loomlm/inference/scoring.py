@@ -14,13 +14,12 @@ from loomlm.contracts import (
     Batch,
     Engine,
     Facts,
+    Likelihood,
     Metric,
     MetricContext,
-    Ragged,
     Task,
 )
-from loomlm.data.batches import bucket_widths, in_order
-from loomlm.data.columns import ColumnStore
+from loomlm.data.batches import Rows
 from loomlm.registry import Registry
 
 
@@ -32,45 +31,39 @@ class Recipe:
     backbone: Backbone
     facts: Facts
 
-    def batch(self, store: ColumnStore, rows: np.ndarray, shape: Mapping[str, int]) -> Batch:
+    def batch(self, split: Rows, rows: np.ndarray, shape: Mapping[str, int]) -> Batch:
         """A padded batch of some rows."""
-        return self.backbone.prepare(self.task.collate(store.take(rows), shape, self.facts))
-
-
-def lengths_of(store: ColumnStore) -> np.ndarray:
-    """Tokens of each example, (rows,)."""
-    tokens = store.columns["tokens"]
-    assert isinstance(tokens, Ragged)
-    return np.diff(tokens.offsets)
+        return self.backbone.prepare(self.task.collate(split.take(rows), shape, self.facts))
 
 
 def ordered_batches(
-    recipe: Recipe, store: ColumnStore, batch_size: int
+    recipe: Recipe, split: Rows, batch_size: int
 ) -> Iterator[tuple[np.ndarray, Batch]]:
-    """Every row once, with its place in the store, in batches of like length."""
-    lengths = lengths_of(store)
-    widths = bucket_widths(int(lengths.max(initial=0)))
-    for rows in in_order(lengths, batch_size):
-        longest = int(lengths[rows].max(initial=0))
-        width = next(width for width in widths if width >= longest)
-        yield rows, recipe.batch(store, rows, {"batch": batch_size, "time": width})
+    """Every row once, with its place in the split."""
+    for rows, width in split.ordered(batch_size):
+        yield rows, recipe.batch(split, rows, {"batch": batch_size, "time": width})
 
 
 def evaluate(
     engine: Engine,
     recipe: Recipe,
-    store: ColumnStore,
+    split: Rows,
     metrics: Sequence[Metric],
     batch_size: int,
 ) -> dict[str, Any]:
     """`loss` and every metric's entries, on a whole split."""
+    likelihood = recipe.task.produces == "likelihood"
     total = weight = 0.0
-    for _, batch in ordered_batches(recipe, store, batch_size):
-        part, share = engine.loss(batch)
-        total, weight = total + part, weight + share
-        outcome = recipe.task.outcome(engine.forward(batch), batch)
+    for _, batch in ordered_batches(recipe, split, batch_size):
+        part, logits = engine.score(batch, logits=not likelihood)
+        total, weight = total + part, weight + float(batch["weight"].sum())
+        if logits is not None:
+            outcome = recipe.task.outcome(logits, batch)
+            for metric in metrics:
+                metric.update(outcome)
+    if likelihood:
         for metric in metrics:
-            metric.update(outcome)
+            metric.update(Likelihood(total, weight, split.bytes))
     scores: dict[str, Any] = {"loss": total / max(weight, 1e-12)}
     for metric in metrics:
         scores.update(metric.compute())

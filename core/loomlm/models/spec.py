@@ -15,11 +15,15 @@ from loomlm.contracts import (
     Facts,
     Head,
     ModelSpec,
+    Normal,
     Parameter,
     Task,
     Tokenizer,
     Uniform,
 )
+
+VOCABULARY_STD = 0.02
+"""Of a head over the vocabulary, as in GPT-2 (Radford 2019)."""
 
 
 def model_spec(
@@ -33,8 +37,9 @@ def model_spec(
 ) -> ModelSpec:
     """The spec of a model: `backbone.*` are the backbone's parameters, `head.*` the head's."""
     head = task.head(facts)
+    causal = "causal" in task.needs
     context = BackboneContext(
-        vocab_size=tokenizer.vocab_size, pad_id=tokenizer.pad_id, reads=head.reads
+        vocab_size=tokenizer.vocab_size, pad_id=tokenizer.pad_id, reads=head.reads, causal=causal
     )
     body = [
         evolve(
@@ -49,27 +54,30 @@ def model_spec(
         config=config,
         vocab_size=tokenizer.vocab_size,
         pad_id=tokenizer.pad_id,
-        layout=(*body, *_head_layout(head, backbone.width)),
+        layout=(*body, *_head_layout(head, backbone)),
         head=head,
+        causal=causal,
         loss=task.loss(facts),
         batch=backbone.batch_spec(batch),
     )
 
 
-def _head_layout(head: Head, width: int) -> tuple[Parameter, ...]:
-    return (
-        Parameter(
-            name="head.weight",
-            shape=(head.outputs, width),
-            init=Uniform(sqrt(6 / (head.outputs + width))),
-            role="matrix",
-            decay=True,
-        ),
-        Parameter(
-            name="head.bias",
-            shape=(head.outputs,),
-            init=Constant(0.0),
-            role="vector",
-            decay=False,
-        ),
+def _head_layout(head: Head, backbone: Backbone) -> tuple[Parameter, ...]:
+    tied = f"backbone.{backbone.tied}" if head.vocabulary and backbone.tied else None
+    glorot = Uniform(sqrt(6 / (head.outputs + backbone.width)))
+    weight = Parameter(
+        name="head.weight",
+        shape=(head.outputs, backbone.width),
+        init=Normal(VOCABULARY_STD) if head.vocabulary else glorot,
+        role="head",
+        decay=True,
+        tied_to=tied,
     )
+    bias = Parameter(
+        name="head.bias",
+        shape=(head.outputs,),
+        init=Constant(0.0),
+        role="vector",
+        decay=False,
+    )
+    return (weight, bias) if head.bias else (weight,)

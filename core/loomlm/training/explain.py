@@ -17,11 +17,11 @@ from loomlm.contracts import BackboneContext, BatchSpec
 from loomlm.data.prepare import made
 from loomlm.errors import PluginError
 
-EXAMPLE_FACTS = {"labels": ["..."], "counts": [1]}
-"""Facts stand in for those of data that is not read; sizes that come from them are named."""
-
 FROM_DATA = 2**31 - 1
 """Stands in for a vocabulary whose size the data decides, to be found again in a shape."""
+
+EXAMPLE_FACTS = {"labels": ["..."], "counts": [1], "outputs": FROM_DATA}
+"""Facts stand in for those of data that is not read; sizes that come from them are named."""
 
 
 def explain(config: Config) -> Iterator[str]:
@@ -45,7 +45,12 @@ def _data(config: Config, stage: StageConfig) -> Iterator[str]:
     tokenizer = _object(registry, config.settings.tokenizer)
     yield _line("tokenize", tokenizer, "str -> int32 (time,)")
     yield _line("encode", _object(registry, stage.task), "-> columns on disk")
-    yield _line("plan", _function("loomlm.data.batches", "BatchPlan"), "step -> rows, width")
+    plan = (
+        _function("loomlm.data.windows", "WindowPlan")
+        if made(registry, stage.task).stream
+        else _function("loomlm.data.batches", "BatchPlan")
+    )
+    yield _line("plan", plan, "step -> rows, width")
 
 
 def _split_words(stage: StageConfig) -> str:
@@ -72,14 +77,13 @@ def _model(config: Config, stage: StageConfig, backend: str) -> Iterator[str]:
         shown = str(error)
     head = task.head(EXAMPLE_FACTS)
     size = stage.trainer.batch_size
-    hidden = (
-        f"({size}, {backbone.width})"
-        if head.reads == "sequence"
-        else (f"({size}, time, {backbone.width})")
-    )
+    rows = f"{size}" if head.reads == "sequence" else f"{size}, time"
+    hidden = f"({rows}, {backbone.width})"
     yield _line("backbone", shown, f"-> hidden {hidden}")
     vocabulary = getattr(settings.tokenizer.config, "vocab_size", None) or FROM_DATA
-    context = BackboneContext(vocab_size=vocabulary, pad_id=0, reads=head.reads)
+    context = BackboneContext(
+        vocab_size=vocabulary, pad_id=0, reads=head.reads, causal="causal" in task.needs
+    )
     for parameter in backbone.parameters(context):
         marks = ", ".join(
             m for m, on in (("sparse", parameter.sparse), ("frozen", not parameter.trainable)) if on
@@ -88,7 +92,9 @@ def _model(config: Config, stage: StageConfig, backend: str) -> Iterator[str]:
             "vocabulary" if part == FROM_DATA else str(part) for part in parameter.shape
         )
         yield f"    {parameter.name} ({shape}){f'  {marks}' if marks else ''}"
-    yield _line("head", "linear", f"{hidden} -> logits ({size}, labels)")
+    tied = f", sharing {backbone.tied}" if head.vocabulary and backbone.tied else ""
+    outputs = "vocabulary" if head.vocabulary else "labels"
+    yield _line("head", f"linear{tied}", f"{hidden} -> logits ({rows}, {outputs})")
     yield _line("loss", task.loss(EXAMPLE_FACTS).kind, "weighted mean over the batch")
 
 

@@ -28,8 +28,7 @@ from loomlm.contracts import (
     StepContext,
     StepsEnded,
 )
-from loomlm.data.batches import BatchPlan
-from loomlm.data.columns import ColumnStore
+from loomlm.data.batches import Plan, Rows
 from loomlm.errors import LoomlmError
 from loomlm.inference.scoring import Recipe, evaluate
 from loomlm.training.checkpoints import Checkpoints, Progress
@@ -55,14 +54,16 @@ class Stage:
     seed: int
     engine: Engine
     recipe: Recipe
-    train: ColumnStore
-    validation: ColumnStore | None
-    plan: BatchPlan
+    train: Rows
+    validation: Rows | None
+    plan: Plan
     steps: int
     schedule: Callable[[int], float]
     metrics: Callable[[], list[Metric]]
     higher_is_better: Callable[[str], bool]
+    generate: Callable[[str, int, int], str] | None
     hook: Any
+    say: Callable[[str], None]
     checkpoints: Checkpoints
     world: dict[str, Any]
     progress: Progress = field(factory=Progress)
@@ -128,7 +129,15 @@ def _evaluate(stage: Stage, log: Log) -> None:
     scores = evaluate(stage.engine, stage.recipe, stage.validation, stage.metrics(), size)
     log.write({"step": progress.step, "split": "validation", **scores})
     stage.hook.loomlm_evaluated(
-        event=Evaluated(stage=stage.name, step=progress.step, split="validation", metrics=scores)
+        event=Evaluated(
+            stage=stage.name,
+            step=progress.step,
+            split="validation",
+            metrics=scores,
+            folder=str(stage.folder),
+            generate=stage.generate,
+            say=stage.say,
+        )
     )
     stopping = trainer.early_stopping
     watched = trainer.keep_best or (stopping.metric if stopping else None)
@@ -186,7 +195,7 @@ def _microbatches(stage: Stage, step: int) -> tuple[int, list[Batch], int]:
     rows, width = stage.plan.batch(step)
     size, parts = stage.trainer.batch_size, stage.trainer.accumulate
     batch = stage.recipe.batch(stage.train, rows, {"batch": size, "time": width})
-    tokens = int(stage.plan.lengths[rows].sum())
+    tokens = stage.train.tokens(rows)
     if parts == 1:
         return step, [batch], tokens
     height = size // parts
@@ -290,7 +299,7 @@ def _cut_back(path: Path, step: int) -> None:
     path.write_text("".join(kept), encoding="utf-8")
 
 
-def total_steps(trainer: TrainerConfig, plan: BatchPlan) -> int:
+def total_steps(trainer: TrainerConfig, plan: Plan) -> int:
     """The updates of a stage."""
     if trainer.steps is not None:
         return trainer.steps

@@ -12,45 +12,37 @@ from attrs import evolve, frozen
 
 from loomlm.config.check import choose_backend
 from loomlm.config.load import Config, load_config
-from loomlm.config.settings import RunConfig, StageConfig
+from loomlm.config.settings import RunConfig
 from loomlm.config.show import plain, to_toml
 from loomlm.contracts import (
-    FitContext,
     Progress,
-    Ragged,
     RunEnded,
     RunStarted,
     StageEnded,
     StageStarted,
     Tokenizer,
 )
-from loomlm.data.batches import BatchPlan, bucket_widths
 from loomlm.data.prepare import (
-    Encoded,
     encode_examples,
     identity,
     made,
     make_tokenizer,
     read_examples,
 )
-from loomlm.errors import LoomlmError, UsageError
-from loomlm.inference.evaluate import default_metrics
+from loomlm.errors import UsageError
 from loomlm.inference.model import Model, load_model
-from loomlm.inference.scoring import Recipe, evaluate, lengths_of, make_metrics
+from loomlm.inference.scoring import Recipe, evaluate
 from loomlm.models.card import model_card
 from loomlm.models.folder import ModelConfig, save_model
-from loomlm.models.initial import initial_arrays
-from loomlm.models.spec import model_spec
 from loomlm.registry import Registry
-from loomlm.storage.cache import cache_key
 from loomlm.storage.commit import commit, write_file
 from loomlm.storage.lock import locked
 from loomlm.training import folder as run_folder
-from loomlm.training.checkpoints import Checkpoints, read_state, restore
 from loomlm.training.environment import environment
 from loomlm.training.interrupts import Interrupts
-from loomlm.training.loop import Stage, total_steps, train
-from loomlm.training.settling import Resume, engine_options, resolve
+from loomlm.training.loop import Stage, train
+from loomlm.training.settling import Resume, resolve
+from loomlm.training.stages import Prepared, make_stage
 
 
 @frozen
@@ -71,15 +63,6 @@ class Run:
     def model(self) -> Model:
         """The final model."""
         return load_model(self.folder)
-
-
-@frozen
-class Prepared:
-    """A stage's data, encoded, with the objects that made it."""
-
-    config: StageConfig
-    recipe: Recipe
-    data: Encoded
 
 
 def run(
@@ -139,10 +122,7 @@ def _carry_out(
 ) -> dict[str, Any]:
     """Data first, so that bad input leaves an existing run alone; then the folder, the stages."""
     settings, registry = config.settings, config.registry
-
-    def say(message: str) -> None:
-        hook.loomlm_progress(event=Progress(message=message))
-
+    say = partial(_say, hook)
     tokenizer, stages = _prepare(settings, registry, say)
     if overwrite:
         run_folder.remove_run(folder)
@@ -152,13 +132,18 @@ def _carry_out(
         _write_start(folder, config, reasons, backend, tokenizer)
         with Interrupts() as interrupts:
             for index, prepared in enumerate(stages):
-                stage = _stage(prepared, config, backend, folder, tokenizer, hook, say)
-                _train(stage, prepared, interrupts, hook, say)
-                evaluation[prepared.config.name] = _evaluate(stage, prepared, say)
-                if index == len(stages) - 1:
-                    _save_model(folder, config, backend, stage, prepared, tokenizer, evaluation)
+                stage = make_stage(prepared, config, backend, folder, tokenizer, hook, say)
+                _train(stage, interrupts, hook, say)
+                evaluation[stage.name] = _evaluate(stage, prepared, say)
+                place = folder if index == len(stages) - 1 else stage.folder
+                model = place / run_folder.MODEL
+                _save_model(model, config, backend, stage, prepared, tokenizer, evaluation)
         write_file(folder / run_folder.EVALUATION, json.dumps(evaluation, indent=2) + "\n")
     return evaluation
+
+
+def _say(hook: Any, message: str) -> None:
+    hook.loomlm_progress(event=Progress(message=message))
 
 
 def _prepare(
@@ -213,100 +198,8 @@ def _extra_plugins(registry: Registry) -> tuple[str, ...]:
     return tuple(plugin.module for plugin in registry.plugins if not plugin.distribution)
 
 
-def _stage(
-    prepared: Prepared,
-    config: Config,
-    backend: str,
-    folder: Path,
-    tokenizer: Tokenizer,
-    hook: Any,
-    say: Callable[[str], None],
-) -> Stage:
-    settings, registry = config.settings, config.registry
-    stage, recipe, trainer = prepared.config, prepared.recipe, prepared.config.trainer
-    train_store = prepared.data.splits["train"]
-    lengths = lengths_of(train_store)
-    widths = bucket_widths(int(lengths.max(initial=0)))
-    plan = BatchPlan(lengths, trainer.batch_size, settings.seed, widths)
-    shapes = [{"batch": trainer.batch_size, "time": width} for width in widths]
-    spec = model_spec(
-        settings.backbone.type,
-        settings.backbone.config,
-        recipe.backbone,
-        recipe.task,
-        recipe.facts,
-        tokenizer,
-        recipe.task.batch_spec(recipe.facts, shapes),
-    )
-    made_trainer = registry.usable("trainer", backend).load()(engine_options(config, backend))
-    engine = made_trainer.engine(
-        spec, trainer, lambda kind, name: registry.builder(kind, name, backend)
-    )
-    steps = total_steps(trainer, plan)
-    factor = registry.usable("schedule", trainer.schedule.type).load()
-    choices = stage.metrics or default_metrics(recipe.task, registry)
-    metrics = partial(make_metrics, choices, registry, recipe.task, recipe.facts)
-    by_name = {metric.type: registry.find("metric", metric.type).component for metric in choices}
-    made_stage = Stage(
-        name=stage.name,
-        folder=folder / stage.name,
-        trainer=trainer,
-        seed=settings.seed,
-        engine=engine,
-        recipe=recipe,
-        train=train_store,
-        validation=prepared.data.splits.get("validation"),
-        plan=plan,
-        steps=steps,
-        schedule=lambda step: trainer.learning_rate * factor(trainer.schedule.config, step, steps),
-        metrics=metrics,
-        higher_is_better=lambda name: (
-            name in by_name and bool(by_name[name].load().higher_is_better)
-        ),
-        hook=hook,
-        checkpoints=Checkpoints(folder / stage.name / "checkpoints", trainer.keep_last),
-        world={"data": prepared.data.key, "seed": settings.seed, "layout": _layout_key(spec)},
-    )
-    made_stage.folder.mkdir(exist_ok=True)
-    tokens = train_store.columns["tokens"]
-    assert isinstance(tokens, Ragged)
-    _start(made_stage, FitContext(tokenizer=tokenizer, tokens=tokens), spec.layout, say)
-    return made_stage
-
-
-def _layout_key(spec: Any) -> str:
-    return cache_key([[p.name, list(p.shape)] for p in spec.layout])
-
-
-def _start(stage: Stage, context: FitContext, layout: Any, say: Callable[[str], None]) -> None:
-    """Weights of the newest checkpoint, or initial ones."""
-    checkpoint, passed_over = stage.checkpoints.newest()
-    for sentence in passed_over:
-        say(sentence)
-    if checkpoint is not None:
-        progress, world = read_state(checkpoint)
-        for name, value in stage.world.items():
-            if world.get(name) != value:
-                raise UsageError(
-                    f"{checkpoint} was made with another {name}; this run would not be the same. "
-                    "Bring the old state back, or start anew with --overwrite."
-                )
-        restore(stage.engine, checkpoint)
-        stage.progress = progress
-        return
-    if stage.checkpoints.steps():
-        raise LoomlmError(
-            f"No checkpoint in {stage.checkpoints.folder} is whole. Start anew with --overwrite."
-        )
-    fitted = stage.recipe.backbone.fit(context)
-    for note in fitted.notes:
-        say(note)
-    stage.engine.load_state("model", initial_arrays(layout, stage.seed, fitted))
-
-
 def _train(
     stage: Stage,
-    prepared: Prepared,
     interrupts: Interrupts,
     hook: Any,
     say: Callable[[str], None],
@@ -360,9 +253,9 @@ def _save_model(
         clean=prepared.config.data.clean,
         facts=prepared.data.facts,
     )
-    card = model_card(settings, stage.name, len(prepared.data.splits["train"]), evaluation)
+    card = model_card(settings, stage.name, prepared.data.examples, evaluation)
     save_model(
-        folder / run_folder.MODEL,
+        folder,
         model,
         config.registry,
         tokenizer,

@@ -52,7 +52,7 @@ def _take_old(trainer: TrainerConfig, old: TrainerConfig | None) -> TrainerConfi
         return trainer
     settled = {
         name: getattr(old, name)
-        for name in ("device", "precision", "threads")
+        for name in ("device", "precision", "compile", "threads")
         if getattr(trainer, name) == "auto"
     }
     return evolve(trainer, **settled)

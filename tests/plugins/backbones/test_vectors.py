@@ -134,7 +134,7 @@ def test_files_that_cannot_be_read(fit, mlp, tmp_path):
 
 def test_only_vectors_that_are_tuned_are_trained(mlp, tmp_path):
     vectors = VectorsConfig(tmp_path / "vectors.txt", trainable=False)
-    context = BackboneContext(vocab_size=len(WORDS), pad_id=0, reads="sequence")
+    context = BackboneContext(vocab_size=len(WORDS), pad_id=0, reads="sequence", causal=False)
 
     def table(vectors: VectorsConfig) -> Parameter:
         layout = mlp(embedding=vectors).parameters(context)

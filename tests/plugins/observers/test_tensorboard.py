@@ -69,7 +69,15 @@ def test_scalars_of_a_stage_come_back(tmp_path):
     steps(observer, {3: 1.25})
     metrics = {"loss": 1.75, "f1/World": 0.5, "confusion_matrix": [[1]], "done": True, "n": 3}
     observer.loomlm_evaluated(
-        Evaluated(stage="pretrain", step=3, split="validation", metrics=metrics)
+        Evaluated(
+            stage="pretrain",
+            step=3,
+            split="validation",
+            metrics=metrics,
+            folder="",
+            generate=None,
+            say=print,
+        )
     )
     end(observer, tmp_path)
     assert read(tmp_path / "tensorboard" / "pretrain") == {
@@ -137,7 +145,9 @@ from loomlm_observers.config import TensorBoardConfig
 from loomlm_observers.tensorboard import TensorBoard
 observer = TensorBoard(TensorBoardConfig())
 observer.loomlm_run_started(RunStarted(folder={str(tmp_path)!r}, config={{}}, resumed=False))
-observer.loomlm_evaluated(Evaluated(stage="a", step=1, split="test", metrics={{"loss": 1.0}}))
+observer.loomlm_evaluated(Evaluated(
+    stage="a", step=1, split="test", metrics={{"loss": 1.0}}, folder="", generate=None, say=print
+))
 observer.loomlm_run_ended(RunEnded(folder={str(tmp_path)!r}, evaluation={{}}, error=None))
 assert not {{"tensorflow", "torch"}} & set(sys.modules)
 """

@@ -36,13 +36,13 @@ def task(**keys: Any) -> Classification:
 
 
 def batch_of(task: Classification, examples: list[Example], height: int, width: int) -> Batch:
-    facts = task.fit(examples)
+    facts = task.fit(examples, LETTERS)
     columns = task.encode(examples, LETTERS, facts, True)
     return task.collate(columns, {"batch": height, "time": width}, facts)
 
 
 def test_single_labels_become_the_places_of_their_names():
-    facts = task().fit(SINGLE)
+    facts = task().fit(SINGLE, LETTERS)
     columns = task().encode(SINGLE, LETTERS, facts, True)
 
     assert facts == {"labels": ["neg", "pos"], "counts": [1, 3]}
@@ -57,7 +57,7 @@ def test_single_labels_become_the_places_of_their_names():
 )
 def test_label_sets_become_rows_of_0_and_1(examples):
     several = task(multi_label=True)
-    facts = several.fit(examples)
+    facts = several.fit(examples, LETTERS)
     columns = several.encode(examples, LETTERS, facts, True)
 
     assert facts == {"labels": ["a", "b"], "counts": [1, 3]}
@@ -65,7 +65,7 @@ def test_label_sets_become_rows_of_0_and_1(examples):
 
 
 def test_another_separator():
-    facts = task(multi_label=True, separator=" | ").fit([Example("", "a,b | c")])
+    facts = task(multi_label=True, separator=" | ").fit([Example("", "a,b | c")], LETTERS)
 
     assert facts["labels"] == ["a,b", "c"]
 
@@ -95,7 +95,7 @@ def test_a_batch_is_as_its_spec_says(multi_label):
 
 
 def test_long_texts_are_cut_to_their_first_tokens():
-    tokens = task(max_tokens=2).encode(SINGLE, LETTERS, task().fit(SINGLE), True)["tokens"]
+    tokens = task(max_tokens=2).encode(SINGLE, LETTERS, task().fit(SINGLE, LETTERS), True)["tokens"]
 
     assert isinstance(tokens, Ragged)
     assert [tokens[row].tolist() for row in range(4)] == [[97, 98], [], [97, 98], [97]]

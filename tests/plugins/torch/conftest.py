@@ -63,10 +63,11 @@ def spec(config: SmallConfig, loss: Loss) -> ModelSpec:
             parameter("backbone.table.weight", (WORDS, WIDTH), sparse=config.sparse),
             parameter("backbone.fixed.weight", square, trainable=False),
             parameter("backbone.slow.weight", square, learning_rate_scale=0.5),
-            parameter("head.weight", (LABELS, WIDTH)),
+            parameter("head.weight", (LABELS, WIDTH), role="head"),
             parameter("head.bias", (LABELS,), role="vector", decay=False),
         ),
         head=Head(outputs=LABELS, reads="sequence"),
+        causal=False,
         loss=loss,
         batch=BatchSpec((), ()),
     )

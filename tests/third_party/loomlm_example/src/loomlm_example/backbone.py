@@ -34,17 +34,14 @@ class GatedMean:
 
     config: GatedMeanConfig
 
-    @property
-    def capabilities(self) -> frozenset[str]:
-        return frozenset({"sequence", "bidirectional"})
+    capabilities = frozenset({"sequence", "bidirectional"})
+    longest = None
+    tied = None
+    threads = 1
 
     @property
     def width(self) -> int:
         return self.config.width
-
-    @property
-    def threads(self) -> int | None:
-        return 1
 
     def parameters(self, context: BackboneContext) -> tuple[Parameter, ...]:
         """`embedding.weight` (vocab_size, width), `gate.weight` (width, width), `gate.bias`."""

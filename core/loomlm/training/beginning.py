@@ -1,0 +1,104 @@
+"""What `init_from` means: the model that a stage begins with, and whether it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from loomlm.config.settings import StageConfig
+from loomlm.contracts import Facts, ModelSpec, Tokenizer
+from loomlm.data.prepare import load_tokenizer, tokenizer_digest
+from loomlm.errors import UsageError
+from loomlm.inference.model import model_folder
+from loomlm.models.arrays import from_safetensors
+from loomlm.models.folder import WEIGHTS, read_model
+from loomlm.registry import Registry
+from loomlm.training.folder import MODEL
+
+Arrays = Iterable[tuple[str, np.ndarray]]
+
+MOST = 8
+"""Differing parameters that an error lists."""
+
+
+def first_model(stage: StageConfig, folder: Path) -> Path | None:
+    """The folder of the model that a stage of the run in `folder` begins with, if any.
+
+    Raises UsageError when `init_from` names no model.
+    """
+    if stage.init_from is None:
+        return None
+    own = folder / stage.init_from / MODEL
+    return own if (own / "config.json").is_file() else model_folder(Path(stage.init_from))
+
+
+def check_vocabulary(first: Path, tokenizer: Tokenizer, stage: str, registry: Registry) -> None:
+    """Raise UsageError where a model was trained with another tokenizer."""
+    theirs = load_tokenizer(read_model(first, registry).tokenizer, registry, first)
+    if tokenizer_digest(theirs) == tokenizer_digest(tokenizer):
+        return
+    sizes = (
+        f"{theirs.vocab_size:,} tokens there, {tokenizer.vocab_size:,} here"
+        if theirs.vocab_size != tokenizer.vocab_size
+        else f"{theirs.vocab_size:,} tokens in both, not the same ones"
+    )
+    raise UsageError(
+        f"stages.{stage}.init_from: {first} has another vocabulary: {sizes}, so its weights would "
+        f'mean other tokens. Take its own: tokenizer.file = "{first / "tokenizer.json"}".'
+    )
+
+
+def with_model(
+    arrays: Arrays, first: Path, spec: ModelSpec, facts: Facts, registry: Registry
+) -> Arrays:
+    """Initial arrays with a model's in their place: its backbone's, and its head's if it fits.
+
+    A head fits when its shape and its labels are the same. Raises UsageError that says what
+    differs.
+    """
+    labels = read_model(first, registry).facts.get("labels")
+    given = from_safetensors(first / WEIGHTS)
+    stored = {p.name: p.shape for p in spec.layout if p.tied_to is None}
+    _check_shapes({name: array.shape for name, array in given.items()}, stored, first)
+    same_head = labels == facts.get("labels") and _head_fits(given, stored)
+    return _replaced(arrays, given, same_head)
+
+
+def _replaced(
+    arrays: Arrays, given: dict[str, np.ndarray], same_head: bool
+) -> Iterator[tuple[str, np.ndarray]]:
+    for name, values in arrays:
+        taken = name in given and (same_head or not name.startswith("head."))
+        yield name, given[name] if taken else values
+
+
+def _head_fits(given: dict[str, np.ndarray], stored: dict[str, tuple[int, ...]]) -> bool:
+    heads = {name for name in given.keys() | stored.keys() if name.startswith("head.")}
+    return all(
+        name in given and name in stored and given[name].shape == stored[name] for name in heads
+    )
+
+
+def _check_shapes(
+    given: dict[str, tuple[int, ...]], stored: dict[str, tuple[int, ...]], first: Path
+) -> None:
+    names = sorted(n for n in given.keys() | stored.keys() if n.startswith("backbone."))
+    differing = [name for name in names if given.get(name) != stored.get(name)]
+    if not differing:
+        return
+    shown = [
+        f"  {name}: {_shape(given.get(name))} there, {_shape(stored.get(name))} here"
+        for name in differing[:MOST]
+    ]
+    more = [f"  and {len(differing) - MOST} more"] if len(differing) > MOST else []
+    listed = "\n".join([*shown, *more])
+    raise UsageError(
+        f"{first} is of another shape than this run's backbone:\n{listed}\n"
+        f"Its own keys stand under `backbone` in {first / 'config.json'}."
+    )
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "none" if shape is None else f"({', '.join(map(str, shape))})"

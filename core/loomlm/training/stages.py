@@ -1,0 +1,161 @@
+"""Makes a stage ready to train: its engine, its plan, and the weights that it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from loomlm.config.load import Config
+from loomlm.config.settings import StageConfig
+from loomlm.contracts import Engine, FitContext, ModelSpec, Tokenizer
+from loomlm.data.prepare import Encoded
+from loomlm.errors import LoomlmError, UsageError
+from loomlm.inference.evaluate import default_metrics
+from loomlm.inference.generate import continue_text
+from loomlm.inference.scoring import Recipe, make_metrics
+from loomlm.models.folder import WEIGHTS
+from loomlm.models.initial import initial_arrays
+from loomlm.models.spec import model_spec
+from loomlm.registry import Registry
+from loomlm.storage.cache import cache_key
+from loomlm.storage.commit import file_digest
+from loomlm.training.beginning import check_vocabulary, first_model, with_model
+from loomlm.training.checkpoints import Checkpoints, read_state, restore
+from loomlm.training.loop import Stage, total_steps
+from loomlm.training.settling import engine_options
+
+Say = Callable[[str], None]
+
+
+@frozen
+class Prepared:
+    """A stage's data, encoded, with the objects that made it."""
+
+    config: StageConfig
+    recipe: Recipe
+    data: Encoded
+
+
+def make_stage(
+    prepared: Prepared,
+    config: Config,
+    backend: str,
+    folder: Path,
+    tokenizer: Tokenizer,
+    hook: Any,
+    say: Say,
+) -> Stage:
+    """A stage of the run in `folder`, with the weights of its newest checkpoint or its first."""
+    settings, registry = config.settings, config.registry
+    stage, recipe, trainer = prepared.config, prepared.recipe, prepared.config.trainer
+    rows = prepared.data.splits["train"]
+    shapes = [{"batch": trainer.batch_size, "time": width} for width in rows.widths]
+    spec = model_spec(
+        settings.backbone.type,
+        settings.backbone.config,
+        recipe.backbone,
+        recipe.task,
+        recipe.facts,
+        tokenizer,
+        recipe.task.batch_spec(recipe.facts, shapes),
+    )
+    made_trainer = registry.usable("trainer", backend).load()(engine_options(config, backend))
+    engine = made_trainer.engine(
+        spec, trainer, lambda kind, name: registry.builder(kind, name, backend)
+    )
+    plan = rows.plan(trainer.batch_size, settings.seed)
+    steps = total_steps(trainer, plan)
+    factor = registry.usable("schedule", trainer.schedule.type).load()
+    choices = stage.metrics or default_metrics(recipe.task, registry)
+    by_name = {metric.type: registry.find("metric", metric.type).component for metric in choices}
+    first = first_model(stage, folder)
+    made_stage = Stage(
+        name=stage.name,
+        folder=folder / stage.name,
+        trainer=trainer,
+        seed=settings.seed,
+        engine=engine,
+        recipe=recipe,
+        train=rows,
+        validation=prepared.data.splits.get("validation"),
+        plan=plan,
+        steps=steps,
+        schedule=lambda step: trainer.learning_rate * factor(trainer.schedule.config, step, steps),
+        metrics=partial(make_metrics, choices, registry, recipe.task, recipe.facts),
+        higher_is_better=lambda name: (
+            name in by_name and bool(by_name[name].load().higher_is_better)
+        ),
+        generate=_generator(engine, recipe, tokenizer),
+        hook=hook,
+        say=say,
+        checkpoints=Checkpoints(folder / stage.name / "checkpoints", trainer.keep_last),
+        world={
+            "data": prepared.data.key,
+            "seed": settings.seed,
+            "layout": _layout_key(spec),
+            "init_from": file_digest(first / WEIGHTS) if first else None,
+        },
+    )
+    made_stage.folder.mkdir(exist_ok=True)
+    if first is not None:
+        check_vocabulary(first, tokenizer, stage.name, registry)
+    if not _goes_on(made_stage):
+        context = FitContext(
+            tokenizer=tokenizer, tokens=prepared.data.tokens["train"], seed=settings.seed
+        )
+        _begin(made_stage, context, spec, first, registry)
+    return made_stage
+
+
+def _generator(
+    engine: Engine, recipe: Recipe, tokenizer: Tokenizer
+) -> Callable[[str, int, int], str] | None:
+    if not hasattr(recipe.task, "prompt"):
+        return None
+    return partial(continue_text, engine, recipe, tokenizer)
+
+
+def _layout_key(spec: ModelSpec) -> str:
+    return cache_key([[p.name, list(p.shape)] for p in spec.layout])
+
+
+def _goes_on(stage: Stage) -> bool:
+    """Take the weights of the newest checkpoint, where there is one."""
+    checkpoint, passed_over = stage.checkpoints.newest()
+    for sentence in passed_over:
+        stage.say(sentence)
+    if checkpoint is None:
+        if stage.checkpoints.steps():
+            raise LoomlmError(
+                f"No checkpoint in {stage.checkpoints.folder} is whole. Start anew with "
+                "--overwrite."
+            )
+        return False
+    progress, world = read_state(checkpoint)
+    for name, value in stage.world.items():
+        if world.get(name) != value:
+            raise UsageError(
+                f"{checkpoint} was made with another {name}; this run would not be the same. "
+                "Bring the old state back, or start anew with --overwrite."
+            )
+    restore(stage.engine, checkpoint)
+    stage.progress = progress
+    return True
+
+
+def _begin(
+    stage: Stage, context: FitContext, spec: ModelSpec, first: Path | None, registry: Registry
+) -> None:
+    """Take initial weights, and those of the model that the stage begins with."""
+    fitted = stage.recipe.backbone.fit(context)
+    for note in fitted.notes:
+        stage.say(note)
+    arrays = initial_arrays(spec.layout, stage.seed, fitted)
+    if first is not None:
+        arrays = with_model(arrays, first, spec, stage.recipe.facts, registry)
+        stage.say(f"{stage.name} begins with {first}")
+    stage.engine.load_state("model", arrays)
