@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,14 @@ class Model:
     def labels(self) -> list[str]:
         return list(self.recipe.facts.get("labels", ()))
 
-    def predict(self, texts: Sequence[str], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
+    def predict(self, texts: Iterable[str], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
         """What the task says of each text: for classification, `label` and `probabilities`."""
         if isinstance(texts, str):
             raise UsageError("predict takes a list of texts; wrap a single one in brackets.")
+        texts = list(texts)
+        for index, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise UsageError(f"predict takes texts; number {index} is {text!r}.")
         store = self._encode(texts)
         found: list[dict[str, Any]] = [{}] * len(texts)
         for rows, batch in ordered_batches(self.recipe, store, min(batch_size, max(1, len(texts)))):
@@ -159,10 +164,15 @@ def model_folder(path: Path) -> Path:
     if (path / "config.json").is_file():
         return path
     if (path / "config.toml").is_file():
-        raise UsageError(
-            f"The run {path} has no model yet. Go on with `loomlm run {path / 'config.toml'} "
-            "--resume`."
-        )
-    parent = path.parent
-    siblings = [p.name for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
-    raise UsageError(f"There is no run or model in {path}. {did_you_mean(path.name, siblings)}")
+        raise UsageError(f"The run {path} has no model yet. {how_to_go_on(path)}")
+    around = path if path.is_dir() else path.parent
+    runs = [found.parent.name for found in around.glob("*/config.toml")]
+    near = did_you_mean(path.name, runs)
+    raise UsageError(f"There is no run or model in {path}. {near}".rstrip())
+
+
+def how_to_go_on(folder: Path) -> str:
+    """What to type for a run that has not ended."""
+    config = shlex.quote(str(folder / "config.toml"))
+    runs = shlex.quote(str(folder.parent))
+    return f"Go on with `loomlm run {config} --runs {runs} --resume=must`."
