@@ -76,3 +76,12 @@ class HuggingFaceConfig:
     def __attrs_post_init__(self) -> None:
         if self.text == ():
             raise ValueError("text is an empty list; name a column")
+
+
+@frozen
+class PythonDocsConfig:
+    """Python's own documentation: the docstrings of the standard library, and help()'s topics."""
+
+    label: Literal["area"] | None = key(
+        "area: a docstring's is the section of the library reference; without, raw text", None
+    )
