@@ -13,7 +13,7 @@ def loomlm_backbones() -> list[Component]:
         Component(
             kind="backbone",
             name="mlp",
-            summary="mean of embeddings of words and hashed n-grams, then hidden layers",
+            summary="mean of embeddings of words and n-grams, or a window of tokens; hidden layers",
             target="loomlm_backbones.mlp:Mlp",
             config=MlpConfig,
         ),

@@ -23,6 +23,11 @@ class MlpConfig:
     With `ngrams = 1` and no hidden layer it is embedding, mean, softmax. With hashed n-grams it
     is the model of Joulin 2017 (fastText). With `weighting = "tfidf"` and `pooling = "root"` a
     text is its TF-IDF vector of unit length, brought down to `width` dimensions.
+
+    With `window` it reads each token with those just before it: the neural language model of
+    Bengio 2003. It then has a hidden layer of `width` where no other is given, and shares its
+    embedding with a head over the vocabulary if its last layer is as wide. A text's vector is the
+    mean of its tokens'.
     """
 
     width: int = key("size of an embedding", 64, minimum=1)
@@ -41,12 +46,35 @@ class MlpConfig:
     embedding_init: float = key("bound of the tables' uniform initial values", 0.05, minimum=0)
     activation: Literal["relu", "gelu", "tanh"] = key("of the hidden layers", "relu")
     word_dropout: float = key("share of words and n-grams left out", 0.0, minimum=0, maximum=0.95)
-    dropout: float = key("share of the pooled vector left out", 0.0, minimum=0, maximum=0.95)
+    dropout: float = key(
+        "share left out of the pooled vector, or the window's, and of hidden layers",
+        0.0,
+        minimum=0,
+        maximum=0.95,
+    )
     embedding: VectorsConfig | None = key("pretrained word vectors", None)
+    window: int | None = key(
+        "tokens that are read together, the present one and those before it, for tasks that want "
+        "a vector for each token; 8, say",
+        None,
+        minimum=1,
+    )
 
     def __attrs_post_init__(self) -> None:
         if any(width < 1 for width in self.hidden):
             raise ValueError(f"hidden must be widths of at least 1, got {list(self.hidden)}")
+        pooled = {"ngrams": 1, "weighting": "none", "pooling": "mean", "word_dropout": 0.0}
+        given = [name for name, default in pooled.items() if getattr(self, name) != default]
+        if self.window is not None and given:
+            raise ValueError(
+                f"{' and '.join(given)} belong to the mlp that pools a whole text; leave them out, "
+                "or leave out window"
+            )
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of the hidden layers; with a window there is at least one."""
+        return self.hidden or ((self.width,) if self.window is not None else ())
 
 
 @frozen

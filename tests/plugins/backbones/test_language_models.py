@@ -25,6 +25,9 @@ MODELS = {
     "layer qk_norm": ("transformer", {**TRANSFORMER, **GPT2, "qk_norm": True}),
     "untied": ("transformer", {**TRANSFORMER, "tied": False, "activation": "gelu", "bias": True}),
     "always causal": ("transformer", {**TRANSFORMER, "causal": True, "hidden": 7}),
+    "window": ("mlp", {"width": 8, "window": 4}),
+    "deep window": ("mlp", {"width": 8, "window": 3, "hidden": (12, 10), "activation": "tanh"}),
+    "one token": ("mlp", {"width": 8, "window": 1}),
 }
 RECURRENT = [name for name, (kind, _) in MODELS.items() if kind == "rnn"]
 ROWS = [[3, 1, 4, 1, 5, 9, 2], [6, 5], [3], [5, 8, 9, 7]]
@@ -65,7 +68,8 @@ def test_what_stands_before_has_its_say(model):
     before, after = model.forward([[3, 1, 4, 2, 5]]), model.forward([[3, 1, 9, 2, 5]])
 
     moved = abs(before - after).max(axis=2)[0]
-    assert moved[2:].min() > 1e-3
+    reach = getattr(model.recipe.backbone.config, "window", 3)
+    assert moved[2 : 2 + reach].min() > 1e-3
 
 
 def test_padding_changes_nothing(model):
