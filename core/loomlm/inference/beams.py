@@ -12,8 +12,9 @@ from loomlm.inference.running import Running
 class Beam:
     """The rows of one prompt. A score is a sum of logarithms of probabilities.
 
-    texts: the new tokens of each running row. ended: texts with the mean of their tokens'
-    logarithms, the end token's among them: a sum alone favours short texts (Wu 2016).
+    texts: the new tokens of each running row, all of one length. ended: the best texts that have
+    ended, best first, with the mean of their tokens' logarithms, the end token's among them: a sum
+    alone favours short texts (Wu 2016).
     """
 
     width: int
@@ -55,8 +56,10 @@ class Beam:
 
     @property
     def done(self) -> bool:
-        """As many texts have ended as there are rows, or no row can go on."""
-        return len(self.ended) >= self.width or not np.isfinite(self.scores).any()
+        """As many texts have ended as there are rows, and none that runs is better so far."""
+        running = self.scores.max() / len(self.texts[0])
+        enough = len(self.ended) == self.width or running == -np.inf
+        return enough and self.ended[-1][0] >= running
 
     def stop(self) -> None:
         """End the running rows where they are."""
@@ -66,19 +69,18 @@ class Beam:
 
     def _end(self, score: float, text: list[int], length: int) -> None:
         self.ended.append((score / length, text))
+        self.ended.sort(key=lambda ended: -ended[0])
+        del self.ended[self.width :]
 
     @property
     def best(self) -> list[int]:
-        return max(self.ended, key=lambda ended: ended[0])[1]
+        return self.ended[0][1]
 
 
 def beam_search(
     running: Running, end_id: int | None, beams: int, max_tokens: int
 ) -> list[list[int]]:
-    """The best new tokens of each row, without the end token.
-
-    Of a row, the search is over when as many texts have ended as there are beams.
-    """
+    """The best new tokens of each row, without the end token."""
     every = [Beam(beams) for _ in running.tokens]
     going = every
     running.keep(np.repeat(np.arange(len(every)), beams))
