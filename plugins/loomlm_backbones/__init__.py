@@ -4,7 +4,7 @@ No framework is named here. The backends build the modules from these layouts.
 """
 
 from loomlm.plugin import Component, hookimpl
-from loomlm_backbones.config import MlpConfig
+from loomlm_backbones.config import MlpConfig, TransformerConfig
 
 
 @hookimpl
@@ -13,8 +13,15 @@ def loomlm_backbones() -> list[Component]:
         Component(
             kind="backbone",
             name="mlp",
-            summary="mean of embeddings of words and hashed n-grams, then hidden layers",
+            summary="mean of embeddings of words and n-grams, or a window of tokens; hidden layers",
             target="loomlm_backbones.mlp:Mlp",
             config=MlpConfig,
-        )
+        ),
+        Component(
+            kind="backbone",
+            name="transformer",
+            summary="self-attention, as a decoder or an encoder: GPT-2, Llama and between",
+            target="loomlm_backbones.transformer:Transformer",
+            config=TransformerConfig,
+        ),
     ]

@@ -23,6 +23,11 @@ class MlpConfig:
     With `ngrams = 1` and no hidden layer it is embedding, mean, softmax. With hashed n-grams it
     is the model of Joulin 2017 (fastText). With `weighting = "tfidf"` and `pooling = "root"` a
     text is its TF-IDF vector of unit length, brought down to `width` dimensions.
+
+    With `window` it reads each token with those just before it: the neural language model of
+    Bengio 2003. It then has a hidden layer of `width` where no other is given, and shares its
+    embedding with a head over the vocabulary if its last layer is as wide. A text's vector is the
+    mean of its tokens'.
     """
 
     width: int = key("size of an embedding", 64, minimum=1)
@@ -41,9 +46,110 @@ class MlpConfig:
     embedding_init: float = key("bound of the tables' uniform initial values", 0.05, minimum=0)
     activation: Literal["relu", "gelu", "tanh"] = key("of the hidden layers", "relu")
     word_dropout: float = key("share of words and n-grams left out", 0.0, minimum=0, maximum=0.95)
-    dropout: float = key("share of the pooled vector left out", 0.0, minimum=0, maximum=0.95)
+    dropout: float = key(
+        "share left out of the pooled vector, or the window's, and of hidden layers",
+        0.0,
+        minimum=0,
+        maximum=0.95,
+    )
     embedding: VectorsConfig | None = key("pretrained word vectors", None)
+    window: int | None = key(
+        "tokens that are read together, the present one and those before it, for tasks that want "
+        "a vector for each token; 8, say",
+        None,
+        minimum=1,
+    )
 
     def __attrs_post_init__(self) -> None:
         if any(width < 1 for width in self.hidden):
             raise ValueError(f"hidden must be widths of at least 1, got {list(self.hidden)}")
+        pooled = {"ngrams": 1, "weighting": "none", "pooling": "mean", "word_dropout": 0.0}
+        given = [name for name, default in pooled.items() if getattr(self, name) != default]
+        if self.window is not None and given:
+            raise ValueError(
+                f"{' and '.join(given)} belong to the mlp that pools a whole text; leave them out, "
+                "or leave out window"
+            )
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of the hidden layers; with a window there is at least one."""
+        return self.hidden or ((self.width,) if self.window is not None else ())
+
+
+@frozen
+class TransformerConfig:
+    """Layers of self-attention and a small network at each token (Vaswani 2017).
+
+    By default a small Llama (Touvron 2023): rotary positions, RMSNorm in front, SwiGLU, no biases.
+    GPT-2 (Radford 2019) is `positions = "learned"`, `max_positions = 1024`, `norm = "layernorm"`,
+    `activation = "gelu_tanh"`, `bias = true`. Norms have an epsilon of 1e-5.
+    """
+
+    layers: int = key("how many", 4, minimum=1)
+    width: int = key("size of a token's state", 256, minimum=1)
+    heads: int = key("attention heads; they share the width", 4, minimum=1)
+    kv_heads: int | None = key(
+        "heads of keys and values, each for several of queries (Ainslie 2023); by default as many",
+        None,
+        minimum=1,
+    )
+    hidden: int | None = key(
+        "width within a token's network; by default 4 * width, and with swiglu, which has three "
+        "matrices for two, 8/3 * width, up to a multiple of 8",
+        None,
+        minimum=1,
+    )
+    positions: Literal["rotary", "learned"] = key(
+        "turn queries and keys by their place (Su 2021), or add an embedding of the place", "rotary"
+    )
+    max_positions: int | None = key(
+        "with learned positions: the most tokens of a row", None, minimum=1
+    )
+    rotary_base: float = key("the longest wave of rotary positions / 2 pi", 10_000.0, above=1)
+    norm: Literal["layernorm", "rmsnorm"] = key("how states are normalised", "rmsnorm")
+    norm_place: Literal["pre", "post"] = key(
+        "in front of attention and network, with one more at the end, or behind each sum", "pre"
+    )
+    qk_norm: bool = key("normalise each head's queries and keys (Henry 2020)", False)
+    activation: Literal["gelu", "gelu_tanh", "swiglu"] = key(
+        "of a token's network; gelu_tanh is GPT-2's approximation", "swiglu"
+    )
+    bias: bool = key("give matrices and layer norms a bias", False)
+    tied: bool = key("a head over the vocabulary shares the embedding", True)
+    dropout: float = key(
+        "share left out of embeddings, attention, and what each layer adds",
+        0.0,
+        minimum=0,
+        maximum=0.95,
+    )
+    causal: Literal["auto"] | bool = key(
+        "whether a token sees only those before it; auto: where the task needs that", "auto"
+    )
+    pooling: Literal["mean", "first", "last"] = key(
+        "which states stand for a text, where the task wants one", "mean"
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"{self.heads} heads cannot share a width of {self.width}")
+        if self.heads % (self.kv_heads or self.heads):
+            raise ValueError(f"kv_heads must divide heads, {self.heads}, got {self.kv_heads}")
+        if self.positions == "rotary" and self.head_width % 2:
+            raise ValueError(
+                "rotary positions need heads of even width; width / heads is "
+                f"{self.width} / {self.heads}"
+            )
+        if (self.positions == "learned") != (self.max_positions is not None):
+            raise ValueError("max_positions goes with learned positions; give both or neither")
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
+
+    @property
+    def inner(self) -> int:
+        """The width within a token's network."""
+        if self.hidden is not None:
+            return self.hidden
+        return -(-8 * self.width // 24) * 8 if self.activation == "swiglu" else 4 * self.width

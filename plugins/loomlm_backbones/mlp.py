@@ -1,4 +1,4 @@
-"""The `mlp` backbone: its layout, its hashed n-grams, and word vectors from a file."""
+"""The `mlp` backbone: its layout, its hashed n-grams, and what it learns from texts first."""
 
 from __future__ import annotations
 
@@ -36,18 +36,34 @@ class Mlp:
     which come from the training texts and are not trained; `hidden.I.weight` (out, in) and
     `hidden.I.bias` (out,). The two tables are sparse: a row learns when a batch touches it, that
     is, names it with a mask above 0.
+
+    With a window: `embedding.weight`, which is not sparse, and hidden layers, the first of which
+    reads (window * width,), the oldest token in front and zeros where a row has not begun. The
+    batch stays as the task made it.
     """
 
     config: MlpConfig
 
-    capabilities = frozenset({"sequence", "bidirectional"})
     longest = None
-    tied = None
-    threads = 1
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        if self.config.window is None:
+            return frozenset({"sequence", "bidirectional"})
+        return frozenset({"sequence", "tokens", "causal"})
 
     @property
     def width(self) -> int:
-        return self.config.hidden[-1] if self.config.hidden else self.config.width
+        return (self.config.width, *self.config.widths)[-1]
+
+    @property
+    def tied(self) -> str | None:
+        fits = self.config.window is not None and self.width == self.config.width
+        return "embedding.weight" if fits else None
+
+    @property
+    def threads(self) -> int | None:
+        return 1 if self.config.window is None else None
 
     def parameters(self, context: BackboneContext) -> tuple[Parameter, ...]:
         config = self.config
@@ -56,11 +72,12 @@ class Mlp:
         for name, rows in self._tables(context.vocab_size):
             table = _table(f"{name}.weight", rows, config.width, config.embedding_init)
             fixed = name == "embedding" and frozen_words
-            layout.append(evolve(table, trainable=not fixed, sparse=not fixed))
+            sparse = not fixed and config.window is None
+            layout.append(evolve(table, trainable=not fixed, sparse=sparse))
             if config.weighting == "tfidf":
                 layout.append(_fixed_ones(f"{name}.idf", rows))
-        narrow = config.width
-        for index, wide in enumerate(config.hidden):
+        narrow = config.width * (config.window or 1)
+        for index, wide in enumerate(config.widths):
             layout += _layer(f"hidden.{index}", wide, narrow)
             narrow = wide
         return tuple(layout)
@@ -71,6 +88,8 @@ class Mlp:
 
     def batch_spec(self, spec: BatchSpec) -> BatchSpec:
         """tokens (batch, time) and word_mask; ngrams (batch, orders * time) and ngram_mask."""
+        if self.config.window is not None:
+            return spec
         kept = tuple(field for field in spec.fields if field.name != "length")
         added = [BatchField("word_mask", "float32", ("batch", "time"))]
         orders = self.config.ngrams - 1
@@ -88,6 +107,8 @@ class Mlp:
 
         That is 1; with tfidf, 1 + ln(how often) where it stands first, and 0 where it stands again.
         """
+        if self.config.window is not None:
+            return batch
         tokens, length = batch["tokens"], batch["length"]
         place = np.arange(tokens.shape[1])
         arrays = {name: array for name, array in batch.arrays.items() if name != "length"}

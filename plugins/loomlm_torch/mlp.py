@@ -10,8 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loomlm.plugin import ModelSpec
+from loomlm_torch.pooling import pool
 
 ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "tanh": torch.tanh}
+
+
+def build(spec: ModelSpec) -> nn.Module:
+    """The module that the config means."""
+    return Mlp(spec) if spec.config.window is None else WindowMlp(spec)
 
 
 class Mlp(nn.Module):
@@ -81,3 +87,55 @@ class Table(nn.Module):
             per_sample_weights=F.dropout(weight, dropout, self.training),
         )
         return summed, size.sum(dim=1)
+
+
+class WindowMlp(nn.Module):
+    """Hidden layers on the embeddings of the last tokens (Bengio 2003). Built from a ModelSpec.
+
+    Reads `tokens` (batch, time) and `length` (batch,).
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.config = config = spec.config
+        self.reads = spec.head.reads
+        self.embedding = nn.Embedding(spec.vocab_size, config.width)
+        widths = (config.width * config.window, *config.widths)
+        self.hidden = nn.ModuleList(nn.Linear(narrow, wide) for narrow, wide in pairwise(widths))
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Hidden states: (batch, time, width), or (batch, width) where the head reads sequences."""
+        time = batch["tokens"].shape[1]
+        words = self._words(batch["tokens"])
+        windows = [words[:, shift : shift + time] for shift in range(self.config.window)]
+        hidden = self._layers(torch.cat(windows, dim=-1))
+        return hidden if self.reads == "tokens" else pool(hidden, batch["length"], "mean")
+
+    def start(self, batch: Mapping[str, Tensor], room: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The states (batch, width) behind each row's last token; `recent` are its windows' words.
+
+        recent: (batch, window, width).
+        """
+        window = torch.arange(self.config.window, device=batch["tokens"].device)
+        place = (batch["length"] - 1).clamp(min=0)[:, None] + window
+        rows = torch.arange(len(place), device=place.device)[:, None]
+        recent = self._words(batch["tokens"])[rows, place]
+        return self._layers(recent.flatten(1)), {"recent": recent}
+
+    def step(self, cache: dict[str, Tensor], tokens: Tensor) -> Tensor:
+        """Append a token (batch,) to each row, in the cache too; its state (batch, width)."""
+        recent = cache["recent"]
+        recent.copy_(torch.cat((recent[:, 1:], self.embedding(tokens)[:, None]), dim=1))
+        return self._layers(recent.flatten(1))
+
+    def _words(self, tokens: Tensor) -> Tensor:
+        """(batch, time) to (batch, window - 1 + time, width), zeros in front."""
+        return F.pad(self.embedding(tokens), (0, 0, self.config.window - 1, 0))
+
+    def _layers(self, x: Tensor) -> Tensor:
+        """(..., window * width) to (..., width)."""
+        x = F.dropout(x, self.config.dropout, self.training)
+        for layer in self.hidden:
+            x = ACTIVATIONS[self.config.activation](layer(x))
+            x = F.dropout(x, self.config.dropout, self.training)
+        return x

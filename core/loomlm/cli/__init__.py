@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 COMMANDS = {
+    "demo": "Do every step once, on Python's own documentation.",
     "init": "Look at data and write a config for it.",
     "run": "Carry out a config: prepare, train, evaluate.",
     "evaluate": "Score a run's model, on its own test split or other data.",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from loomlm.config.settings import Choice, RunConfig, StageConfig, TrainerConfig
+from loomlm.config.settings import SCRATCH, Choice, RunConfig, StageConfig, TrainerConfig
 from loomlm.config.structure import Mistake, make_converter, structure
 from loomlm.errors import LoomlmError, PluginError, did_you_mean
 from loomlm.registry import Registry, fits
@@ -14,8 +14,16 @@ from loomlm.registry import Registry, fits
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """Names of runs and stages become folders."""
 
-TAKEN = ("model", "tokenizer", "config.toml", "environment.json", "evaluation.json", "report.html")
-"""What stands in a run's folder beside its stages."""
+TAKEN = (
+    SCRATCH,
+    "model",
+    "tokenizer",
+    "config.toml",
+    "environment.json",
+    "evaluation.json",
+    "report.html",
+)
+"""What stands in a run's folder beside its stages, or means something else."""
 
 
 def check_run(run: RunConfig, registry: Registry) -> Iterator[Mistake]:
@@ -44,7 +52,7 @@ def _check_init_from(
     stage: StageConfig, earlier: list[str], path: tuple[str | int, ...]
 ) -> Iterator[Mistake]:
     first = stage.init_from
-    if first is None or first in earlier or Path(first).is_dir():
+    if first in (SCRATCH, *earlier) or Path(first).is_dir():
         return
     if Path(first).is_absolute():
         near = did_you_mean(Path(first).name, earlier) if earlier else ""

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from loomlm.config.check import check_run
 from loomlm.config.positions import KeyPath, key_lines
-from loomlm.config.settings import RunConfig
+from loomlm.config.settings import SCRATCH, RunConfig
 from loomlm.config.structure import Mistake, make_converter, structure
 from loomlm.errors import ConfigError, Problem, UsageError, did_you_mean
 from loomlm.registry import Registry
@@ -104,10 +104,10 @@ def check_tree(tree: Tree, registry: Registry) -> Config:
 
 def _placed(settings: RunConfig, folder: Path) -> RunConfig:
     """The settings with paths in `init_from`, which may be a stage's name, from the config on."""
-    names = {stage.name for stage in settings.stages}
+    names = {SCRATCH, *(stage.name for stage in settings.stages)}
     stages = tuple(
         stage
-        if stage.init_from is None or stage.init_from in names
+        if stage.init_from in names
         else evolve(stage, init_from=str(folder / Path(stage.init_from).expanduser()))
         for stage in settings.stages
     )

@@ -11,6 +11,9 @@ from attrs import NOTHING, Factory, field, frozen, validators
 
 Auto = Literal["auto"]
 
+SCRATCH = "scratch"
+"""What `init_from` says of a stage that begins with initial weights."""
+
 
 def key(
     doc: str,
@@ -145,8 +148,8 @@ class StageConfig:
     task: TaskChoice = key("what to learn")
     data: DataConfig = key("the examples")
     trainer: TrainerConfig = key("how to train; missing keys come from [trainer]", TrainerConfig)
-    init_from: str | None = key(
-        "where weights come from: an earlier stage, a run's folder, or a model's", None
+    init_from: str = key(
+        "where weights come from: scratch, an earlier stage, a run's folder, or a model's", SCRATCH
     )
     metrics: tuple[MetricChoice, ...] | None = key("scores; by default the task's", None)
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 
 from loomlm.contracts import Cleaner, DataSource, Example, Ragged
 from loomlm.data.columns import ColumnStore, ColumnWriter, open_columns
@@ -20,10 +20,14 @@ CHUNK = 4096
 
 @frozen
 class Split:
-    """Some rows of a store of examples, in order."""
+    """Some rows of a store of examples, in order.
+
+    part: of the text of its only example, where it has no more: shares of the characters.
+    """
 
     store: ColumnStore
     rows: np.ndarray
+    part: tuple[float, float] = (0.0, 1.0)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -36,7 +40,8 @@ class Split:
     def chunks(self, size: int = CHUNK) -> Iterator[list[Example]]:
         """The examples, in lists of at most `size`."""
         for start in range(0, len(self.rows), size):
-            yield _read(self.store, self.rows[start : start + size])
+            examples = _read(self.store, self.rows[start : start + size])
+            yield examples if self.part == (0.0, 1.0) else [_cut(e, self.part) for e in examples]
 
     def texts(self) -> Iterator[str]:
         """The texts alone."""
@@ -54,6 +59,11 @@ class Split:
         assert isinstance(column, Ragged)
         first = [column[row][:1] for row in self.rows]
         return [names[codes[0]] if len(codes) else "" for codes in first]
+
+
+def _cut(example: Example, part: tuple[float, float]) -> Example:
+    start, end = (round(share * len(example.text)) for share in part)
+    return evolve(example, text=example.text[start:end])
 
 
 def clean(text: str, cleaners: Sequence[Cleaner]) -> str:

@@ -17,6 +17,7 @@ def cut_splits(given: dict[str, Split], config: SplitConfig, seed: int) -> dict[
     """The given splits, with validation and test cut off train where they are asked for.
 
     A split that the source has itself is kept as it is. Shares are of the uncut training split.
+    By position, one single text is cut itself: its last characters are validation, then test.
     `random` with `stratify` keeps each label's share to within one example.
 
     Raises DataError when nothing would be left to train on, or a cut would be empty.
@@ -29,15 +30,31 @@ def cut_splits(given: dict[str, Split], config: SplitConfig, seed: int) -> dict[
     if not shares:
         return given
     train = given["train"]
+    if config.by == "position" and len(train) == 1:
+        return {**given, **_cut_text(train, shares)}
     parts = _assign(train, shares, config, seed)
     for name, rows in parts.items():
         if not len(rows):
+            way = (
+                'split.by = "position" cuts a single text itself.'
+                if len(train) == 1
+                else "Change data.split, or give more data."
+            )
             raise DataError(
-                f"The cut leaves no example for {name}: there are {len(train)} in all. "
-                "Change data.split, or give more data."
+                f"The cut leaves no example for {name}: there are {len(train)} in all. {way}"
             )
     cut = {name: Split(train.store, rows) for name, rows in parts.items()}
     return {**given, **cut}
+
+
+def _cut_text(train: Split, shares: dict[str, float]) -> dict[str, Split]:
+    """Parts of one text: what is tested on comes last."""
+    start = 1 - sum(shares.values())
+    parts = {"train": Split(train.store, train.rows, (0.0, start))}
+    for name, share in sorted(shares.items(), reverse=True):
+        parts[name] = Split(train.store, train.rows, (start, start + share))
+        start += share
+    return parts
 
 
 def _assign(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from loomlm.config.settings import StageConfig
+from loomlm.config.settings import SCRATCH, StageConfig
 from loomlm.contracts import Facts, ModelSpec, Tokenizer
 from loomlm.data.prepare import load_tokenizer, tokenizer_digest
 from loomlm.errors import UsageError
@@ -28,7 +28,7 @@ def first_model(stage: StageConfig, folder: Path) -> Path | None:
 
     Raises UsageError when `init_from` names no model.
     """
-    if stage.init_from is None:
+    if stage.init_from == SCRATCH:
         return None
     own = folder / stage.init_from / MODEL
     return own if (own / "config.json").is_file() else model_folder(Path(stage.init_from))

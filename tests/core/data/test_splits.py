@@ -56,6 +56,24 @@ def test_position_takes_the_last_part(train):
     assert rows(splits) == {"train": list(range(450)), "validation": list(range(450, 500))}
 
 
+@pytest.mark.parametrize("length", [10, 97, 1000])
+def test_by_position_a_single_text_is_cut_itself(keep, length):
+    text = "".join(chr(0x4E00 + place) for place in range(length))
+    train = keep([Example(text, place="a.txt:1")])
+
+    splits = cut(train, validation=0.1, test=0.2, by="position")
+
+    texts = {name: next(split.texts()) for name, split in splits.items()}
+    assert texts["train"] + texts["validation"] + texts["test"] == text
+    assert len(texts["validation"]) == pytest.approx(length * 0.1, abs=1)
+    assert len(texts["test"]) == pytest.approx(length * 0.2, abs=1)
+
+
+def test_a_single_text_can_be_cut_by_position_alone(keep):
+    with pytest.raises(DataError, match='1 in all.*by = "position" cuts a single text itself'):
+        cut(keep([Example("a whole book")]), validation=0.1, stratify=False)
+
+
 def test_by_position_test_stands_behind_validation(train):
     splits = cut(train, validation=0.1, test=0.2, by="position")
 

@@ -1,4 +1,4 @@
-"""The mlp backbone as its component gives it, and batches as the classification task makes them."""
+"""Backbones as their components give them, batches as tasks make them, and small whole models."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from loomlm.config.settings import Choice, TrainerConfig
-from loomlm.contracts import Backbone, Batch, FitContext, Ragged
+from loomlm.contracts import (
+    Backbone,
+    Batch,
+    FitContext,
+    Fitted,
+    ModelSpec,
+    Normal,
+    Parameter,
+    Ragged,
+    StepContext,
+    Uniform,
+)
 from loomlm.registry import Registry
 
 Mlp = Callable[..., Backbone]
@@ -22,6 +33,8 @@ class Words:
 
     words: Sequence[str]
     pad_id: int = 0
+    unknown_id: int | None = None
+    end_id: int | None = None
 
     @property
     def vocab_size(self) -> int:
@@ -42,6 +55,17 @@ def mlp(registry: Registry) -> Mlp:
     component = registry.find("backbone", "mlp").component
 
     def make(**keys: Any) -> Backbone:
+        return component.load()(component.config(**keys))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_backbone(registry: Registry) -> Callable[..., Any]:
+    """Makes a backbone from its name and keys of its config."""
+
+    def make(name: str, **keys: Any) -> Any:
+        component = registry.find("backbone", name).component
         return component.load()(component.config(**keys))
 
     return make
@@ -70,6 +94,88 @@ def fit_context(rows: Sequence[Sequence[int]], words: Sequence[str]) -> FitConte
     return FitContext(tokenizer=tokenizer, tokens=ragged(rows), seed=17)
 
 
+@frozen
+class Small:
+    """A whole model on PyTorch with its parts. forward takes rows of tokens."""
+
+    engine: Any
+    recipe: Any
+    tokenizer: Any
+    layout: tuple[Parameter, ...]
+
+    @property
+    def backbone(self) -> Any:
+        """The module."""
+        return self.engine.module.backbone
+
+    def batch(self, rows: Sequence[Sequence[int]], width: int | None = None) -> Batch:
+        """As the backbone's module reads it."""
+        return self.recipe.backbone.prepare(collated(rows, width or max(map(len, rows))))
+
+    def forward(self, rows: Sequence[Sequence[int]], width: int | None = None) -> np.ndarray:
+        """Logits, dropout off."""
+        return self.engine.forward(self.batch(rows, width))
+
+    def trained(self, rows: Sequence[Sequence[int]], seed: int, steps: int = 1) -> list[np.ndarray]:
+        """The weights after some steps on rows that all have one length."""
+        tokens = np.array(rows, np.int32)
+        per_token = self.recipe.task.stream
+        shape = tokens.shape if per_token else tokens.shape[:1]
+        label = tokens if per_token else tokens[:, 0] % self.engine.spec.head.outputs
+        given = {"label": label, "weight": np.ones(shape, np.float32)}
+        batch = self.recipe.backbone.prepare(
+            Batch({**collated(rows, tokens.shape[1]).arrays, **given})
+        )
+        for step in range(1, steps + 1):
+            self.engine.train_step([batch], StepContext(step=step, seed=seed, learning_rate=1e-2))
+        return [np.array(value) for _, value in self.engine.state("model")]
+
+
+@pytest.fixture(scope="session")
+def small_model(registry: Registry, make_backbone: Callable[..., Any]) -> Callable[..., Small]:
+    """Makes a model of 20 words, every weight drawn wide so that each has its say."""
+    pytest.importorskip("torch", reason="the backend is optional")
+    from loomlm.inference.scoring import Recipe
+    from loomlm.models.initial import initial_arrays
+    from loomlm.models.spec import model_spec
+
+    def make(name: str, task_name: str = "causal_lm", seed: int = 17, **keys: Any) -> Small:
+        component = registry.find("task", task_name).component
+        task = component.load()(component.config())
+        facts = {"labels": ["a", "b", "c"], "counts": [1] * 3, "outputs": 20}
+        backbone = make_backbone(name, **keys)
+        words: Any = Words([f"w{i}" for i in range(20)])
+        batch = task.batch_spec(facts, [])
+        spec = model_spec(name, backbone.config, backbone, task, facts, words, batch)
+        engine = engine_of(registry, spec)
+        wide = [_wider(parameter) for parameter in spec.layout]
+        engine.load_state("model", initial_arrays(tuple(wide), seed, Fitted()))
+        return Small(engine, Recipe(task, backbone, facts), words, spec.layout)
+
+    return make
+
+
+def _wider(parameter: Parameter) -> Parameter:
+    if parameter.role == "vector":
+        return evolve(parameter, init=Uniform(1.0))
+    return evolve(parameter, init=Normal(1.0 if parameter.role == "embedding" else 0.3))
+
+
+def engine_of(registry: Registry, spec: ModelSpec) -> Any:
+    """An engine on the CPU, on one thread."""
+    optimizer = registry.find("optimizer", "adamw").component.config()
+    trainer = TrainerConfig(
+        optimizer=Choice("optimizer", "adamw", optimizer),
+        device="cpu",
+        precision="fp32",
+        threads=1,
+    )
+    component = registry.find("trainer", "torch").component
+    return component.load()(component.config()).engine(
+        spec, trainer, lambda kind, name: registry.builder(kind, name, "torch")
+    )
+
+
 @pytest.fixture
 def torch_engine(registry: Registry) -> Callable[..., Any]:
     """A whole model on PyTorch around a backbone, with initial and fitted weights."""
@@ -83,17 +189,7 @@ def torch_engine(registry: Registry) -> Callable[..., Any]:
         facts = {"labels": [str(i) for i in range(labels)], "counts": [1] * labels}
         batch = task.batch_spec(facts, [])
         spec = model_spec("mlp", backbone.config, backbone, task, facts, context.tokenizer, batch)
-        optimizer = registry.find("optimizer", "adamw").component.config()
-        trainer = TrainerConfig(
-            optimizer=Choice("optimizer", "adamw", optimizer),
-            device="cpu",
-            precision="fp32",
-            threads=1,
-        )
-        component = registry.find("trainer", "torch").component
-        engine = component.load()(component.config()).engine(
-            spec, trainer, lambda kind, name: registry.builder(kind, name, "torch")
-        )
+        engine = engine_of(registry, spec)
         engine.load_state("model", initial_arrays(spec.layout, 17, backbone.fit(context)))
         return engine
 

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from loomlm.contracts import Batch
+from loomlm.contracts import BackboneContext, Batch
 
 from .conftest import collated, fit_context
 
 WORDS = [f"w{i}" for i in range(30)]
+CONTEXT = BackboneContext(vocab_size=30, pad_id=0, reads="tokens", causal=True)
 TEXTS = st.lists(st.lists(st.integers(0, 29), max_size=12), min_size=1, max_size=6)
 WEIGHTINGS = st.sampled_from(["none", "tfidf"])
 
@@ -176,3 +177,54 @@ def test_a_text_without_a_word_is_the_heads_bias(mlp, torch_engine, texts, weigh
 
     assert logits[0] == pytest.approx(weights(engine)["head.bias"])
     assert np.all(np.isfinite(logits))
+
+
+def test_a_window_is_bengios_model(small_model):
+    model = small_model("mlp", width=6, window=3, hidden=(5,), activation="tanh")
+    w = weights(model.engine)
+    row = [3, 1, 4, 1, 5]
+
+    logits = model.forward([row])[0]
+
+    words = np.concatenate([np.zeros((2, 6)), w["embedding.weight"][row]])
+    for place, found in enumerate(logits):
+        hidden = w["hidden.0.weight"] @ words[place : place + 3].ravel() + w["hidden.0.bias"]
+        assert found == pytest.approx(w["head.weight"] @ np.tanh(hidden), abs=1e-5)
+
+
+def test_a_window_shares_its_embedding_where_it_fits(mlp):
+    assert mlp(width=6, window=3).tied == "embedding.weight"
+    assert mlp(width=6, window=3, hidden=(9, 6)).tied == "embedding.weight"
+    assert mlp(width=6, window=3, hidden=(9,)).tied is None
+    assert mlp(width=6).tied is None
+
+
+def test_a_text_of_a_window_is_the_mean_of_its_tokens(small_model):
+    torch = pytest.importorskip("torch", reason="the backend is optional")
+    model = small_model("mlp", "classification", width=6, window=3)
+    tokens = small_model("mlp", width=6, window=3)
+    tokens.backbone.load_state_dict(model.backbone.state_dict())
+    tokens.backbone.reads, rows = "tokens", [[3, 1, 4], [1, 5], []]
+
+    batch = {k: torch.from_numpy(v) for k, v in model.batch(rows, 7).arrays.items()}
+    with torch.inference_mode():
+        mean, each = model.backbone.eval()(batch), tokens.backbone.eval()(batch)
+
+    assert mean[0].numpy() == pytest.approx(each[0, :3].mean(dim=0).numpy(), abs=1e-6)
+    assert mean[1].numpy() == pytest.approx(each[1, :2].mean(dim=0).numpy(), abs=1e-6)
+    assert not mean[2].any()
+
+
+@pytest.mark.parametrize(
+    "keys", [{"ngrams": 2}, {"weighting": "tfidf"}, {"pooling": "root"}, {"word_dropout": 0.1}]
+)
+def test_a_window_and_pooled_words_do_not_mix(mlp, keys):
+    with pytest.raises(ValueError, match=f"{next(iter(keys))} belong to the mlp that pools"):
+        mlp(window=4, **keys)
+
+
+def test_what_an_mlp_can_do_follows_from_its_window(mlp):
+    assert mlp().capabilities == {"sequence", "bidirectional"}
+    assert mlp(window=2).capabilities == {"sequence", "tokens", "causal"}
+    assert not any(p.sparse for p in mlp(window=2).parameters(CONTEXT))
+    assert any(p.sparse for p in mlp().parameters(CONTEXT))

@@ -1,0 +1,253 @@
+"""The `transformer` backbone in PyTorch, from top to bottom.
+
+Names are those of the layout in `loomlm_backbones/transformer.py`. In shapes, `heads` are heads of
+queries, of which `heads / kv_heads` share one of keys and values, and `d` is the width of a head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from loomlm.plugin import ModelSpec
+from loomlm_torch.pooling import last, pool
+
+EPSILON = 1e-5
+POSITIONS = 1024
+
+Turn = tuple[Tensor, Tensor]
+"""Cosines and sines that rotary positions turn by, broadcast over (batch, time, heads, d / 2)."""
+
+Keep = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Puts a layer's new keys and values away, and gives those to attend to."""
+
+
+class Transformer(nn.Module):
+    """Embeddings, layers, a last norm. Built from a ModelSpec; reads `tokens` and `length`."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.config = config = spec.config
+        self.reads = spec.head.reads
+        self.causal = spec.causal or config.causal is True
+        self.embedding = nn.Embedding(spec.vocab_size, config.width)
+        self.positions = None
+        if config.positions == "learned":
+            self.positions = nn.Embedding(config.max_positions, config.width)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.norm = make_norm(config, config.width) if config.norm_place == "pre" else None
+        for name in ("cos", "sin"):
+            self.register_buffer(name, torch.empty(0, config.head_width // 2), persistent=False)
+        self._extend(POSITIONS)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Hidden states: (batch, time, width), or (batch, width) where the head reads sequences."""
+        tokens = batch["tokens"]
+        mask = None
+        if not self.causal:
+            # A row without a token sees its first place, as attention to nothing is not a number.
+            place = torch.arange(tokens.shape[1], device=tokens.device)
+            mask = (place < batch["length"].clamp(min=1)[:, None])[:, None, None]
+        hidden = self._layers(tokens, mask, None)
+        if self.reads == "tokens":
+            return hidden
+        return pool(hidden, batch["length"], self.config.pooling)
+
+    def start(self, batch: Mapping[str, Tensor], room: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The states (batch, width) behind each row's last token, and the rows' cache.
+
+        keys, values: (batch, layers, kv_heads, room, d), of which a row has `length` (batch,).
+        What right padding left behind them is written over before anything attends to it.
+        """
+        tokens, config = batch["tokens"], self.config
+        size, time = tokens.shape
+        kv_heads = config.kv_heads or config.heads
+        shape = (size, config.layers, kv_heads, max(room, time), config.head_width)
+        cache: dict[str, Tensor] = {}
+
+        def keep(layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+            for name, new in (("keys", keys), ("values", values)):
+                if layer == 0:
+                    cache[name] = new.new_zeros(shape)
+                cache[name][:, layer, :, :time] = new
+            return keys, values
+
+        hidden = self._layers(tokens, None, keep)
+        cache["length"] = batch["length"].long()
+        return last(hidden, batch["length"]), cache
+
+    def step(self, cache: dict[str, Tensor], tokens: Tensor) -> Tensor:
+        """Append a token (batch,) to each row, in the cache too; its state (batch, width)."""
+        length, keys, values = cache["length"], cache["keys"], cache["values"]
+        rows = torch.arange(len(tokens), device=tokens.device)
+
+        def append(layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+            keys[rows, layer, :, length] = key[:, :, 0]
+            values[rows, layer, :, length] = value[:, :, 0]
+            return keys[:, layer], values[:, layer]
+
+        place = torch.arange(keys.shape[3], device=tokens.device)
+        mask = (place <= length[:, None])[:, None, None]
+        hidden = self._layers(tokens[:, None], mask, append, length[:, None])
+        length += 1
+        return hidden[:, 0]
+
+    def _layers(
+        self,
+        tokens: Tensor,
+        mask: Tensor | None,
+        keep: Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]] | None,
+        places: Tensor | None = None,
+    ) -> Tensor:
+        """Tokens (batch, time) to states (batch, time, width).
+
+        mask: (batch, 1, 1, keys), true for what is attended to; without one, causal attention.
+        places: (batch, time), where the tokens do not begin their rows.
+        """
+        x = self.embedding(tokens)
+        time = tokens.shape[1]
+        turn = None
+        if self.positions is not None:
+            table = self.positions.weight
+            x = x + (table[:time] if places is None else F.embedding(places, table))
+        elif places is not None:
+            self._extend(int(places.max()) + 1)
+            turn = self.cos[places][:, :, None], self.sin[places][:, :, None]
+        else:
+            self._extend(time)
+            turn = self.cos[:time, None], self.sin[:time, None]
+        x = F.dropout(x, self.config.dropout, self.training)
+        for index, layer in enumerate(self.layers):
+            x = layer(x, turn, mask, partial(keep, index) if keep else None)
+        return x if self.norm is None else self.norm(x)
+
+    def _extend(self, places: int) -> None:
+        """Have the cosines and sines of so many places (Su 2021), exact to the last bit.
+
+        They may be needed first where no gradient is, and later where one is.
+        """
+        if places <= len(self.cos):
+            return
+        with torch.inference_mode(False):
+            half, device = self.config.head_width // 2, self.cos.device
+            waves = self.config.rotary_base ** (-torch.arange(half, dtype=torch.float64) / half)
+            angles = torch.outer(torch.arange(2 * places, dtype=torch.float64), waves)
+            self.cos = angles.cos().float().to(device)
+            self.sin = angles.sin().float().to(device)
+
+
+class Layer(nn.Module):
+    """Attention, then a network at each token; each adds to the states."""
+
+    def __init__(self, config) -> None:
+        super().__init__()
+        self.pre = config.norm_place == "pre"
+        self.dropout = config.dropout
+        self.attention_norm = make_norm(config, config.width)
+        self.attention = Attention(config)
+        self.mlp_norm = make_norm(config, config.width)
+        self.mlp = SwiGlu(config) if config.activation == "swiglu" else Mlp(config)
+
+    def forward(
+        self, x: Tensor, turn: Turn | None, mask: Tensor | None, keep: Keep | None
+    ) -> Tensor:
+        """(batch, time, width) to the same."""
+        if self.pre:
+            x = x + self._drop(self.attention(self.attention_norm(x), turn, mask, keep))
+            return x + self._drop(self.mlp(self.mlp_norm(x)))
+        x = self.attention_norm(x + self._drop(self.attention(x, turn, mask, keep)))
+        return self.mlp_norm(x + self._drop(self.mlp(x)))
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training) if self.dropout else x
+
+
+class Attention(nn.Module):
+    """Several heads of scaled dot-product attention, with fewer of keys and values if wanted."""
+
+    def __init__(self, config) -> None:
+        super().__init__()
+        self.dropout = config.dropout
+        self.heads, self.kv_heads = config.heads, config.kv_heads or config.heads
+        d = self.d = config.head_width
+        self.widths = [self.heads * d, self.kv_heads * d, self.kv_heads * d]
+        self.qkv = nn.Linear(config.width, sum(self.widths), bias=config.bias)
+        self.query_norm = make_norm(config, d) if config.qk_norm else None
+        self.key_norm = make_norm(config, d) if config.qk_norm else None
+        self.out = nn.Linear(config.width, config.width, bias=config.bias)
+
+    def forward(
+        self, x: Tensor, turn: Turn | None, mask: Tensor | None, keep: Keep | None
+    ) -> Tensor:
+        """(batch, time, width) to the same."""
+        size, time, width = x.shape
+        q, k, v = self.qkv(x).split(self.widths, dim=-1)
+        q = q.view(size, time, self.heads, self.d)
+        k = k.view(size, time, self.kv_heads, self.d)
+        v = v.view(size, time, self.kv_heads, self.d)
+        if self.query_norm is not None and self.key_norm is not None:
+            q, k = self.query_norm(q), self.key_norm(k)
+        if turn is not None:
+            q, k = rotate(q, *turn), rotate(k, *turn)
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (batch, heads, time, d)
+        if keep is not None:
+            k, v = keep(k, v)
+        x = F.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=mask,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=mask is None,
+            enable_gqa=self.heads != self.kv_heads,
+        )
+        return self.out(x.transpose(1, 2).reshape(size, time, width))
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn the pairs (x[i], x[i + d / 2]) of each head, (batch, time, heads, d), by their angle."""
+    first, second = x.chunk(2, dim=-1)
+    turned = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    return turned.type_as(x)
+
+
+class Mlp(nn.Module):
+    """Two matrices and a GELU (Hendrycks 2016)."""
+
+    def __init__(self, config) -> None:
+        super().__init__()
+        self.up = nn.Linear(config.width, config.inner, bias=config.bias)
+        self.down = nn.Linear(config.inner, config.width, bias=config.bias)
+        self.approximate = "tanh" if config.activation == "gelu_tanh" else "none"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, time, width) to the same."""
+        return self.down(F.gelu(self.up(x), approximate=self.approximate))
+
+
+class SwiGlu(nn.Module):
+    """Three matrices, of which one gates another (Shazeer 2020)."""
+
+    def __init__(self, config) -> None:
+        super().__init__()
+        self.gate = nn.Linear(config.width, config.inner, bias=config.bias)
+        self.up = nn.Linear(config.width, config.inner, bias=config.bias)
+        self.down = nn.Linear(config.inner, config.width, bias=config.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, time, width) to the same."""
+        return self.down(F.silu(self.gate(x)) * self.up(x))
+
+
+def make_norm(config, width: int) -> nn.Module:
+    """RMSNorm (Zhang 2019) or LayerNorm (Ba 2016)."""
+    if config.norm == "rmsnorm":
+        return nn.RMSNorm(width, eps=EPSILON)
+    return nn.LayerNorm(width, eps=EPSILON, bias=config.bias)
