@@ -117,6 +117,56 @@ data = {{ train = "train.csv", test = "test.csv", label = "label" }}
     return write
 
 
+TINY = Path(__file__).parent / "local_plugins" / "tiny.py"
+
+
+@pytest.fixture
+def lm_config(
+    topics: tuple[Path, Path], tmp_path: Path, torch_backend: None
+) -> Callable[..., Path]:
+    """Writes a config that trains a small language model on the topics' texts.
+
+    finetune: whether a stage that classifies follows. Keyword arguments are trainer keys, as TOML.
+    """
+    words = [text for text, _ in sentences(400, 1)]
+    (tmp_path / "corpus.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+
+    def write(name: str = "lm", finetune: bool = False, **trainer: str) -> Path:
+        keys = {"steps": "60", "batch_size": "8", "learning_rate": "1e-2", **trainer}
+        lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
+        path = tmp_path / "lm.toml"
+        path.write_text(
+            f"""\
+name = "{name}"
+backend = "torch"
+plugins = ["{TINY.as_posix()}"]
+tokenizer = {{ type = "character" }}
+backbone = {{ type = "tiny", width = 24, dropout = 0.1 }}
+
+[trainer]
+{lines}
+
+[[stages]]
+name = "pretrain"
+task = {{ type = "causal_lm", context = 32 }}
+data = {{ train = "corpus.txt", split = {{ validation = 0.1, by = "position" }} }}
+{FINETUNE if finetune else ""}""",
+            encoding="utf-8",
+        )
+        return path
+
+    return write
+
+
+FINETUNE = """
+[[stages]]
+name = "finetune"
+init_from = "pretrain"
+task = "classification"
+data = { train = "train.csv", test = "test.csv", label = "label" }
+"""
+
+
 @frozen
 class Done:
     """What a command ended with."""

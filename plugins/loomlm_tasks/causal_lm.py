@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from attrs import frozen
@@ -18,10 +17,8 @@ from loomlm.plugin import (
     Facts,
     Head,
     Loss,
-    Outcome,
     Ragged,
     Tokenizer,
-    UsageError,
 )
 from loomlm_tasks.config import CausalLmConfig
 from loomlm_tasks.padding import padded
@@ -85,16 +82,15 @@ class CausalLm:
 
         Raises DataError for a text of which the vocabulary has no token.
         """
-        rows = []
-        encoded = tokenizer.encode_many(texts)
+        first = tokenizer.end_id if tokenizer.end_id is not None else tokenizer.pad_id
+        rows, encoded = [], tokenizer.encode_many(texts)
         for row, text in enumerate(texts):
             ids = encoded[row]
-            if text and not len(ids[ids != tokenizer.unknown_id]):
+            if len(ids) and np.all(ids == tokenizer.unknown_id):
                 raise DataError(
                     f"The prompt {text!r} has no character that the vocabulary knows. Write it in "
                     "the language of the training text."
                 )
-            first = tokenizer.end_id if tokenizer.end_id is not None else tokenizer.pad_id
             rows.append(ids[-self.config.context :] if len(ids) else np.array([first]))
         offsets = np.cumsum([0, *map(len, rows)])
         joined = Ragged(np.concatenate(rows).astype(np.int32), offsets)
@@ -106,17 +102,6 @@ class CausalLm:
 
     def loss(self, facts: Facts) -> Loss:
         return Loss(kind="cross_entropy")
-
-    def outcome(self, logits: np.ndarray, batch: Batch) -> Outcome:
-        """The likeliest next tokens, and the real ones."""
-        real = batch["weight"] > 0
-        return Outcome(logits[real].argmax(axis=1), batch["label"][real])
-
-    def decode(self, logits: np.ndarray, facts: Facts) -> list[dict[str, Any]]:
-        raise UsageError(
-            "A language model gives no labels. Let it write: `loomlm generate`, or "
-            "`model.generate(prompt)`."
-        )
 
 
 def with_end(rows: Ragged, end_id: int | None) -> Ragged:

@@ -19,6 +19,7 @@ COMMANDS = {
     "run": "Carry out a config: prepare, train, evaluate.",
     "evaluate": "Score a run's model, on its own test split or other data.",
     "predict": "Predict with a run's model.",
+    "generate": "Let a run's language model go on from a prompt.",
     "config": "Check a config, show it with every default, or print its JSON Schema.",
     "explain": "Show which object of which file does each step of a config.",
     "plugins": "List the installed plugins and what they add.",

@@ -49,10 +49,12 @@ from loomlm.contracts.models import (
     Uniform,
 )
 from loomlm.contracts.tasks import (
+    Generates,
     Likelihood,
     Metric,
     MetricContext,
     Outcome,
+    Predicts,
     Task,
 )
 from loomlm.contracts.training import (
@@ -87,6 +89,7 @@ __all__ = [
     "Facts",
     "FitContext",
     "Fitted",
+    "Generates",
     "Head",
     "Likelihood",
     "Loss",
@@ -96,6 +99,7 @@ __all__ = [
     "Normal",
     "Outcome",
     "Parameter",
+    "Predicts",
     "Progress",
     "Ragged",
     "RunEnded",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -25,17 +25,17 @@ class Outcome:
 class Task(Protocol):
     """What to learn from an example. A `task` target is called with its config.
 
+    A task is a Predicts too where its answer is read off the logits, and a Generates where it
+    writes text.
+
     needs: capabilities that the backbone must have; with "causal" among them, no token sees those
-        behind it.
+        behind it. With "encoder_decoder", what `tokens` says is read besides a source, which the
+        other arrays hold: no token sees those behind it, each sees the whole source.
     produces: what metrics get: "classes" (integers), "label_sets" (0/1, one column a label), in
         an Outcome; or "likelihood", a Likelihood.
     context: the most tokens of a row.
     stream: False where an example is a row. True where the tokens of all examples, end to end,
         are cut into rows of `context` tokens, each with the token that follows it.
-
-    A task that generates text has `prompt(texts, tokenizer, facts) -> Batch` besides: what the
-    model reads first, with `tokens` (batch, time) and `length` (batch,); the new tokens follow
-    the last of each row.
     """
 
     needs: frozenset[str]
@@ -83,12 +83,31 @@ class Task(Protocol):
         """The loss on the head's logits."""
         ...
 
+
+@runtime_checkable
+class Predicts(Protocol):
+    """A task whose answer is read off the logits."""
+
     def outcome(self, logits: NDArray[Any], batch: Batch) -> Outcome:
         """What metrics compare, padding left out."""
         ...
 
     def decode(self, logits: NDArray[Any], facts: Facts) -> list[dict[str, Any]]:
         """One JSON object a row, for the user."""
+        ...
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """A task that writes text."""
+
+    def prompt(self, texts: Sequence[str], tokenizer: Tokenizer, facts: Facts) -> Batch:
+        """What the model reads first: `tokens` (batch, time) and `length` (batch,), at least 1.
+
+        The new tokens follow the last of each row. What else the backbone reads, a source say, is
+        in the batch too; every array has a row for each text.
+        Raises DataError for a text that the vocabulary has nothing of.
+        """
         ...
 
 

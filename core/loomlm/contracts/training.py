@@ -68,7 +68,8 @@ class Engine(Protocol):
         """Read a prompt, of a task that generates: a cache, and the next token's logits.
 
         `tokens` (batch, time), of which a row has `length`; logits (batch, outputs). room: how
-        many tokens a row may have in all.
+        many tokens a row may have in all. A prompt may be of any size, whatever the BatchSpec
+        says. Nothing of training changes: `train_step` gives what it would have given.
         """
         ...
 
@@ -77,7 +78,7 @@ class Engine(Protocol):
         ...
 
     def reorder(self, cache: Cache, rows: NDArray[np.int64]) -> Cache:
-        """A cache with these rows of another, (batch,) indices, for beam search."""
+        """A cache with these rows of another, (n,) indices; rows may be left out or repeated."""
         ...
 
     def state(self, part: Literal["model", "optimizer"]) -> Iterator[tuple[str, NDArray[Any]]]:

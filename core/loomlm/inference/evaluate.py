@@ -14,7 +14,8 @@ from loomlm.config.show import plain
 from loomlm.config.structure import make_converter
 from loomlm.data.prepare import encode_examples, identity, read_examples
 from loomlm.errors import UsageError, did_you_mean
-from loomlm.inference.model import how_to_go_on, open_model, registry_of_run
+from loomlm.inference.folders import how_to_go_on
+from loomlm.inference.model import open_model, registry_of_run
 from loomlm.inference.scoring import evaluate, make_metrics
 from loomlm.registry import Registry
 

@@ -1,149 +1,136 @@
-"""Text from a model, token by token; written once, for every backend.
-
-What is drawn depends on the logits, the seed and how many tokens there are already, so the same
-model says the same on every machine that computes the same logits.
-"""
+"""Text from a model, token by token; written once, for every backend."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from attrs import frozen
+from attrs import define, field, frozen
 
-from loomlm.contracts import Batch, Engine, Tokenizer
+from loomlm.contracts import Batch, Cleaner, Engine, Generates, Tokenizer
+from loomlm.data.examples import clean
+from loomlm.inference.beams import beam_search
+from loomlm.inference.decoding import Decoding, choose, never_said
+from loomlm.inference.running import Running
 from loomlm.inference.scoring import Recipe
 
-REPLACEMENT = "\ufffd"
+TOGETHER = 32
+"""Prompts that are gone on with at a time."""
+
+UNFINISHED = "\ufffd"
 """What a decoder gives for the first bytes of a character whose others are still to come."""
 
 
-@frozen(kw_only=True)
-class Sampling:
-    """How the next token is chosen.
+@frozen
+class Generator:
+    """A model of a task that generates, as it is now."""
 
-    temperature: the logits are divided by it; 0 takes the likeliest token. top_k: only so many of
-    the likeliest. top_p: only the likeliest that together have this probability (Holtzman 2020).
-    """
+    engine: Engine
+    recipe: Recipe
+    tokenizer: Tokenizer
+    cleaners: Sequence[Cleaner]
 
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float | None = None
-    seed: int = 0
+    def texts(self, prompts: Sequence[str], decoding: Decoding) -> list[str]:
+        """What the model writes after each prompt, up to the end of the document.
 
+        A row's text does not depend on those beside it; what it draws depends on its number.
+        """
+        found: list[str] = []
+        for first in range(0, len(prompts), TOGETHER):
+            running = self._running(prompts[first : first + TOGETHER])
+            texts = [Pieces(self.tokenizer, list(row)) for row in running.tokens]
+            for row, token in self._tokens(running, decoding, first):
+                texts[row].add(token)
+            found += [text.rest() for text in texts]
+        return found
 
-GREEDY = Sampling(temperature=0.0)
+    def stream(self, prompt: str, decoding: Decoding) -> Iterator[str]:
+        """What the model writes after a prompt, piece by piece; with beams, in one."""
+        running = self._running([prompt])
+        return self._stream(running, decoding)
 
+    def _stream(self, running: Running, decoding: Decoding) -> Iterator[str]:
+        text = Pieces(self.tokenizer, list(running.tokens[0]))
+        for _, token in self._tokens(running, decoding, 0):
+            text.add(token)
+            if decoding.beams == 1 and (piece := text.next()):
+                yield piece
+        if piece := text.rest():
+            yield piece
 
-def stream_text(
-    engine: Engine,
-    recipe: Recipe,
-    tokenizer: Tokenizer,
-    prompt: str,
-    max_tokens: int,
-    sampling: Sampling,
-) -> Iterator[str]:
-    """What the model says after a prompt, piece by piece, up to the end of the document."""
-    batch = prompt_batch(recipe, tokenizer, [prompt])
-    read = batch["tokens"][0, : batch["length"][0]].tolist()
-    before, said, ids = tokenizer.decode(read), "", list(read)
-    for chosen in generate_tokens(engine, recipe, tokenizer, batch, max_tokens, sampling):
-        if chosen[0] == tokenizer.end_id:
-            break
-        ids.append(int(chosen[0]))
-        text = tokenizer.decode(ids)[len(before) :]
-        if not text.endswith(REPLACEMENT):
-            yield text[len(said) :]
-            said = text
-    yield tokenizer.decode(ids)[len(before) + len(said) :]
+    def _running(self, prompts: Sequence[str]) -> Running:
+        return Running(self.engine, self.recipe, self._prompt(prompts), never_said(self.tokenizer))
 
+    def _prompt(self, prompts: Sequence[str]) -> Batch:
+        task = self.recipe.task
+        assert isinstance(task, Generates)
+        cleaned = [clean(prompt, self.cleaners) for prompt in prompts]
+        return task.prompt(cleaned, self.tokenizer, self.recipe.facts)
 
-def continue_text(
-    engine: Engine,
-    recipe: Recipe,
-    tokenizer: Tokenizer,
-    prompt: str,
-    max_tokens: int,
-    seed: int,
-) -> str:
-    """A sampled continuation of a prompt, in one piece."""
-    sampling = Sampling(seed=seed)
-    return "".join(stream_text(engine, recipe, tokenizer, prompt, max_tokens, sampling))
-
-
-def prompt_batch(recipe: Recipe, tokenizer: Tokenizer, prompts: list[str]) -> Batch:
-    """What the model reads first, as its task and its backbone want it."""
-    return recipe.backbone.prepare(recipe.task.prompt(prompts, tokenizer, recipe.facts))  # type: ignore[attr-defined]
-
-
-def generate_tokens(
-    engine: Engine,
-    recipe: Recipe,
-    tokenizer: Tokenizer,
-    batch: Batch,
-    max_tokens: int,
-    sampling: Sampling,
-) -> Iterator[np.ndarray]:
-    """The new tokens of all rows, (batch,) each time; behind a row's end token stands anything.
-
-    Where a row reaches the task's context, its last half is read again, and it goes on from there.
-    """
-    context = recipe.task.context
-    rows = _rows(batch)
-    cache, logits = engine.start(batch, context)
-    ended = np.zeros(len(rows), bool)
-    for index in range(max_tokens):
-        chosen = choose(_allowed(logits, tokenizer), sampling, index)
-        yield chosen
-        ended |= chosen == tokenizer.end_id
-        if ended.all() or index == max_tokens - 1:
+    def _tokens(
+        self, running: Running, decoding: Decoding, first: int
+    ) -> Iterator[tuple[int, int]]:
+        """Each new token with its row; the end token is none."""
+        end = self.tokenizer.end_id
+        if decoding.beams == 1:
+            yield from draw_tokens(running, end, decoding, first)
             return
-        rows = [np.append(row, token) for row, token in zip(rows, chosen, strict=True)]
-        if max(map(len, rows)) > context:
-            rows = [row[-max(1, context // 2) :] for row in rows]
-            cache, logits = engine.start(_with_rows(batch, rows), context)
-        else:
-            logits = engine.step(cache, chosen)
+        found = beam_search(running, end, decoding.beams, decoding.max_tokens)
+        for row, tokens in enumerate(found):
+            yield from ((row, token) for token in tokens)
 
 
-def choose(logits: np.ndarray, sampling: Sampling, index: int) -> np.ndarray:
-    """One token a row, (batch,) int32, from logits (batch, outputs)."""
-    if sampling.temperature == 0:
-        return logits.argmax(axis=1).astype(np.int32)
-    order = np.argsort(-logits, axis=1, kind="stable")
-    scaled = np.take_along_axis(logits, order, axis=1).astype(np.float64) / sampling.temperature
-    odds = np.exp(scaled - scaled[:, :1])
-    if sampling.top_k is not None:
-        odds[:, sampling.top_k :] = 0
-    odds /= odds.sum(axis=1, keepdims=True)
-    if sampling.top_p is not None:
-        # The token that brings the sum to top_p is still among them.
-        odds[np.cumsum(odds, axis=1) - odds >= sampling.top_p] = 0
-    key = np.array([sampling.seed % 2**64, index], np.uint64)
-    drawn = np.random.Generator(np.random.Philox(key=key)).random(len(odds))
-    reached = np.cumsum(odds, axis=1)
-    place = (reached > drawn[:, None] * reached[:, -1:]).argmax(axis=1)
-    return np.take_along_axis(order, place[:, None], axis=1)[:, 0].astype(np.int32)
+def draw_tokens(
+    running: Running, end_id: int | None, decoding: Decoding, first: int
+) -> Iterator[tuple[int, int]]:
+    """Each new token with its row, until every row has ended. first: the number of row 0."""
+    rows = np.arange(len(running.tokens))
+    for index in range(decoding.max_tokens):
+        chosen = choose(running.logits, decoding, index, rows + first)
+        running.add(chosen)
+        written = np.ones(len(rows), bool) if end_id is None else chosen != end_id
+        yield from zip(rows[written].tolist(), chosen[written].tolist(), strict=True)
+        on = np.flatnonzero(written & ~running.full)
+        if not len(on) or index == decoding.max_tokens - 1:
+            return
+        if len(on) < len(rows):
+            running.keep(on)
+            rows = rows[on]
+        running.advance()
 
 
-def _allowed(logits: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
-    """Logits without the tokens that stand for no text."""
-    allowed = np.array(logits, np.float32)
-    for token in (tokenizer.pad_id, tokenizer.unknown_id):
-        if token is not None and token != tokenizer.end_id:
-            allowed[:, token] = -np.inf
-    return allowed
+@define
+class Pieces:
+    """The text of a row as its tokens come.
 
+    A row's text is what decoding all of its tokens adds to decoding its prompt. It is the whole
+    that is decoded each time: what a token adds may depend on those before it (spaces between
+    words, characters of several bytes).
+    """
 
-def _rows(batch: Batch) -> list[np.ndarray]:
-    lengths = batch["length"]
-    return [row[:length] for row, length in zip(batch["tokens"], lengths, strict=True)]
+    tokenizer: Tokenizer
+    ids: list[int]
+    _said: str = field(init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self._said = self.tokenizer.decode(self.ids)
 
-def _with_rows(batch: Batch, rows: list[np.ndarray]) -> Batch:
-    """A batch with other tokens to go on from."""
-    lengths = np.array([len(row) for row in rows], np.int32)
-    tokens = np.zeros((len(rows), lengths.max()), np.int32)
-    for place, row in zip(tokens, rows, strict=True):
-        place[: len(row)] = row
-    return Batch({**batch.arrays, "tokens": tokens, "length": lengths})
+    def add(self, token: int) -> None:
+        self.ids.append(token)
+
+    def next(self) -> str:
+        """What is new; nothing as long as its last character is not complete."""
+        text = self.tokenizer.decode(self.ids)
+        return "" if text.endswith(UNFINISHED) else self._say(text)
+
+    def rest(self) -> str:
+        """What is new, though a character may lack its end."""
+        return self._say(self.tokenizer.decode(self.ids))
+
+    def _say(self, text: str) -> str:
+        said, self._said = self._said, text
+        if text.startswith(said):
+            return text[len(said) :]
+        # The decoder writes the same tokens otherwise now that more have come.
+        pairs = enumerate(zip(said, text, strict=False))
+        return text[next((at for at, (old, new) in pairs if old != new), len(text)) :]

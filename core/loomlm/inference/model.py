@@ -1,11 +1,10 @@
-"""Loads a model and predicts with it."""
+"""Loads a model, predicts and writes with it."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack, overload
 
 import numpy as np
 from attrs import define, evolve
@@ -13,15 +12,18 @@ from attrs import define, evolve
 from loomlm.config.load import Tree, named_plugins, read_tree
 from loomlm.config.settings import TrainerConfig
 from loomlm.config.structure import make_converter
-from loomlm.contracts import Cleaner, Engine, Example, Tokenizer
+from loomlm.contracts import Cleaner, Engine, Example, Generates, Predicts, Tokenizer
 from loomlm.data.batches import ExampleRows
 from loomlm.data.columns import ColumnStore
 from loomlm.data.examples import clean
 from loomlm.data.prepare import load_tokenizer, made
-from loomlm.errors import UsageError, did_you_mean
+from loomlm.errors import UsageError
+from loomlm.inference.decoding import Decoding, HowToWrite
+from loomlm.inference.folders import CONFIG, model_folder, models_of, run_of
+from loomlm.inference.generate import Generator
 from loomlm.inference.scoring import Recipe, ordered_batches
 from loomlm.models.arrays import from_safetensors
-from loomlm.models.folder import WEIGHTS, ModelConfig, read_model
+from loomlm.models.folder import WEIGHTS, ModelConfig, describe_model, read_model
 from loomlm.models.spec import model_spec
 from loomlm.registry import Registry
 
@@ -30,7 +32,7 @@ BATCH_SIZE = 256
 
 @define
 class Model:
-    """A model that predicts.
+    """A model that predicts or, of a task that generates, writes.
 
     module: the framework's own model; on PyTorch a `torch.nn.Module` whose forward takes a dict
     of tensors as `batch(texts)` makes them. labels: names in the order of the logits.
@@ -51,7 +53,16 @@ class Model:
         return list(self.recipe.facts.get("labels", ()))
 
     def predict(self, texts: Iterable[str], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
-        """What the task says of each text: for classification, `label` and `probabilities`."""
+        """What the task says of each text: for classification, `label` and `probabilities`.
+
+        Raises UsageError where the task writes text instead.
+        """
+        task = self.recipe.task
+        if not isinstance(task, Predicts):
+            raise UsageError(
+                f"A model for {self.config.task.type} gives no labels. Let it write: `loomlm "
+                "generate`, or `model.generate(prompt)`."
+            )
         if isinstance(texts, str):
             raise UsageError("predict takes a list of texts; wrap a single one in brackets.")
         texts = list(texts)
@@ -62,10 +73,45 @@ class Model:
         found: list[dict[str, Any]] = [{}] * len(texts)
         for rows, batch in ordered_batches(self.recipe, store, min(batch_size, max(1, len(texts)))):
             logits = self.engine.forward(batch)[: len(rows)]
-            decoded = self.recipe.task.decode(logits, self.recipe.facts)
+            decoded = task.decode(logits, self.recipe.facts)
             for row, prediction in zip(rows, decoded, strict=True):
                 found[row] = prediction
         return found
+
+    @overload
+    def generate(self, prompt: str, **how: Unpack[HowToWrite]) -> str: ...
+
+    @overload
+    def generate(
+        self, prompt: list[str] | tuple[str, ...], **how: Unpack[HowToWrite]
+    ) -> list[str]: ...
+
+    def generate(
+        self, prompt: str | list[str] | tuple[str, ...], **how: Unpack[HowToWrite]
+    ) -> str | list[str]:
+        """What the model writes after a prompt, or after each of several.
+
+        how: max_tokens=200, temperature=0.8, top_k=None, top_p=None, seed=0, beams=1, as of
+        `loomlm.inference.decoding.Decoding`. The same seed gives the same text.
+
+        Raises UsageError where the task writes no text, and for what cannot be; DataError for a
+        prompt that the vocabulary has nothing of.
+        """
+        prompts = [prompt] if isinstance(prompt, str) else prompt
+        texts = self._generator().texts(prompts, Decoding(**how))
+        return texts[0] if isinstance(prompt, str) else texts
+
+    def stream(self, prompt: str, **how: Unpack[HowToWrite]) -> Iterator[str]:
+        """The pieces of what `generate` gives, as they come; takes and raises the same."""
+        return self._generator().stream(prompt, Decoding(**how))
+
+    def _generator(self) -> Generator:
+        if not isinstance(self.recipe.task, Generates):
+            raise UsageError(
+                f"A model for {self.config.task.type} writes no text; it predicts. Where another "
+                'stage of its run does, name it: --stage, or `load_model(run, stage="...")`.'
+            )
+        return Generator(self.engine, self.recipe, self.tokenizer, self.cleaners)
 
     def batch(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """The arrays that `module` reads, for these texts, in one batch."""
@@ -82,26 +128,55 @@ class Model:
 
 def load_model(
     path: str | Path,
+    stage: str | None = None,
     *,
     backend: str | None = None,
     device: str = "auto",
     plugins: Sequence[str] = (),
     block: Iterable[str] = (),
 ) -> Model:
-    """The model in a model folder, or the final one of a run's folder.
+    """The model in a model folder, a stage's, or a run's.
 
-    backend: another than the one that trained it. plugins: modules or .py files that it needs
-    besides the installed ones; a run's own config is asked for them too. block: names of plugins
-    not to load.
+    stage: which one's of a run; the last by default. backend: another than the one that trained
+    it. plugins: modules or .py files that it needs besides the installed ones; a run's own config
+    is asked for them too. block: names of plugins not to load.
 
-    Raises UsageError when there is no model there, DamagedError when its files have changed,
+    Raises UsageError when there is no such model, DamagedError when its files have changed,
     PluginError when a part of it is not installed.
     """
-    folder = model_folder(Path(path))
-    config = Path(path) / "config.toml"
-    named = config.is_file() and folder != Path(path)
-    registry = registry_of_run(read_tree(config) if named else None, plugins, block)
-    return open_model(folder, registry, backend, device)
+    folder = model_folder(Path(path), stage)
+    return open_model(folder, registry_at(Path(path), plugins, block), backend, device)
+
+
+def load_writer(
+    path: str | Path,
+    stage: str | None = None,
+    *,
+    backend: str | None = None,
+    plugins: Sequence[str] = (),
+    block: Iterable[str] = (),
+) -> Model:
+    """As `load_model`; but of a run, where no stage is named, its last model that writes text.
+
+    Raises UsageError when it has none.
+    """
+    registry = registry_at(Path(path), plugins, block)
+    run, named = run_of(Path(path))
+    models = list(models_of(run).values()) if run and not (stage or named) else []
+    if not models:
+        return open_model(model_folder(Path(path), stage), registry, backend)
+    described = [(model, describe_model(model, registry)) for model in models]
+    writing = [m for m, c in described if isinstance(made(registry, c.task), Generates)]
+    if not writing:
+        tasks = ", ".join(f"{config.stage} is for {config.task.type}" for _, config in described)
+        raise UsageError(f"No stage of {path} writes text: {tasks}. Use `loomlm predict`.")
+    return open_model(writing[-1], registry, backend)
+
+
+def registry_at(path: Path, plugins: Sequence[str], block: Iterable[str]) -> Registry:
+    """The registry for the model that a path means: a run has a config that names plugins."""
+    run, _ = run_of(path)
+    return registry_of_run(read_tree(run / CONFIG) if run else None, plugins, block)
 
 
 def registry_of_run(tree: Tree | None, plugins: Sequence[str], block: Iterable[str]) -> Registry:
@@ -152,27 +227,3 @@ def _engine(
     return trainer.engine(
         spec, evolve(settings, **resolved), lambda kind, name: registry.builder(kind, name, backend)
     )
-
-
-def model_folder(path: Path) -> Path:
-    """The model's folder that a path means: itself, or that of a run or of one of its stages.
-
-    Raises UsageError when there is none.
-    """
-    if (path / "model" / "config.json").is_file():
-        return path / "model"
-    if (path / "config.json").is_file():
-        return path
-    if (path / "config.toml").is_file():
-        raise UsageError(f"The run {path} has no model yet. {how_to_go_on(path)}")
-    around = path if path.is_dir() else path.parent
-    runs = [found.parent.name for found in around.glob("*/config.toml")]
-    near = did_you_mean(path.name, runs)
-    raise UsageError(f"There is no run or model in {path}. {near}".rstrip())
-
-
-def how_to_go_on(folder: Path) -> str:
-    """What to type for a run that has not ended."""
-    config = shlex.quote(str(folder / "config.toml"))
-    runs = shlex.quote(str(folder.parent))
-    return f"Go on with `loomlm run {config} --runs {runs} --resume=must`."

@@ -17,6 +17,7 @@ from loomlm.contracts import (
     Likelihood,
     Metric,
     MetricContext,
+    Predicts,
     Task,
 )
 from loomlm.data.batches import Rows
@@ -52,16 +53,16 @@ def evaluate(
     batch_size: int,
 ) -> dict[str, Any]:
     """`loss` and every metric's entries, on a whole split."""
-    likelihood = recipe.task.produces == "likelihood"
+    task, predicts = recipe.task, isinstance(recipe.task, Predicts)
     total = weight = 0.0
     for _, batch in ordered_batches(recipe, split, batch_size):
-        part, logits = engine.score(batch, logits=not likelihood)
+        part, logits = engine.score(batch, logits=predicts)
         total, weight = total + part, weight + float(batch["weight"].sum())
-        if logits is not None:
-            outcome = recipe.task.outcome(logits, batch)
+        if logits is not None and isinstance(task, Predicts):
+            outcome = task.outcome(logits, batch)
             for metric in metrics:
                 metric.update(outcome)
-    if likelihood:
+    if task.produces == "likelihood":
         for metric in metrics:
             metric.update(Likelihood(total, weight, split.bytes))
     scores: dict[str, Any] = {"loss": total / max(weight, 1e-12)}

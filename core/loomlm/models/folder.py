@@ -91,12 +91,20 @@ def _without_file(tokenizer: dict[str, Any]) -> dict[str, Any]:
 def read_model(folder: Path, registry: Registry) -> ModelConfig:
     """A model folder's config, its components checked. Verifies every file first.
 
-    Raises DamagedError for a folder that is not as it was written, PluginError for a component
-    that is not installed, or not in a version that knows its keys.
+    Raises DamagedError for a folder that is not as it was written, and what `describe_model` does.
     """
     if not (folder / "config.json").is_file():
         raise UsageError(f"{folder} is not a model: it has no config.json.")
     verify(folder)
+    return describe_model(folder, registry)
+
+
+def describe_model(folder: Path, registry: Registry) -> ModelConfig:
+    """A model folder's config, its components checked, its files taken as they are.
+
+    Raises PluginError for a component that is not installed, or not in a version that knows its
+    keys.
+    """
     described: Mapping[str, Any] = json.loads((folder / "config.json").read_bytes())
     if described.get("format") != FORMAT:
         raise UsageError(

@@ -11,7 +11,7 @@ from loomlm.config.settings import SCRATCH, StageConfig
 from loomlm.contracts import Facts, ModelSpec, Tokenizer
 from loomlm.data.prepare import load_tokenizer, tokenizer_digest
 from loomlm.errors import UsageError
-from loomlm.inference.model import model_folder
+from loomlm.inference.folders import model_folder
 from loomlm.models.arrays import from_safetensors
 from loomlm.models.folder import WEIGHTS, read_model
 from loomlm.registry import Registry

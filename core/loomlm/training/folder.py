@@ -14,7 +14,7 @@ from attrs import frozen
 from loomlm.config.load import Config, check_tree, origin_of, read_tree
 from loomlm.config.show import plain
 from loomlm.errors import LoomlmError, UsageError
-from loomlm.inference.model import how_to_go_on
+from loomlm.inference.folders import how_to_go_on
 from loomlm.storage.commit import sweep
 from loomlm.storage.lock import LOCKS
 

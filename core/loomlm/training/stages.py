@@ -11,11 +11,12 @@ from attrs import frozen
 
 from loomlm.config.load import Config
 from loomlm.config.settings import RunConfig, StageConfig
-from loomlm.contracts import Engine, FitContext, ModelSpec, Tokenizer
-from loomlm.data.prepare import Encoded
+from loomlm.contracts import FitContext, Generates, ModelSpec, Tokenizer
+from loomlm.data.prepare import Encoded, made
 from loomlm.errors import LoomlmError, UsageError, did_you_mean
+from loomlm.inference.decoding import Decoding
 from loomlm.inference.evaluate import default_metrics
-from loomlm.inference.generate import continue_text
+from loomlm.inference.generate import Generator
 from loomlm.inference.scoring import Recipe, make_metrics
 from loomlm.models.folder import WEIGHTS
 from loomlm.models.initial import initial_arrays
@@ -73,6 +74,8 @@ def make_stage(
     choices = stage.metrics or default_metrics(recipe.task, registry)
     by_name = {metric.type: registry.find("metric", metric.type).component for metric in choices}
     first = first_model(stage, folder)
+    cleaners = [made(registry, choice) for choice in stage.data.clean]
+    generator = Generator(engine, recipe, tokenizer, cleaners)
     made_stage = Stage(
         name=stage.name,
         folder=folder / stage.name,
@@ -90,7 +93,7 @@ def make_stage(
         higher_is_better=lambda name: (
             name in by_name and bool(by_name[name].load().higher_is_better)
         ),
-        generate=_generator(engine, recipe, tokenizer),
+        generate=_generate(generator) if isinstance(recipe.task, Generates) else None,
         hook=hook,
         say=say,
         checkpoints=Checkpoints(folder / stage.name / "checkpoints", trainer.keep_last),
@@ -147,12 +150,11 @@ def check_prepared(prepared: Prepared, registry: Registry) -> None:
             )
 
 
-def _generator(
-    engine: Engine, recipe: Recipe, tokenizer: Tokenizer
-) -> Callable[[str, int, int], str] | None:
-    if not hasattr(recipe.task, "prompt"):
-        return None
-    return partial(continue_text, engine, recipe, tokenizer)
+def _generate(generator: Generator) -> Callable[[str, int, int], str]:
+    def generate(prompt: str, max_tokens: int, seed: int) -> str:
+        return generator.texts([prompt], Decoding(max_tokens=max_tokens, seed=seed))[0]
+
+    return generate
 
 
 def _layout_key(spec: ModelSpec) -> str:
