@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loomlm_sources.shares import SHARES, assigned, without_copies
@@ -10,6 +10,7 @@ from loomlm_sources.shares import SHARES, assigned, without_copies
 NAMES = st.text("abc/_.", min_size=1)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, st.integers(1, 500), min_size=3))
 def test_three_files_or_more_fill_every_split(sizes):
     splits = assigned(sizes)
@@ -17,6 +18,7 @@ def test_three_files_or_more_fill_every_split(sizes):
     assert set(splits.values()) == set(SHARES)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, st.integers(1, 500), min_size=3), st.randoms())
 def test_the_order_of_files_does_not_matter(sizes, random):
     names = list(sizes)
@@ -24,6 +26,7 @@ def test_the_order_of_files_does_not_matter(sizes, random):
     assert assigned({name: sizes[name] for name in names}) == assigned(sizes)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, st.integers(1, 10), min_size=40))
 def test_many_small_files_come_near_the_shares(sizes):
     splits = assigned(sizes)
