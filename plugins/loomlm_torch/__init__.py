@@ -1,6 +1,9 @@
 """The trainer on PyTorch, its modules and its optimizers. Nothing on this page imports torch."""
 
 from loomlm.plugin import Builder, Component, hookimpl
+from loomlm_torch.modules import module_backbone
+
+__all__ = ["module_backbone"]
 
 
 @hookimpl
