@@ -1,4 +1,4 @@
-"""The built-in metrics: accuracy, precision, recall, F1, confusion matrix; perplexity."""
+"""The built-in metrics: accuracy, precision, recall, F1, confusion matrix; likelihood."""
 
 from loomlm.plugin import Component, hookimpl
 from loomlm_metrics.config import AverageConfig
@@ -25,8 +25,14 @@ def loomlm_metrics() -> list[Component]:
         Component(
             kind="metric",
             name="perplexity",
-            summary="e to the mean loss of a token, and bits per byte",
+            summary="e to the mean loss of a token",
             target="loomlm_metrics.likelihood:Perplexity",
+        ),
+        Component(
+            kind="metric",
+            name="bits_per_byte",
+            summary="a language model's loss in bits, by the bytes of the text",
+            target="loomlm_metrics.likelihood:BitsPerByte",
         ),
     ]
 

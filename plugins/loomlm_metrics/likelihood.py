@@ -10,34 +10,47 @@ from attrs import define, field
 
 from loomlm.plugin import Likelihood, MetricContext, NoConfig
 
+MOST = 700.0
+"""A mean loss from which e to it would be no float any more."""
+
 
 @define
 class Perplexity:
-    """e to the mean loss of a token, and bits per byte, which tokenizers can be compared by.
-
-    Bits per byte: the loss of all tokens in bits, by the size of their text in UTF-8 (Gao 2020).
-    """
+    """e to the mean loss of a token; without any token it is 0.0."""
 
     config: NoConfig
     context: MetricContext
     loss: float = field(default=0.0, init=False)
     tokens: float = field(default=0.0, init=False)
+    accepts = frozenset({"likelihood"})
+    higher_is_better = False
+
+    def update(self, likelihood: Likelihood) -> None:
+        self.loss += likelihood.loss
+        self.tokens += likelihood.tokens
+
+    def compute(self) -> Mapping[str, Any]:
+        mean = self.loss / self.tokens if self.tokens else None
+        return {"perplexity": exp(min(mean, MOST)) if mean is not None else 0.0}
+
+
+@define
+class BitsPerByte:
+    """The loss of all tokens in bits, by the size of their text in UTF-8; 0.0 without any text.
+
+    Unlike perplexity, it can be compared between tokenizers (Gao 2020).
+    """
+
+    config: NoConfig
+    context: MetricContext
+    loss: float = field(default=0.0, init=False)
     bytes: int = field(default=0, init=False)
     accepts = frozenset({"likelihood"})
     higher_is_better = False
 
     def update(self, likelihood: Likelihood) -> None:
-        """Take in some text."""
         self.loss += likelihood.loss
-        self.tokens += likelihood.tokens
         self.bytes += likelihood.bytes
 
     def compute(self) -> Mapping[str, Any]:
-        """`perplexity` and `bits_per_byte`; without any text there is neither."""
-        scores = {}
-        if self.tokens:
-            # A float holds e ** 709 at most.
-            scores["perplexity"] = exp(min(self.loss / self.tokens, 700))
-        if self.bytes:
-            scores["bits_per_byte"] = self.loss / log(2) / self.bytes
-        return scores
+        return {"bits_per_byte": self.loss / log(2) / self.bytes if self.bytes else 0.0}

@@ -35,7 +35,7 @@ class CausalLm:
 
     needs = frozenset({"tokens", "causal"})
     produces = "likelihood"
-    default_metrics = ("perplexity",)
+    default_metrics = ("perplexity", "bits_per_byte")
     stream = True
 
     @property

@@ -32,7 +32,7 @@ class ProgressLine:
     def __init__(self) -> None:
         self._live: Any = None
         self._task: Any = None
-        self._said_at = 0.0
+        self._told_at = 0.0
         self._terminal = sys.stderr.isatty()
 
     @hookimpl
@@ -56,7 +56,8 @@ class ProgressLine:
         text = _describe(event)
         if self._live is not None:
             self._live.update(self._task, completed=event.scalars[-1].step, text=text)
-        elif time.monotonic() - self._said_at > PLAIN_SECONDS:
+        elif time.monotonic() - self._told_at > PLAIN_SECONDS:
+            self._told_at = time.monotonic()
             self._say(f"step {event.scalars[-1].step:,}/{event.steps:,}  {text}")
 
     @hookimpl
@@ -98,7 +99,6 @@ class ProgressLine:
             self._live = None
 
     def _say(self, message: str) -> None:
-        self._said_at = time.monotonic()
         if self._live is not None:
             self._live.console.print(message, markup=False, highlight=False)
         else:
@@ -108,7 +108,7 @@ class ProgressLine:
 def _describe(event: StepsEnded) -> str:
     minutes, seconds = divmod(int(event.seconds_left), 60)
     return (
-        f"loss {event.scalars[-1].loss:.4f}  lr {event.learning_rates[-1]:.2e}  "
-        f"{event.examples_per_second:,.0f} examples/s  {event.tokens_per_second:,.0f} tokens/s  "
-        f"{minutes}:{seconds:02d} left"
+        f"loss {event.scalars[-1].loss:.4f}  lr {event.learning_rates[-1]:.1e}  "
+        f"{minutes}:{seconds:02d} left  "
+        f"{event.examples_per_second:,.0f} examples/s  {event.tokens_per_second:,.0f} tokens/s"
     )

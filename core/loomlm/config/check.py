@@ -6,12 +6,19 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from loomlm.config.settings import SCRATCH, Choice, RunConfig, StageConfig, TrainerConfig
+from loomlm.config.settings import (
+    SCRATCH,
+    Choice,
+    DataConfig,
+    RunConfig,
+    StageConfig,
+    TrainerConfig,
+)
 from loomlm.config.structure import Mistake, make_converter, structure
 from loomlm.errors import LoomlmError, PluginError, did_you_mean
 from loomlm.registry import Registry, fits
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+NAME = re.compile(r"[^\W_][\w.-]*")
 """Names of runs and stages become folders."""
 
 TAKEN = (
@@ -108,6 +115,7 @@ def _usable_backends(registry: Registry) -> list[str]:
 
 def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iterator[Mistake]:
     yield from _check_trainer(stage.trainer)
+    yield from _check_data(stage.data)
     yield from _check_usable(stage.data.source, ("data",), registry)
     try:
         backbone = registry.usable("backbone", run.backbone.type).load()(run.backbone.config)
@@ -128,7 +136,10 @@ def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iter
             f"rows of up to {task.context:,} tokens are longer than the {backbone.longest:,} that "
             f"{run.backbone.type} is configured to read",
         )
+    names = [metric.type for metric in stage.metrics or ()]
     for index, metric in enumerate(stage.metrics or ()):
+        if metric.type in names[:index]:
+            yield Mistake(("metrics", index), f"{metric.type} stands there twice")
         target = registry.find("metric", metric.type).component.load()
         if task.produces not in target.accepts:
             yield Mistake(
@@ -146,6 +157,15 @@ def _check_trainer(trainer: TrainerConfig) -> Iterator[Mistake]:
         yield Mistake(
             ("trainer", "accumulate"),
             f"{trainer.accumulate} microbatches do not divide a batch of {trainer.batch_size}",
+        )
+
+
+def _check_data(data: DataConfig) -> Iterator[Mistake]:
+    shares = [share for share in (data.split.validation, data.split.test) if share is not None]
+    if sum(shares) >= 1:
+        yield Mistake(
+            ("data", "split"),
+            f"shares of {' and '.join(map(str, shares))} leave nothing to train on",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,8 @@ def load_config(
     Raises ConfigError with every mistake, UsageError when the file cannot be read, PluginError
     when one of `plugins` cannot be loaded.
     """
+    if not isinstance(config, str | Path | Mapping):
+        raise UsageError(f"A config is a .toml file or a dict, not {config!r}.")
     tree = read_tree(config)
     for assignment in set:
         _assign(tree, assignment)
@@ -92,14 +95,28 @@ def check_tree(tree: Tree, registry: Registry) -> Config:
     merged = _merge_defaults(tree)
     converter = make_converter(registry, merged.folder)
     settings, mistakes = structure(merged.values, RunConfig, converter)
-    if not mistakes:
-        settings = _placed(settings, merged.folder)
-        mistakes = tuple(check_run(settings, registry))
+    # What is wrong between keys is told at once too, where the other keys make a config.
+    sound = structure(_without(merged.values, mistakes), RunConfig, converter)
+    if not sound[1]:
+        settings = _placed(sound[0], merged.folder)
+        mistakes = (*mistakes, *check_run(settings, registry))
     if mistakes:
         # What [trainer] says wrong is wrong in every stage, and told once.
         problems = dict.fromkeys(_problem(mistake, tree, merged) for mistake in mistakes)
         raise ConfigError(sorted(problems, key=_by_line))
     return Config(settings, registry, merged.origins, merged.folder)
+
+
+def _without(values: Mapping[str, Any], mistakes: Sequence[Mistake]) -> dict[str, Any]:
+    """A copy of plain values without the keys that are wrong."""
+    copy = deepcopy(dict(values))
+    for mistake in mistakes:
+        node: Any = copy
+        for step in mistake.path[:-1]:
+            node = node[step] if isinstance(node, list) else node.get(step, {})
+        if isinstance(node, dict) and mistake.path:
+            node.pop(mistake.path[-1], None)
+    return copy
 
 
 def _placed(settings: RunConfig, folder: Path) -> RunConfig:

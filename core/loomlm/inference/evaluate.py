@@ -14,6 +14,7 @@ from loomlm.config.show import plain
 from loomlm.config.structure import make_converter
 from loomlm.data.prepare import encode_examples, identity, read_examples
 from loomlm.errors import UsageError, did_you_mean
+from loomlm.inference.folders import how_to_go_on
 from loomlm.inference.model import open_model, registry_of_run
 from loomlm.inference.scoring import evaluate, make_metrics
 from loomlm.registry import Registry
@@ -77,9 +78,7 @@ def _check_folder(path: Path) -> None:
             f"{path} is not a run: it has no config.toml. {did_you_mean(path.name, runs)}".rstrip()
         )
     if not (path / "model").is_dir():
-        raise UsageError(
-            f"{path} has no model yet. Go on with `loomlm run {path / 'config.toml'} --resume`."
-        )
+        raise UsageError(f"{path} has no model yet. {how_to_go_on(path)}")
 
 
 def default_metrics(task: Any, registry: Registry) -> tuple[Choice, ...]:

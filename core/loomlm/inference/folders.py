@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -59,11 +60,18 @@ def models_of(run: Path) -> dict[str, Path]:
     return {name: path for name, path in places.items() if (path / MODEL_CONFIG).is_file()}
 
 
+def how_to_go_on(run: Path) -> str:
+    """What to type for a run that has not ended."""
+    config, runs = shlex.quote(str(run / CONFIG)), shlex.quote(str(run.parent))
+    return f"Go on with `loomlm run {config} --runs {runs} --resume=must`."
+
+
 def _nothing_there(path: Path) -> UsageError:
-    parent = path.parent
-    siblings = [p.name for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
-    return UsageError(f"There is no run or model in {path}. {did_you_mean(path.name, siblings)}")
+    around = path if path.is_dir() else path.parent
+    runs = [found.parent.name for found in around.glob("*/config.toml")]
+    near = did_you_mean(path.name, runs)
+    return UsageError(f"There is no run or model in {path}. {near}".rstrip())
 
 
 def _no_model(run: Path, which: str) -> UsageError:
-    return UsageError(f"{which} has no model yet. Go on with `loomlm run {run / CONFIG} --resume`.")
+    return UsageError(f"{which} has no model yet. {how_to_go_on(run)}")

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,8 @@ from loomlm.errors import LoomlmError, UsageError
 
 MANIFEST = "manifest.json"
 CHUNK = 1 << 20
+LEFT_OVER = re.compile(r"\..+\.(\d+|old)-[0-9a-f]{8}")
+"""Names of neighbours: what is being written, and what is being replaced."""
 
 Content = bytes | Callable[["HashingFile"], None]
 
@@ -106,6 +109,18 @@ def commit(target: Path, files: Mapping[str, Content]) -> None:
     with staging(target) as stage:
         for name, content in files.items():
             stage.write(name, content)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed left half written, in a folder and those below it.
+
+    Nothing else may be writing there.
+    """
+    for path in [path for path in folder.rglob(".*") if LEFT_OVER.fullmatch(path.name)]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_file(path: Path, content: str) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from loomlm.errors import UsageError
 
+LOCKS = (".lock", ".owner")
+
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
@@ -18,8 +20,8 @@ def locked(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    owner = folder / ".owner"
-    lock = FileLock(folder / ".lock", timeout=0)
+    owner = folder / LOCKS[1]
+    lock = FileLock(folder / LOCKS[0], timeout=0)
     try:
         lock.acquire()
     except Timeout:

@@ -11,14 +11,19 @@ from typing import Any
 
 from attrs import frozen
 
-from loomlm.config.load import Config, check_tree, read_tree
+from loomlm.config.load import Config, check_tree, origin_of, read_tree
 from loomlm.config.show import plain
 from loomlm.errors import LoomlmError, UsageError
+from loomlm.inference.folders import how_to_go_on
+from loomlm.storage.commit import sweep
+from loomlm.storage.lock import LOCKS
 
 CONFIG = "config.toml"
 EVALUATION = "evaluation.json"
 MODEL = "model"
 TOKENIZER = "tokenizer"
+
+ELSEWHERE = "Give the run another name, --set name=..., or another place, --runs DIR."
 
 NOT_COMPARED = ("observers", "plugins")
 """Keys that may change between a run and its resumption."""
@@ -90,14 +95,56 @@ def refuse_existing(folder: Path, found: list[Difference]) -> UsageError:
     )
 
 
-def remove_run(folder: Path) -> None:
-    """Remove a run's folder, if there is one."""
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
+def check_same(folder: Path, before: Config, now: Config, resumes: bool) -> None:
+    """Raise UsageError unless the run in a folder is gone on with, by the same config.
+
+    `--backend` allows another backend.
+    """
+    named = ("backend",) if origin_of(("backend",), now.origins) == "--backend" else ()
+    found = differences(before, now, named)
+    if found or not resumes:
+        raise refuse_existing(folder, found)
+
+
+def check_place(folder: Path) -> None:
+    """Raise UsageError for a place that holds something else than a run."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; a run needs a folder of its name. {ELSEWHERE}")
+    if not folder.is_dir() or (folder / CONFIG).is_file():
         return
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be removed: {error.strerror}.") from None
+    others = sorted(path.name for path in folder.iterdir() if path.name not in LOCKS)
+    if others:
+        raise UsageError(
+            f"{folder} is no run: it has no {CONFIG}, but {', '.join(others[:3])}"
+            f"{', ...' if len(others) > 3 else ''}. {ELSEWHERE}"
+        )
+
+
+def claim(folder: Path, config: Config, resumes: bool, overwrite: bool) -> bool:
+    """Take a locked folder for a run; whether it goes on with the one that stands there.
+
+    Looks once more: another process may have run there since the config was checked.
+    """
+    if overwrite:
+        _empty(folder)
+        return False
+    before = stored_config(folder, config)
+    if before is None:
+        return False
+    check_same(folder, before, config, resumes)
+    sweep(folder)
+    # Where nothing differs, the file keeps the reasons that it gives.
+    return not differences(before, config, ())
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name in LOCKS:
+            continue
+        try:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        except OSError as error:
+            raise UsageError(f"{path} cannot be removed: {error.strerror}.") from None
 
 
 def read_evaluation(folder: Path) -> dict[str, Any]:
@@ -105,7 +152,6 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
     path = folder / EVALUATION
     if not path.is_file():
         raise UsageError(
-            f"{folder} has no {EVALUATION}: the run has not ended. Go on with `loomlm run "
-            f"{folder / CONFIG} --resume`."
+            f"{folder} has no {EVALUATION}: the run has not ended. {how_to_go_on(folder)}"
         )
     return json.loads(path.read_bytes())

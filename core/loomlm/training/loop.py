@@ -29,7 +29,7 @@ from loomlm.contracts import (
     StepsEnded,
 )
 from loomlm.data.batches import Plan, Rows
-from loomlm.errors import LoomlmError
+from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.scoring import Recipe, evaluate
 from loomlm.training.checkpoints import Checkpoints, Progress
 from loomlm.training.interrupts import Interrupts, StoppedError
@@ -46,9 +46,10 @@ REPORT_STEPS = 64
 
 @define
 class Stage:
-    """Everything that training one stage needs; made by `run`."""
+    """Everything that training one stage needs; `follows` is the stage before it."""
 
     name: str
+    follows: str | None
     folder: Path
     trainer: TrainerConfig
     seed: int
@@ -157,7 +158,7 @@ def _evaluate(stage: Stage, log: Log) -> None:
 def _score(scores: dict[str, Any], name: str) -> float:
     if not isinstance(scores.get(name), int | float):
         known = ", ".join(k for k, value in scores.items() if isinstance(value, int | float))
-        raise LoomlmError(f"There is no validation score {name!r} to watch. Known: {known}.")
+        raise UsageError(f"The validation score {name!r} is no number to watch. Known: {known}.")
     return float(scores[name])
 
 

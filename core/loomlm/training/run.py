@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from attrs import evolve, frozen
 
@@ -29,7 +29,7 @@ from loomlm.data.prepare import (
     make_tokenizer,
     read_examples,
 )
-from loomlm.errors import UsageError
+from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.model import Model, load_model
 from loomlm.inference.scoring import Recipe, evaluate
 from loomlm.models.card import model_card
@@ -42,7 +42,7 @@ from loomlm.training.environment import environment
 from loomlm.training.interrupts import Interrupts
 from loomlm.training.loop import Stage, train
 from loomlm.training.settling import Resume, resolve
-from loomlm.training.stages import Prepared, make_stage
+from loomlm.training.stages import Prepared, check_prepared, make_stage
 
 
 @frozen
@@ -85,9 +85,11 @@ def run(
     registry = checked.registry
     backend = choose_backend(checked.settings.backend, registry)
     folder = run_folder.runs_folder(runs) / checked.settings.name
+    if resume not in get_args(Resume):
+        raise UsageError(f"resume is one of {', '.join(get_args(Resume))}, not {resume!r}.")
+    if overwrite and resume != "never":
+        raise UsageError("To overwrite a run and to resume it do not go together.")
     checked, reasons = resolve(checked, backend, folder, resume, overwrite)
-    if resume != "never" and (folder / run_folder.EVALUATION).exists():
-        return Run.open(folder)
     settings = checked.settings
     watchers = [*observers, *(made(registry, choice) for choice in settings.observers)]
     for watcher in watchers:
@@ -96,13 +98,24 @@ def run(
     error: str | None = None
     evaluation: dict[str, Any] = {}
     try:
+        goes_on = not overwrite and (folder / run_folder.CONFIG).exists()
         hook.loomlm_run_started(
-            event=RunStarted(folder=str(folder), config=plain(settings), resumed=resume != "never")
+            event=RunStarted(folder=str(folder), config=plain(settings), resumed=goes_on)
         )
-        evaluation = _carry_out(checked, reasons, backend, folder, overwrite, hook)
+        if goes_on and (folder / run_folder.EVALUATION).exists():
+            _say(hook, "It has ended already.")
+            evaluation = run_folder.read_evaluation(folder)
+        else:
+            evaluation = _carry_out(checked, reasons, backend, folder, resume, overwrite, hook)
         return Run(folder, evaluation)
     except BaseException as problem:
         error = str(problem) or type(problem).__name__
+        if _is_memory(problem):
+            raise LoomlmError(
+                f"There is not enough memory: {error.splitlines()[0].rstrip('.')}. Lower "
+                "trainer.batch_size, or raise trainer.accumulate; lower the backbone's sizes or "
+                "the task's longest row."
+            ) from problem
         raise
     finally:
         hook.loomlm_run_ended(
@@ -112,11 +125,20 @@ def run(
             registry.manager.unregister(watcher)
 
 
+def _is_memory(problem: BaseException) -> bool:
+    """Whether memory ran out; frameworks have errors of their own for it."""
+    words = str(problem).lower()
+    return isinstance(problem, MemoryError) or (
+        isinstance(problem, RuntimeError) and ("out of memory" in words or "allocate" in words)
+    )
+
+
 def _carry_out(
     config: Config,
     reasons: Mapping[str, str],
     backend: str,
     folder: Path,
+    resume: Resume,
     overwrite: bool,
     hook: Any,
 ) -> dict[str, Any]:
@@ -124,12 +146,13 @@ def _carry_out(
     settings, registry = config.settings, config.registry
     say = partial(_say, hook)
     tokenizer, stages = _prepare(settings, registry, say)
-    if overwrite:
-        run_folder.remove_run(folder)
+    for prepared in stages:
+        check_prepared(prepared, registry)
     _make_folder(folder)
     evaluation: dict[str, Any] = {}
     with locked(folder):
-        _write_start(folder, config, reasons, backend, tokenizer)
+        if not run_folder.claim(folder, config, resume != "never", overwrite):
+            _write_start(folder, config, reasons, backend, tokenizer)
         with Interrupts() as interrupts:
             for index, prepared in enumerate(stages):
                 stage = make_stage(prepared, config, backend, folder, tokenizer, hook, say)
@@ -225,6 +248,8 @@ def _train(
 
 def _evaluate(stage: Stage, prepared: Prepared, say: Callable[[str], None]) -> dict[str, Any]:
     scores = {}
+    if set(prepared.data.splits) == {"train"}:
+        say(f"{stage.name} has no test and no validation split, so there is no score.")
     for name, store in prepared.data.splits.items():
         if name == "train":
             continue

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from attrs import evolve
 
-from loomlm.config.load import Config, origin_of
+from loomlm.config.load import Config
 from loomlm.config.settings import TrainerConfig
 from loomlm.config.structure import make_converter
 from loomlm.data.prepare import made
@@ -21,6 +21,7 @@ def resolve(
     config: Config, backend: str, folder: Path, resume: Resume, overwrite: bool
 ) -> tuple[Config, dict[str, str]]:
     """Settle every "auto" once; take a resumed run's own answers. Checks the folder's state."""
+    run_folder.check_place(folder)
     before = None if overwrite else run_folder.stored_config(folder, config)
     if before is None and resume == "must":
         raise UsageError(f"There is no run in {folder} to resume. Leave --resume=must out.")
@@ -39,10 +40,7 @@ def resolve(
     settings = evolve(config.settings, backend=backend, stages=tuple(stages))
     resolved = evolve(config, settings=settings)
     if before is not None:
-        named = ("backend",) if origin_of(("backend",), config.origins) == "--backend" else ()
-        found = run_folder.differences(before, resolved, named)
-        if resume == "never" or found:
-            raise run_folder.refuse_existing(folder, found)
+        run_folder.check_same(folder, before, resolved, resume != "never")
     return resolved, reasons
 
 

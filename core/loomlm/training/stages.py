@@ -10,10 +10,10 @@ from typing import Any
 from attrs import frozen
 
 from loomlm.config.load import Config
-from loomlm.config.settings import StageConfig
+from loomlm.config.settings import RunConfig, StageConfig
 from loomlm.contracts import FitContext, Generates, ModelSpec, Tokenizer
 from loomlm.data.prepare import Encoded, made
-from loomlm.errors import LoomlmError, UsageError
+from loomlm.errors import LoomlmError, UsageError, did_you_mean
 from loomlm.inference.decoding import Decoding
 from loomlm.inference.evaluate import default_metrics
 from loomlm.inference.generate import Generator
@@ -79,6 +79,7 @@ def make_stage(
     made_stage = Stage(
         name=stage.name,
         folder=folder / stage.name,
+        follows=_stage_before(stage, settings),
         trainer=trainer,
         seed=settings.seed,
         engine=engine,
@@ -114,6 +115,41 @@ def make_stage(
     return made_stage
 
 
+def check_prepared(prepared: Prepared, registry: Registry) -> None:
+    """Check what only the data can tell, before anything that stands on disk is touched.
+
+    Raises UsageError for a score that cannot be watched, or a metric that does not fit the labels.
+    """
+    stage, recipe = prepared.config, prepared.recipe
+    trainer, place = stage.trainer, f"stages.{stage.name}.trainer"
+    choices = stage.metrics or default_metrics(recipe.task, registry)
+    make_metrics(choices, registry, recipe.task, recipe.facts)
+    needing = [
+        name
+        for name, given in (
+            ("keep_best", trainer.keep_best),
+            ("early_stopping", trainer.early_stopping),
+            ("evaluate_every", isinstance(trainer.evaluate_every, int)),
+        )
+        if given
+    ]
+    if needing and "validation" not in prepared.data.splits:
+        raise UsageError(
+            f"{place}.{needing[0]} needs a validation split, and the data has none. Cut one: "
+            f"stages.{stage.name}.data.split = {{ validation = 0.1 }}."
+        )
+    stopping = trainer.early_stopping
+    for key, watched in (
+        ("keep_best", trainer.keep_best),
+        ("early_stopping.metric", stopping.metric if stopping else None),
+    ):
+        names = ["loss", *(choice.type.rpartition("/")[2] for choice in choices)]
+        if watched is not None and watched.split("/")[0] not in names:
+            raise UsageError(
+                f"{place}.{key}: the stage has no score {watched!r}. {did_you_mean(watched, names)}"
+            )
+
+
 def _generate(generator: Generator) -> Callable[[str, int, int], str]:
     def generate(prompt: str, max_tokens: int, seed: int) -> str:
         return generator.texts([prompt], Decoding(max_tokens=max_tokens, seed=seed))[0]
@@ -123,6 +159,11 @@ def _generate(generator: Generator) -> Callable[[str, int, int], str]:
 
 def _layout_key(spec: ModelSpec) -> str:
     return cache_key([[p.name, list(p.shape)] for p in spec.layout])
+
+
+def _stage_before(stage: StageConfig, settings: RunConfig) -> str | None:
+    names = [one.name for one in settings.stages]
+    return names[names.index(stage.name) - 1] if stage.name != names[0] else None
 
 
 def _goes_on(stage: Stage) -> bool:
@@ -157,6 +198,11 @@ def _begin(
     for note in fitted.notes:
         stage.say(note)
     arrays = initial_arrays(spec.layout, stage.seed, fitted)
+    if first is None and stage.follows:
+        stage.say(
+            f"{stage.name} begins from scratch; with init_from = {stage.follows!r} it would go on "
+            "from there"
+        )
     if first is not None:
         arrays = with_model(arrays, first, spec, stage.recipe.facts, registry)
         stage.say(f"{stage.name} begins with {first}")
