@@ -37,12 +37,12 @@ def command(
     RUN is the folder of a run, of a stage, or of a model. Without --prompt, standard input is read
     where something is piped into it; else a document begins.
     """
-    from loomlm.inference.model import load_writer
+    from loomlm.inference.model import load_model
 
     extra, block = split_plugins(plugins)
     text = _read(prompt)
     given = {name: value for name, value in how.items() if value is not None}
-    model = load_writer(run, stage, backend=backend, plugins=extra, block=block)
+    model = load_model(run, stage, generates=True, backend=backend, plugins=extra, block=block)
     pieces = model.stream(text, **given)
     try:
         click.echo(text, nl=False)

@@ -60,6 +60,12 @@ def models_of(run: Path) -> dict[str, Path]:
     return {name: path for name, path in places.items() if (path / MODEL_CONFIG).is_file()}
 
 
+def how_to_go_on(run: Path) -> str:
+    """What to type for a run that has not ended."""
+    config, runs = shlex.quote(str(run / CONFIG)), shlex.quote(str(run.parent))
+    return f"Go on with `loomlm run {config} --runs {runs} --resume=must`."
+
+
 def _nothing_there(path: Path) -> UsageError:
     around = path if path.is_dir() else path.parent
     runs = [found.parent.name for found in around.glob(f"*/{CONFIG}")]
@@ -69,9 +75,3 @@ def _nothing_there(path: Path) -> UsageError:
 
 def _no_model(run: Path, which: str) -> UsageError:
     return UsageError(f"{which} has no model yet. {how_to_go_on(run)}")
-
-
-def how_to_go_on(run: Path) -> str:
-    """What to type for a run that has not ended."""
-    config, runs = (shlex.quote(str(path)) for path in (run / CONFIG, run.parent))
-    return f"Go on with `loomlm run {config} --runs {runs} --resume=must`."

@@ -130,6 +130,7 @@ def load_model(
     path: str | Path,
     stage: str | None = None,
     *,
+    generates: bool = False,
     backend: str | None = None,
     device: str = "auto",
     plugins: Sequence[str] = (),
@@ -137,40 +138,33 @@ def load_model(
 ) -> Model:
     """The model in a model folder, a stage's, or a run's.
 
-    stage: which one's of a run; the last by default. backend: another than the one that trained
-    it. plugins: modules or .py files that it needs besides the installed ones; a run's own config
-    is asked for them too. block: names of plugins not to load.
+    stage: which one's of a run; the last by default, or, where it is one that `generates` that is
+    wanted, the last that does. backend: another than the one that trained it. plugins: modules or
+    .py files that it needs besides the installed ones; a run's own config is asked for them too.
+    block: names of plugins not to load.
 
     Raises UsageError when there is no such model, DamagedError when its files have changed,
     PluginError when a part of it is not installed.
     """
-    folder = model_folder(Path(path), stage)
-    return open_model(folder, registry_at(Path(path), plugins, block), backend, device)
-
-
-def load_writer(
-    path: str | Path,
-    stage: str | None = None,
-    *,
-    backend: str | None = None,
-    plugins: Sequence[str] = (),
-    block: Iterable[str] = (),
-) -> Model:
-    """As `load_model`; but of a run, where no stage is named, its last model that writes text.
-
-    Raises UsageError when it has none.
-    """
     registry = registry_at(Path(path), plugins, block)
-    run, named = run_of(Path(path))
-    models = list(models_of(run).values()) if run and not (stage or named) else []
-    if not models:
-        return open_model(model_folder(Path(path), stage), registry, backend)
-    described = [(model, describe_model(model, registry)) for model in models]
+    folder = _last_that_writes(Path(path), registry) if generates and stage is None else None
+    return open_model(folder or model_folder(Path(path), stage), registry, backend, device)
+
+
+def _last_that_writes(path: Path, registry: Registry) -> Path | None:
+    """Of a run, the model of the last stage that generates text; None where there is no run.
+
+    Raises UsageError when no stage does.
+    """
+    run, named = run_of(path)
+    if run is None or named is not None or not models_of(run):
+        return None
+    described = [(model, describe_model(model, registry)) for model in models_of(run).values()]
     writing = [m for m, c in described if isinstance(made(registry, c.task), Generates)]
     if not writing:
         tasks = ", ".join(f"{config.stage} is for {config.task.type}" for _, config in described)
         raise UsageError(f"No stage of {path} writes text: {tasks}. Use `loomlm predict`.")
-    return open_model(writing[-1], registry, backend)
+    return writing[-1]
 
 
 def registry_at(path: Path, plugins: Sequence[str], block: Iterable[str]) -> Registry:

@@ -8,7 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loomlm.contracts import Batch
-from loomlm.inference.generate import GREEDY, generate_tokens
+from loomlm.inference.decoding import Decoding
+from loomlm.inference.generate import draw_tokens
+from loomlm.inference.running import Running
 
 pytest.importorskip("torch", reason="the backend is optional")
 
@@ -111,7 +113,11 @@ def test_greedy_text_is_the_same_without_the_cache(model):
     prompt = model.batch(ROWS)
     prompt = Batch({name: prompt[name] for name in ("tokens", "length")})
 
-    found = list(generate_tokens(model.engine, model.recipe, model.tokenizer, prompt, 10, GREEDY))
+    running = Running(model.engine, model.recipe, prompt, [model.tokenizer.pad_id])
+    greedy = Decoding(temperature=0, max_tokens=10)
+    found: list[list[int]] = [[] for _ in ROWS]
+    for row, token in draw_tokens(running, None, greedy, 0):
+        found[row].append(token)
 
     rows = [list(row) for row in ROWS]
     for step in range(10):
@@ -119,7 +125,7 @@ def test_greedy_text_is_the_same_without_the_cache(model):
             logits = model.forward([row])[0, -1]
             logits[model.tokenizer.pad_id] = -np.inf
             row.append(int(logits.argmax()))
-        assert [row[-1] for row in rows] == found[step].tolist()
+        assert [row[-1] for row in rows] == [tokens[step] for tokens in found]
 
 
 def test_a_tied_embedding_is_one_tensor_stored_once(model):

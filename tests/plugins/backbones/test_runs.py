@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import loomlm
-from loomlm.inference.generate import continue_text
 
 pytestmark = pytest.mark.usefixtures("torch_backend")
 
@@ -66,8 +65,7 @@ def test_pretrained_then_fine_tuned(folder, name):
     losses = [float(n) for n in re.findall(r'"loss": ([\d.]+)', metrics(done.folder, "pretrain"))]
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.5
     assert done.evaluation["finetune"]["test"]["accuracy"] > 0.5
-    model = loomlm.load_model(done.folder / "pretrain")
-    assert continue_text(model.engine, model.recipe, model.tokenizer, "import ", 40, 1)
+    assert loomlm.load_model(done.folder, "pretrain").generate("import ", max_tokens=40, seed=1)
 
 
 def metrics(folder: Path, stage: str) -> str:
