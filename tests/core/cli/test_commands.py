@@ -139,7 +139,7 @@ def test_predict_says_what_is_wrong(run, tmp_path, loomlm_command, words, said):
     (tmp_path / "bad.jsonl").write_text('{"text": "a"}\n{"text"\n')
     (tmp_path / "shape.jsonl").write_text('["a"]\n')
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
-    (tmp_path / "empty.txt").write_text("\n")
+    (tmp_path / "empty.txt").write_text("")
 
     done = loomlm_command("predict", run, *words)
 
