@@ -4,7 +4,7 @@ No framework is named here. The backends build the modules from these layouts.
 """
 
 from loomlm.plugin import Component, hookimpl
-from loomlm_backbones.config import MlpConfig, TransformerConfig
+from loomlm_backbones.config import MlpConfig, RnnConfig, TransformerConfig
 
 
 @hookimpl
@@ -16,6 +16,13 @@ def loomlm_backbones() -> list[Component]:
             summary="mean of embeddings of words and n-grams, or a window of tokens; hidden layers",
             target="loomlm_backbones.mlp:Mlp",
             config=MlpConfig,
+        ),
+        Component(
+            kind="backbone",
+            name="rnn",
+            summary="LSTM or GRU, one way or both, with the dropouts of AWD-LSTM",
+            target="loomlm_backbones.rnn:Rnn",
+            config=RnnConfig,
         ),
         Component(
             kind="backbone",

@@ -153,3 +153,64 @@ class TransformerConfig:
         if self.hidden is not None:
             return self.hidden
         return -(-8 * self.width // 24) * 8 if self.activation == "swiglu" else 4 * self.width
+
+
+@frozen
+class RnnConfig:
+    """Layers of LSTM (Hochreiter 1997) or GRU (Cho 2014) cells.
+
+    Dropout is that of Merity 2017 (AWD-LSTM). Of states it is locked: a row keeps the same numbers
+    at each of its tokens.
+    """
+
+    cell: Literal["lstm", "gru"] = key("what each layer is made of", "lstm")
+    layers: int = key("how many", 2, minimum=1)
+    width: int = key("size of a layer's state, in each direction", 256, minimum=1)
+    embedding: int | None = key("size of a token's embedding; by default width", None, minimum=1)
+    bidirectional: bool = key(
+        "read rows from both ends; only for tasks where a token may see those behind it", False
+    )
+    tied: bool = key(
+        "a head over the vocabulary shares the embedding, which is then as wide as the states; "
+        "not with bidirectional",
+        True,
+    )
+    dropout: float = key(
+        "share of the states left out: of inputs, between layers and of outputs",
+        0.0,
+        minimum=0,
+        maximum=0.95,
+    )
+    input_dropout: float | None = key(
+        "of inputs, where it is not to be dropout", None, minimum=0, maximum=0.95
+    )
+    layer_dropout: float | None = key("of states between layers", None, minimum=0, maximum=0.95)
+    output_dropout: float | None = key("of outputs", None, minimum=0, maximum=0.95)
+    weight_dropout: float = key(
+        "share left out of the matrices from state to state", 0.0, minimum=0, maximum=0.95
+    )
+    embedding_dropout: float = key(
+        "share of words of the vocabulary left out, wherever they stand in a batch",
+        0.0,
+        minimum=0,
+        maximum=0.95,
+    )
+    pooling: Literal["mean", "max", "last"] = key(
+        "which states stand for a text, where the task wants one", "mean"
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.tied and not self.bidirectional and self.word_width != self.width:
+            raise ValueError(
+                f"a head cannot share embeddings of {self.word_width} with states of {self.width}; "
+                "set tied = false, or leave out embedding"
+            )
+
+    @property
+    def word_width(self) -> int:
+        return self.embedding or self.width
+
+    def share(self, of: Literal["input", "layer", "output"]) -> float:
+        """How much of those states is left out."""
+        given: float | None = getattr(self, f"{of}_dropout")
+        return self.dropout if given is None else given

@@ -1,7 +1,7 @@
-"""The built-in data sources: files, and data sets of the Hugging Face hub."""
+"""The built-in data sources: files, data sets of the Hugging Face hub, Python's documentation."""
 
 from loomlm.plugin import Component, hookimpl
-from loomlm_sources.config import FilesConfig, HuggingFaceConfig
+from loomlm_sources.config import FilesConfig, HuggingFaceConfig, PythonDocsConfig
 
 
 @hookimpl
@@ -23,5 +23,12 @@ def loomlm_data_sources() -> list[Component]:
             config=HuggingFaceConfig,
             requires=("datasets",),
             install='pip install "loomlm[huggingface]"',
+        ),
+        Component(
+            kind="data_source",
+            name="python_docs",
+            summary="Python's own documentation: no download",
+            target="loomlm_sources.python_docs:PythonDocs",
+            config=PythonDocsConfig,
         ),
     ]

@@ -29,6 +29,9 @@ class FilesConfig:
     labels: Mapping[str, Path] | None = key(
         "for txt: a file for each split with the label of each line", None
     )
+    documents: Literal["line", "paragraph", "file"] = key(
+        "for txt: what one example is; paragraphs end at blank lines", "line"
+    )
     header: bool | Mapping[str, bool] = key(
         "whether csv and tsv files begin with column names, for all splits or one by one", True
     )
@@ -54,6 +57,11 @@ class FilesConfig:
                 raise ValueError(f"{split} is an empty list; name its files")
         if self.text == ():
             raise ValueError("text is an empty list; name a column")
+        if self.labels is not None and self.documents != "line":
+            raise ValueError(
+                f"documents is {self.documents!r}, and labels has one for each line; "
+                'leave one of them out, or set documents = "line"'
+            )
         for name, value in (("header", self.header), ("labels", self.labels)):
             for split in value if isinstance(value, Mapping) else ():
                 if split not in SPLITS:
@@ -76,3 +84,12 @@ class HuggingFaceConfig:
     def __attrs_post_init__(self) -> None:
         if self.text == ():
             raise ValueError("text is an empty list; name a column")
+
+
+@frozen
+class PythonDocsConfig:
+    """Python's own documentation: the docstrings of the standard library, and help()'s topics."""
+
+    label: Literal["area"] | None = key(
+        "area: a docstring's is the section of the library reference; without, raw text", None
+    )

@@ -47,7 +47,7 @@ class _Part:
 
 @define
 class Files:
-    """See `loomlm.plugin.DataSource`. Reads line by line; nothing is held whole in memory."""
+    """See `loomlm.plugin.DataSource`. Reads line by line; one example at a time is in memory."""
 
     config: FilesConfig
     _skipped: dict[Path, _Skipped] = field(factory=dict)
@@ -114,6 +114,7 @@ class Files:
                 self._refuse_label(path, split)
                 yield _Part(path, rows, ("text",), None)
             else:
+                self._refuse_documents(path)
                 yield _Part(path, rows, self._texts(), self.config.label)
 
     def _checked(self, part: _Part) -> Iterator[Example]:
@@ -156,6 +157,13 @@ class Files:
                 "column of labels with data.label."
             )
 
+    def _refuse_documents(self, path: Path) -> None:
+        if self.config.documents != "line":
+            raise DataError(
+                f"data.documents is for txt files, and {path} is {self._format(path)}, where each "
+                "row is an example. Take data.documents out, or name txt files."
+            )
+
     def _texts(self) -> tuple[str, ...]:
         return (self.config.text,) if isinstance(self.config.text, str) else self.config.text
 
@@ -181,6 +189,7 @@ class Files:
             header=header,
             columns=config.columns,
             wanted=(*self._texts(), config.label) if config.label else self._texts(),
+            documents=config.documents,
         )
         if header or form.format not in ("csv", "tsv"):
             return form

@@ -42,11 +42,13 @@ def complete(options: Mapping[str, Any]) -> dict[str, Any]:
 def with_other_file(options: Mapping[str, Any], file: str) -> dict[str, Any]:
     """The options with another file as the test split.
 
-    Labels that lie in files of their own belong to the old one; whether the other has a header,
-    where that is said split by split, is seen from its first line.
+    Labels that lie in files of their own belong to the old one, and so does what a document is,
+    where the other is a table; whether that has a header, where that is said split by split, is
+    seen from its first line.
     """
-    changed = {name: value for name, value in options.items() if name != "labels"}
     path = _first(file)
+    old = {"labels"} if _format(path, options) == "txt" else {"labels", "documents"}
+    changed = {name: value for name, value in options.items() if name not in old}
     if isinstance(options.get("header"), Mapping) and _format(path, options) in ("csv", "tsv"):
         first = column_names(path, _form(_format(path, options), options))
         named = bool(_wanted(options) & set(first))

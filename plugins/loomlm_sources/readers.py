@@ -13,6 +13,7 @@ from typing import IO, Any
 from attrs import frozen
 
 from loomlm.plugin import DataError, UsageError, nearest
+from loomlm_sources.documents import documents
 from loomlm_sources.opening import UNDECODABLE, decoded_lines, opened
 
 Row = tuple[int, Mapping[str, Any]]
@@ -40,6 +41,7 @@ class Form:
     header: bool
     columns: tuple[str, ...]
     wanted: tuple[str, ...]
+    documents: str = "line"
 
 
 def read_rows(path: Path, form: Form) -> Iterator[Row | BadLine]:
@@ -55,20 +57,22 @@ def not_text(line: int, encoding: str) -> BadLine:
 
 def _txt(path: Path, form: Form) -> Iterator[Row | BadLine]:
     with opened(path) as file:
-        for number, line in decoded_lines(file, form.encoding):
-            if UNDECODABLE in line:
-                yield not_text(number, form.encoding)
-            elif line.strip():
-                yield number, {"text": line.rstrip("\r\n")}
+        for found in documents(_readable(file, form.encoding), form.documents):
+            yield found if isinstance(found, BadLine) else (found[0], {"text": found[1]})
+
+
+def _readable(file: IO[bytes], encoding: str) -> Iterator[tuple[int, str] | BadLine]:
+    for number, line in decoded_lines(file, encoding):
+        yield not_text(number, encoding) if UNDECODABLE in line else (number, line)
 
 
 def _jsonl(path: Path, form: Form) -> Iterator[Row | BadLine]:
     with opened(path) as file:
-        for number, line in decoded_lines(file, form.encoding):
-            if UNDECODABLE in line:
-                yield not_text(number, form.encoding)
-            elif line.strip():
-                yield _json_row(number, line)
+        for line in _readable(file, form.encoding):
+            if isinstance(line, BadLine):
+                yield line
+            elif line[1].strip():
+                yield _json_row(*line)
 
 
 def _json_row(number: int, line: str) -> Row | BadLine:

@@ -19,6 +19,9 @@ BATCH_SIZE = 32
 TABLE = 1 << 25
 """Most numbers in the table of n-grams: 128 MiB."""
 
+MOST_LABELS = 20
+"""From here on, as many labels as half the texts are taken for a mistake."""
+
 ORDER = ("type", "path", "subset", "train", "validation", "test", "text", "label")
 """Keys of a data table as people read them; others follow."""
 
@@ -84,7 +87,23 @@ def classification(context: TemplateContext) -> str:
             "The data has no labels. Name their column with --label, or for .txt files a file of "
             "labels for each split: --data 'labels={train=\"train.labels\"}'."
         )
+    _check_labels(context.train)
     return _config(context, context.data, context.train, context.has_test)
+
+
+def _check_labels(train: DataSummary) -> None:
+    """Raise UsageError for labels that no model could learn from."""
+    count = len(train.labels)
+    if count == 1:
+        raise UsageError(
+            f"All texts have the label {next(iter(train.labels))!r}; a classifier needs two labels "
+            "at least. Check --label."
+        )
+    if count > MOST_LABELS and count > train.examples / 2:
+        raise UsageError(
+            f"{train.examples:,} texts have {count:,} different labels. Check --label: is it the "
+            "column of the text, or of a number that each text has for itself?"
+        )
 
 
 EXAMPLE_DATA = {

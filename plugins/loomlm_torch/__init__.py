@@ -1,6 +1,9 @@
 """The trainer on PyTorch, its modules and its optimizers. Nothing on this page imports torch."""
 
 from loomlm.plugin import Builder, Component, hookimpl
+from loomlm_torch.modules import module_backbone
+
+__all__ = ["module_backbone"]
 
 
 @hookimpl
@@ -21,6 +24,7 @@ def loomlm_trainers() -> list[Component]:
 def loomlm_builders() -> list[Builder]:
     return [
         _builder("backbone", "mlp", "loomlm_torch.mlp:build"),
+        _builder("backbone", "rnn", "loomlm_torch.rnn:Rnn"),
         _builder("backbone", "transformer", "loomlm_torch.transformer:Transformer"),
         _builder("optimizer", "adamw", "loomlm_torch.optimizers:AdamW"),
         _builder("optimizer", "sgd", "loomlm_torch.optimizers:SGD"),

@@ -193,7 +193,8 @@ class Attention(nn.Module):
         k = k.view(size, time, self.kv_heads, self.d)
         v = v.view(size, time, self.kv_heads, self.d)
         if self.query_norm is not None and self.key_norm is not None:
-            q, k = self.query_norm(q), self.key_norm(k)
+            # In float32, as everything that is normalised.
+            q, k = self.query_norm(q.float()).type_as(v), self.key_norm(k.float()).type_as(v)
         if turn is not None:
             q, k = rotate(q, *turn), rotate(k, *turn)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (batch, heads, time, d)

@@ -53,10 +53,11 @@ def command(
         given[key] = parse_value(value)
     data = {key: value for key, value in given.items() if value is not None}
     described = bool(train or options)
+    if data and not described:
+        raise click.UsageError("Without --train there is no data to look at. Give its file.")
     named = train[0] if train else str(data.get("path", "my-run"))
-    written = look(
-        template, data if described else None, name or _name_of(named), backend, registry
-    )
+    run_name = name or _name_of(named)
+    written = look(template, data if described else None, run_name, backend, registry)
     if output is None:
         click.echo(written, nl=False)
     else:

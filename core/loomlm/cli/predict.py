@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ def command(
 ) -> None:
     """Predict with the model in folder RUN: one JSON object for each text, a line each.
 
-    Texts are arguments, or the lines of --file, or of standard input.
+    Texts are arguments, or the lines of --file, or of standard input. Other keys of a .jsonl line
+    stand in its prediction too; one that the prediction has itself, such as `label`, as
+    `given_label`.
     """
     from loomlm.errors import UsageError
     from loomlm.inference.model import load_model
@@ -52,7 +55,12 @@ def command(
         for chunk in _chunks(first, rows):
             predictions = model.predict([row["text"] for row in chunk])
             for row, prediction in zip(chunk, predictions, strict=True):
-                file.write(_line({**row, **prediction}, file.encoding))
+                file.write(_line(_joined(row, prediction), file.encoding))
+
+
+def _joined(row: dict[str, Any], prediction: dict[str, Any]) -> dict[str, Any]:
+    given = {f"given_{key}" if key in prediction else key: value for key, value in row.items()}
+    return {**given, **prediction}
 
 
 def _line(row: dict[str, Any], encoding: str) -> str:
@@ -82,7 +90,8 @@ def _read(source: str | None) -> Iterator[dict[str, Any]]:
     try:
         with click.open_file(source or "-", encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
-                if line.strip():
+                # A blank line of plain text is a text, so that predictions stand line by line.
+                if line.strip() or form != ".jsonl":
                     yield _row(line, f"{name}:{number}", form == ".jsonl")
     except UnicodeDecodeError:
         raise DataError(f"{name} is not UTF-8. Save it as UTF-8 and try again.") from None
@@ -104,14 +113,13 @@ def _row(line: str, place: str, is_json: bool) -> dict[str, Any]:
     return row
 
 
-def _output(path: str | None) -> Any:
-    from contextlib import nullcontext
-
-    from loomlm.errors import UsageError
+@contextmanager
+def _output(path: str | None) -> Iterator[Any]:
+    """Standard output, or a file that takes its place when all of it is written."""
+    from loomlm.storage.commit import replacing
 
     if path is None:
-        return nullcontext(sys.stdout)
-    try:
-        return open(path, "w", encoding="utf-8")  # noqa: PTH123 - the caller closes it
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+        yield sys.stdout
+        return
+    with replacing(Path(path)) as file:
+        yield file

@@ -36,7 +36,7 @@ TAKEN = (
 def check_run(run: RunConfig, registry: Registry) -> Iterator[Mistake]:
     """Everything that is wrong between the keys of a run whose keys are right one by one."""
     if not NAME.fullmatch(run.name):
-        yield Mistake(("name",), _bad_name(run.name))
+        yield Mistake(("name",), bad_name(run.name))
     yield from _check_backend(run, registry)
     if not run.stages:
         yield Mistake(("stages",), "a run needs at least one stage")
@@ -44,7 +44,7 @@ def check_run(run: RunConfig, registry: Registry) -> Iterator[Mistake]:
     for index, stage in enumerate(run.stages):
         path = ("stages", index)
         if not NAME.fullmatch(stage.name):
-            yield Mistake((*path, "name"), _bad_name(stage.name))
+            yield Mistake((*path, "name"), bad_name(stage.name))
         if stage.name.lower() in TAKEN:
             message = f"a run keeps something else in {stage.name!r}; call the stage another name"
             yield Mistake((*path, "name"), message)
@@ -69,7 +69,8 @@ def _check_init_from(
     yield Mistake((*path, "init_from"), message.rstrip())
 
 
-def _bad_name(name: str) -> str:
+def bad_name(name: str) -> str:
+    """What is wrong with a name that NAME does not match."""
     return f"{name!r} cannot name a folder; use letters, digits, '-', '_' and '.'"
 
 

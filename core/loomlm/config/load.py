@@ -110,12 +110,12 @@ def check_tree(tree: Tree, registry: Registry) -> Config:
 def _without(values: Mapping[str, Any], mistakes: Sequence[Mistake]) -> dict[str, Any]:
     """A copy of plain values without the keys that are wrong."""
     copy = deepcopy(dict(values))
-    for mistake in mistakes:
+    for *steps, last in (mistake.path for mistake in mistakes if mistake.path):
         node: Any = copy
-        for step in mistake.path[:-1]:
-            node = node[step] if isinstance(node, list) else node.get(step, {})
-        if isinstance(node, dict) and mistake.path:
-            node.pop(mistake.path[-1], None)
+        for step in steps:
+            node = node.get(step, {}) if isinstance(node, dict) else node[step]
+        if isinstance(node, dict):
+            node.pop(last, None)
     return copy
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from loomlm.components import Component
-from loomlm.config.check import choose_backend
+from loomlm.config.check import NAME, bad_name, choose_backend
 from loomlm.config.structure import make_converter, structure
 from loomlm.contracts import DataSource, TemplateContext
 from loomlm.data.summary import summarize
@@ -28,6 +28,9 @@ def look(
     """
     write = registry.usable("template", template).load()
     chosen = backend or _installed_backend(registry)
+    registry.find("trainer", chosen)
+    if not NAME.fullmatch(name):
+        raise UsageError(f"--name: {bad_name(name)}.")
     if data is None:
         return write(
             TemplateContext(

@@ -68,7 +68,7 @@ def how_to_go_on(run: Path) -> str:
 
 def _nothing_there(path: Path) -> UsageError:
     around = path if path.is_dir() else path.parent
-    runs = [found.parent.name for found in around.glob("*/config.toml")]
+    runs = [found.parent.name for found in around.glob(f"*/{CONFIG}")]
     near = did_you_mean(path.name, runs)
     return UsageError(f"There is no run or model in {path}. {near}".rstrip())
 

@@ -125,11 +125,21 @@ def sweep(folder: Path) -> None:
 
 def write_file(path: Path, content: str) -> None:
     """Replace one file by a new one, complete or not at all."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[str]]:
+    """A text file that takes a path's place when the block ends well.
+
+    Raises UsageError naming the path when it cannot be written.
+    """
     neighbour = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with neighbour.open("x", encoding="utf-8") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         neighbour.replace(path)

@@ -27,11 +27,14 @@ MODELS = {
     "layer qk_norm": ("transformer", {**TRANSFORMER, **GPT2, "qk_norm": True}),
     "untied": ("transformer", {**TRANSFORMER, "tied": False, "activation": "gelu", "bias": True}),
     "always causal": ("transformer", {**TRANSFORMER, "causal": True, "hidden": 7}),
+    "lstm": ("rnn", {"width": 10}),
+    "deep lstm": ("rnn", {"width": 6, "embedding": 9, "layers": 3, "tied": False}),
+    "gru": ("rnn", {"width": 10, "cell": "gru"}),
+    "one gru": ("rnn", {"width": 10, "cell": "gru", "layers": 1}),
     "window": ("mlp", {"width": 8, "window": 4}),
     "deep window": ("mlp", {"width": 8, "window": 3, "hidden": (12, 10), "activation": "tanh"}),
     "one token": ("mlp", {"width": 8, "window": 1}),
 }
-RECURRENT = [name for name, (kind, _) in MODELS.items() if kind == "rnn"]
 ROWS = [[3, 1, 4, 1, 5, 9, 2], [6, 5], [3], [5, 8, 9, 7]]
 
 small = settings(

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.usefixtures("torch_backend")
 
 BACKBONES = {
     "transformer": 'type = "transformer"\nlayers = 1\nwidth = 16\nheads = 2',
+    "rnn": 'type = "rnn"\nlayers = 2\nwidth = 16\nweight_dropout = 0.1\nembedding_dropout = 0.1',
     "mlp": 'type = "mlp"\nwindow = 4\nwidth = 16',
 }
 CONFIG = """\

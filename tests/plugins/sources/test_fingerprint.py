@@ -54,6 +54,7 @@ def test_reading_changes_nothing_and_one_byte_does():
         {"quoting": False},
         {"encoding": "latin-1"},
         {"on_bad_line": "skip"},
+        {"documents": "file"},
         {"validation": Path("train.csv")},
         {"test": Path("train.csv")},
         {"train": (Path("train.csv"), Path("train.csv"))},

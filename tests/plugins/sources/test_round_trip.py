@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loomlm.plugin import DataError, Example
 from loomlm_sources.config import FilesConfig
 from loomlm_sources.files import Files
 
+# Disks are slow at times.
+DISK = settings(deadline=None)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 # What makes trouble comes often: quotes, delimiters, line ends, marks, blanks.
 AWKWARD = st.text(st.sampled_from('"",\t\n\r \ufeff\0\x85\u2028ab'))
@@ -37,6 +40,7 @@ def written(rows: list[Any], line_end: str, **options: Any) -> bytes:
     return file.getvalue().encode()
 
 
+@DISK
 @given(ROWS, st.sampled_from(["\n", "\r\n"]), st.sampled_from([",", ";", "\t"]))
 def test_csv(rows, line_end, delimiter):
     # Labels are read without the blanks around them, texts as they are.
@@ -45,6 +49,7 @@ def test_csv(rows, line_end, delimiter):
     assert [(example.text, example.label) for example in examples] == rows
 
 
+@DISK
 @given(ROWS)
 def test_places_of_csv_are_the_lines_where_rows_begin(rows):
     content = written([("text", "label"), *rows], "\n")
@@ -56,6 +61,7 @@ def test_places_of_csv_are_the_lines_where_rows_begin(rows):
     assert [int(example.place.rpartition(":")[2]) for example in examples] == places
 
 
+@DISK
 @given(st.lists(st.tuples(IN_ONE_LINE, IN_ONE_LINE.map(str.strip).filter(bool)), min_size=1))
 def test_tsv(rows):
     lines = ["text\tlabel", *("\t".join(row) for row in rows)]
@@ -64,6 +70,7 @@ def test_tsv(rows):
     assert [(example.text, example.label) for example in examples] == rows
 
 
+@DISK
 @given(ROWS, st.booleans(), st.sampled_from(["utf-8", "utf-16", "utf-32"]))
 def test_jsonl(rows, ascii_only, encoding):
     lines = [json.dumps({"text": t, "label": v}, ensure_ascii=ascii_only) for t, v in rows]
@@ -73,6 +80,39 @@ def test_jsonl(rows, ascii_only, encoding):
     assert [e.place.rpartition(":")[2] for e in examples] == [str(n + 1) for n in range(len(rows))]
 
 
+WORDS = st.text(st.sampled_from("ab \t\r\ufeff\u2028\x85")).filter(str.strip)
+PARAGRAPHS = st.lists(st.lists(WORDS.map(lambda line: f"a{line}b"), min_size=1), min_size=1)
+GAPS = st.sampled_from(["\n", "\r\n", " \t\n", "\n\n \r\n"])
+
+
+@DISK
+@given(PARAGRAPHS, GAPS, st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_paragraphs(paragraphs, gap, line_end, ended):
+    content = (line_end + gap).join(line_end.join(lines) for lines in paragraphs)
+    content = gap + content + line_end * ended
+    examples = read_back("train.txt", content.encode(), documents="paragraph")
+    assert [example.text for example in examples] == ["\n".join(lines) for lines in paragraphs]
+    lines = content.split("\n")
+    for example in examples:
+        number = int(example.place.rpartition(":")[2])
+        assert lines[number - 1].startswith(example.text.partition("\n")[0])
+        assert not lines[number - 2].strip()
+
+
+# A byte-order mark at a file's start, and a carriage return before a line feed, are no text.
+WHOLE = (TEXT | AWKWARD).map(lambda text: re.sub("\r+\n", "\n", text.lstrip("\ufeff")))
+
+
+@DISK
+@given(WHOLE.filter(str.strip), st.sampled_from(["utf-8", "utf-16"]), st.booleans())
+def test_a_whole_file(text, encoding, windows):
+    content = (text.replace("\n", "\r\n") if windows else text).encode(encoding)
+    (example,) = read_back("train.txt", content, encoding=encoding, documents="file")
+    assert example.text == text
+    assert example.place.endswith("train.txt:1")
+
+
+@DISK
 @given(st.binary(), st.sampled_from(["csv", "tsv", "jsonl", "txt", "parquet", "csv.gz", "txt.xz"]))
 def test_any_bytes_at_all_are_read_or_refused_in_one_sentence(content, form):
     try:
@@ -81,6 +121,24 @@ def test_any_bytes_at_all_are_read_or_refused_in_one_sentence(content, form):
         assert "\n" not in str(error)
 
 
+@DISK
+@given(st.lists(st.binary(max_size=20)), st.sampled_from(["line", "paragraph", "file"]))
+def test_the_forms_of_a_document_hold_the_same_lines(lines, unit):
+    content = b"\n".join([b"a", *lines])
+    options = {"encoding": "shift_jis", "on_bad_line": "skip"}
+    held = [
+        [
+            line
+            for example in read_back("a.txt", content, documents=name, **options)
+            for line in example.text.split("\n")
+            if line.strip()
+        ]
+        for name in ("line", unit)
+    ]
+    assert [line.rstrip("\r") for line in held[0]] == [line.rstrip("\r") for line in held[1]]
+
+
+@DISK
 @given(st.lists(st.binary(max_size=20)), st.sampled_from(["csv", "tsv", "jsonl", "txt"]))
 def test_any_lines_of_bytes_are_read_or_skipped(lines, form):
     first = {"csv": b"text\n", "tsv": b"text\n", "jsonl": b'{"text": "a"}\n', "txt": b"a\n"}[form]
