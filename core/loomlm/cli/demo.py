@@ -105,11 +105,11 @@ def _predictions(done: Any, test: Any) -> Iterator[str]:
 
 def _written(done: Any, test: Any) -> Iterator[str]:
     """How the language model goes on from the first words of a text."""
-    from loomlm.inference.model import load_writer
+    from loomlm.inference.model import load_model
 
     words = next(test.texts()).split()[:3]
     prompt = " ".join(words)
-    said = load_writer(done.folder).generate(prompt, max_tokens=60, temperature=0.7)
+    said = load_model(done.folder, generates=True).generate(prompt, max_tokens=60, temperature=0.7)
     yield f"\nThe language model, after {prompt!r}:\n  " + f"{prompt}{said}".replace("\n", "\n  ")
 
 
