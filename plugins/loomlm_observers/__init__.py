@@ -1,7 +1,7 @@
-"""The built-in observers of a run: TensorBoard."""
+"""The built-in observers of a run: TensorBoard, samples of text."""
 
 from loomlm.plugin import Component, hookimpl
-from loomlm_observers.config import TensorBoardConfig
+from loomlm_observers.config import SamplesConfig, TensorBoardConfig
 
 
 @hookimpl
@@ -15,5 +15,12 @@ def loomlm_observers() -> list[Component]:
             config=TensorBoardConfig,
             requires=("tensorboard",),
             install='pip install "loomlm[tensorboard]"',
+        ),
+        Component(
+            kind="observer",
+            name="samples",
+            summary="text that a language model writes as it learns, in samples.txt",
+            target="loomlm_observers.samples:Samples",
+            config=SamplesConfig,
         ),
     ]

@@ -45,7 +45,7 @@ def command(
     model = load_model(run, stage, generates=True, backend=backend, plugins=extra, block=block)
     pieces = model.stream(text, **given)
     try:
-        click.echo(text, nl=False)
+        click.echo(text, nl=not model.continues)
         for piece in pieces:
             click.echo(piece, nl=False)
     finally:

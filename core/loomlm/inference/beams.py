@@ -30,15 +30,15 @@ class Beam:
     def advance(self, logs: np.ndarray, end_id: int | None) -> tuple[list[int], list[int]]:
         """Take the likeliest next tokens: the rows that they follow, and the tokens.
 
-        logs: (width, outputs) logarithms of probabilities. A text ends when its end token is among
-        the `width` likeliest.
+        logs: (width, outputs) logarithms of probabilities. A row whose end token is among them has
+        a text that ends, and may go on besides.
         """
         candidates = self._candidates(self.scores[:, None] + logs)
         kept: list[tuple[float, int, int]] = []
-        for rank, (score, row, token) in enumerate(candidates):
+        for score, row, token in candidates:
             if token != end_id:
                 kept.append((score, row, token))
-            elif rank < self.width and np.isfinite(score):
+            elif np.isfinite(score):
                 self._end(score, self.texts[row], len(self.texts[row]) + 1)
         kept = kept[: self.width]
         self.scores = np.array([score for score, _, _ in kept])

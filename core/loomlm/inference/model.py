@@ -52,6 +52,11 @@ class Model:
     def labels(self) -> list[str]:
         return list(self.recipe.facts.get("labels", ()))
 
+    @property
+    def continues(self) -> bool:
+        """Whether what it writes goes on from the prompt; a source is answered."""
+        return "encoder_decoder" not in self.recipe.task.needs
+
     def predict(self, texts: Iterable[str], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
         """What the task says of each text: for classification, `label` and `probabilities`.
 

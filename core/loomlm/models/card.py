@@ -9,9 +9,9 @@ from loomlm.config.settings import RunConfig
 
 
 def model_card(
-    settings: RunConfig, stage: str, examples: int, evaluation: Mapping[str, Any]
+    settings: RunConfig, stage: str, examples: int, evaluation: Mapping[str, Any], writes: bool
 ) -> str:
-    """Markdown for the model's folder."""
+    """Markdown for the model's folder. writes: whether the model writes text."""
     chosen = next(s for s in settings.stages if s.name == stage)
     lines = [
         f"# {settings.name}",
@@ -31,4 +31,5 @@ def model_card(
                 if isinstance(value, int | float)
             ]
     use = ["", "```python", "import loomlm", "", 'model = loomlm.load_model("path/to/this/folder")']
-    return "\n".join([*lines, *use, 'model.predict(["some text"])', "```", ""])
+    call = 'model.generate("some text")' if writes else 'model.predict(["some text"])'
+    return "\n".join([*lines, *use, call, "```", ""])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from loomlm.config.settings import SCRATCH, StageConfig
-from loomlm.contracts import Facts, ModelSpec, Tokenizer
+from loomlm.contracts import Facts, ModelSpec, Parameter, Tokenizer
 from loomlm.data.prepare import load_tokenizer, tokenizer_digest
 from loomlm.errors import UsageError
 from loomlm.inference.folders import model_folder
@@ -34,8 +34,26 @@ def first_model(stage: StageConfig, folder: Path) -> Path | None:
     return own if (own / "config.json").is_file() else model_folder(Path(stage.init_from))
 
 
-def check_vocabulary(first: Path, tokenizer: Tokenizer, stage: str, registry: Registry) -> None:
-    """Raise UsageError where a model was trained with another tokenizer."""
+def check_first(
+    first: Path, stage: str, layout: tuple[Parameter, ...], tokenizer: Tokenizer, registry: Registry
+) -> None:
+    """Raise UsageError, saying what differs, where a stage cannot begin with a model."""
+    place = f"stages.{stage}.init_from"
+    _check_vocabulary(first, place, tokenizer, registry)
+    given = from_safetensors(first / WEIGHTS)
+    _check_shapes({name: array.shape for name, array in given.items()}, _stored(layout), first)
+
+
+def check_stays(first: Path, stage: str, folder: Path) -> None:
+    """Raise UsageError where a model would be removed together with the run in a folder."""
+    if folder.resolve() in first.resolve().parents:
+        raise UsageError(
+            f"stages.{stage}.init_from: {first} would be removed by --overwrite before the stage "
+            "begins with it. Give this run another name: --set name=..."
+        )
+
+
+def _check_vocabulary(first: Path, place: str, tokenizer: Tokenizer, registry: Registry) -> None:
     theirs = load_tokenizer(read_model(first, registry).tokenizer, registry, first)
     if tokenizer_digest(theirs) == tokenizer_digest(tokenizer):
         return
@@ -44,9 +62,10 @@ def check_vocabulary(first: Path, tokenizer: Tokenizer, stage: str, registry: Re
         if theirs.vocab_size != tokenizer.vocab_size
         else f"{theirs.vocab_size:,} tokens in both, not the same ones"
     )
+    file = first / "tokenizer.json"
     raise UsageError(
-        f"stages.{stage}.init_from: {first} has another vocabulary: {sizes}, so its weights would "
-        f'mean other tokens. Take its own: tokenizer.file = "{first / "tokenizer.json"}".'
+        f"{place}: {first} has another vocabulary: {sizes}, so its weights would mean other tokens."
+        + (f' Take its own: tokenizer.file = "{file}".' if file.is_file() else "")
     )
 
 
@@ -60,10 +79,14 @@ def with_model(
     """
     labels = read_model(first, registry).facts.get("labels")
     given = from_safetensors(first / WEIGHTS)
-    stored = {p.name: p.shape for p in spec.layout if p.tied_to is None}
+    stored = _stored(spec.layout)
     _check_shapes({name: array.shape for name, array in given.items()}, stored, first)
     same_head = labels == facts.get("labels") and _head_fits(given, stored)
     return _replaced(arrays, given, same_head)
+
+
+def _stored(layout: tuple[Parameter, ...]) -> dict[str, tuple[int, ...]]:
+    return {p.name: p.shape for p in layout if p.tied_to is None}
 
 
 def _replaced(

@@ -15,6 +15,7 @@ from loomlm.config.load import Config, load_config
 from loomlm.config.settings import RunConfig
 from loomlm.config.show import plain, to_toml
 from loomlm.contracts import (
+    Generates,
     Progress,
     RunEnded,
     RunStarted,
@@ -42,7 +43,7 @@ from loomlm.training.environment import environment
 from loomlm.training.interrupts import Interrupts
 from loomlm.training.loop import Stage, train
 from loomlm.training.settling import Resume, resolve
-from loomlm.training.stages import Prepared, check_prepared, make_stage
+from loomlm.training.stages import Prepared, check_beginning, check_prepared, make_stage
 
 
 @frozen
@@ -148,6 +149,7 @@ def _carry_out(
     tokenizer, stages = _prepare(settings, registry, say)
     for prepared in stages:
         check_prepared(prepared, registry)
+        check_beginning(prepared, config, folder, tokenizer, overwrite)
     _make_folder(folder)
     evaluation: dict[str, Any] = {}
     with locked(folder):
@@ -278,7 +280,8 @@ def _save_model(
         clean=prepared.config.data.clean,
         facts=prepared.data.facts,
     )
-    card = model_card(settings, stage.name, prepared.data.examples, evaluation)
+    writes = isinstance(stage.recipe.task, Generates)
+    card = model_card(settings, stage.name, prepared.data.examples, evaluation, writes)
     save_model(
         folder,
         model,

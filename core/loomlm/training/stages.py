@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from loomlm.config.load import Config
-from loomlm.config.settings import RunConfig, StageConfig
+from loomlm.config.settings import SCRATCH, RunConfig, StageConfig
 from loomlm.contracts import FitContext, Generates, ModelSpec, Tokenizer
 from loomlm.data.prepare import Encoded, made
 from loomlm.errors import LoomlmError, UsageError, did_you_mean
@@ -24,7 +24,7 @@ from loomlm.models.spec import model_spec
 from loomlm.registry import Registry
 from loomlm.storage.cache import cache_key
 from loomlm.storage.commit import file_digest
-from loomlm.training.beginning import check_vocabulary, first_model, with_model
+from loomlm.training.beginning import check_first, check_stays, first_model, with_model
 from loomlm.training.checkpoints import Checkpoints, read_state, restore
 from loomlm.training.loop import Stage, total_steps
 from loomlm.training.settling import engine_options
@@ -54,16 +54,7 @@ def make_stage(
     settings, registry = config.settings, config.registry
     stage, recipe, trainer = prepared.config, prepared.recipe, prepared.config.trainer
     rows = prepared.data.splits["train"]
-    shapes = [{"batch": trainer.batch_size, "time": width} for width in rows.widths]
-    spec = model_spec(
-        settings.backbone.type,
-        settings.backbone.config,
-        recipe.backbone,
-        recipe.task,
-        recipe.facts,
-        tokenizer,
-        recipe.task.batch_spec(recipe.facts, shapes),
-    )
+    spec = _spec(prepared, settings, tokenizer)
     made_trainer = registry.usable("trainer", backend).load()(engine_options(config, backend))
     engine = made_trainer.engine(
         spec, trainer, lambda kind, name: registry.builder(kind, name, backend)
@@ -105,14 +96,45 @@ def make_stage(
         },
     )
     made_stage.folder.mkdir(exist_ok=True)
-    if first is not None:
-        check_vocabulary(first, tokenizer, stage.name, registry)
     if not _goes_on(made_stage):
         context = FitContext(
             tokenizer=tokenizer, tokens=prepared.data.tokens["train"], seed=settings.seed
         )
         _begin(made_stage, context, spec, first, registry)
     return made_stage
+
+
+def _spec(prepared: Prepared, settings: RunConfig, tokenizer: Tokenizer) -> ModelSpec:
+    stage, recipe = prepared.config, prepared.recipe
+    widths = prepared.data.splits["train"].widths
+    shapes = [{"batch": stage.trainer.batch_size, "time": width} for width in widths]
+    return model_spec(
+        settings.backbone.type,
+        settings.backbone.config,
+        recipe.backbone,
+        recipe.task,
+        recipe.facts,
+        tokenizer,
+        recipe.task.batch_spec(recipe.facts, shapes),
+    )
+
+
+def check_beginning(
+    prepared: Prepared, config: Config, folder: Path, tokenizer: Tokenizer, overwrite: bool
+) -> None:
+    """Check the model that a stage begins with, before anything that stands on disk is touched.
+
+    One of an earlier stage of the run fits, and is not there yet. Raises UsageError.
+    """
+    stage, settings = prepared.config, config.settings
+    if stage.init_from in (SCRATCH, *(other.name for other in settings.stages)):
+        return
+    first = first_model(stage, folder)
+    assert first is not None
+    if overwrite:
+        check_stays(first, stage.name, folder)
+    layout = _spec(prepared, settings, tokenizer).layout
+    check_first(first, stage.name, layout, tokenizer, config.registry)
 
 
 def check_prepared(prepared: Prepared, registry: Registry) -> None:

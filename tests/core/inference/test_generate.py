@@ -46,13 +46,21 @@ def test_a_row_that_has_ended_is_no_longer_read(fake):
     assert made.engine.steps == [3, 2, 2, 1, 1, 1]
 
 
-def test_rows_of_unequal_length_write_what_each_writes_alone(fake):
-    prompts = ["a", "gfedcba", "", "bb"]
-    how = Decoding(temperature=0, max_tokens=30)
-    together = fake(hashed, context=9).generator.texts(prompts, how)
+def seldom_ends(row: list[int]) -> np.ndarray:
+    logits = hashed(row)
+    logits[END] -= 0.5
+    return logits
 
-    alone = [fake(hashed, context=9).generator.texts([prompt], how)[0] for prompt in prompts]
+
+def test_rows_of_unequal_length_write_what_each_writes_alone(fake):
+    prompts = ["a", "gfedcba", "", "bb", "fed"]
+    how = Decoding(temperature=0, max_tokens=30)
+    together = fake(seldom_ends, context=9).generator.texts(prompts, how)
+
+    alone = [fake(seldom_ends, context=9).generator.texts([text], how)[0] for text in prompts]
     assert together == alone
+    assert len({len(text) for text in together}) > 1
+    assert max(map(len, together)) == 30
 
 
 def test_past_the_context_the_last_half_is_read_again(fake):
@@ -68,12 +76,11 @@ def test_past_the_context_the_last_half_is_read_again(fake):
 
 
 def test_a_row_within_the_context_is_kept_whole_when_another_is_cut(fake):
-    made = fake(lambda row: likes(3), context=4)
+    made = fake(lambda row: likes(3), context=6)
 
-    made.generator.texts(["abcd", "b"], Decoding(temperature=0, max_tokens=2))
+    made.generator.texts(["abcdef", "bcd"], Decoding(temperature=0, max_tokens=2))
 
-    assert [len(row) for row in made.engine.starts[1]] == [2, 2]
-    assert made.engine.starts[1][1] == [4, 3]
+    assert made.engine.starts[1] == [[7, 8, 3], [4, 5, 6, 3]]
 
 
 def test_with_a_source_a_row_stops_where_its_room_ends(fake):
