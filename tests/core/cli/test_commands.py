@@ -165,7 +165,7 @@ def test_explain_names_the_object_and_file_of_each_step(config_file, loomlm_comm
     assert done.code == 0
     for part in (
         "loomlm_sources.files.Files",
-        "loomlm_torch.mlp.Mlp",
+        "loomlm_torch.mlp.build",
         "mlp.py:",
         "embedding.weight (50000, 16)  sparse",
         "-> hidden (16, 16)",
