@@ -165,6 +165,7 @@ def test_initial_values_are_the_modules_own_under_the_seed():
     component, _ = made(Own)
     torch.manual_seed(17)
     expected = Own(2, 6, True)
+    torch.rand(3)
     before = torch.get_rng_state()
 
     fitted = component.load()(OwnConfig()).fit(fit_context([[1]], ["a", "b"]))
