@@ -17,7 +17,6 @@ from loomlm.plugin import ModelSpec
 from loomlm_torch.pooling import last, pool
 
 EPSILON = 1e-5
-POSITIONS = 1024
 
 Turn = tuple[Tensor, Tensor]
 """Cosines and sines that rotary positions turn by, broadcast over (batch, time, heads, d / 2)."""
@@ -45,14 +44,14 @@ class Transformer(nn.Module):
         self.norm = make_norm(config, config.width) if config.norm_place == "pre" else None
         for name in ("cos", "sin"):
             self.register_buffer(name, torch.empty(0, config.head_width // 2), persistent=False)
-        self._extend(POSITIONS)
+        self._extend(512)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Hidden states: (batch, time, width), or (batch, width) where the head reads sequences."""
         tokens = batch["tokens"]
         mask = None
         if not self.causal:
-            # A row without a token sees its first place, as attention to nothing is not a number.
+            # A row without a token sees its first place: not every kernel can attend to nothing.
             place = torch.arange(tokens.shape[1], device=tokens.device)
             mask = (place < batch["length"].clamp(min=1)[:, None])[:, None, None]
         hidden = self._layers(tokens, mask, None)
@@ -129,7 +128,7 @@ class Transformer(nn.Module):
         return x if self.norm is None else self.norm(x)
 
     def _extend(self, places: int) -> None:
-        """Have the cosines and sines of so many places (Su 2021), exact to the last bit.
+        """Have the cosines and sines of so many places (Su 2021), and as many again.
 
         They may be needed first where no gradient is, and later where one is.
         """

@@ -116,6 +116,21 @@ class Small:
         """Logits, dropout off."""
         return self.engine.forward(self.batch(rows, width))
 
+    def greedy(self, rows: Sequence[Sequence[int]], count: int) -> list[list[int]]:
+        """The likeliest tokens behind each row, as the core writes text."""
+        from loomlm.inference.decoding import Decoding
+        from loomlm.inference.generate import draw_tokens
+        from loomlm.inference.running import Running
+
+        whole = collated(rows, max(map(len, rows)))
+        prompt = Batch({name: whole[name] for name in ("tokens", "length")})
+        written: list[list[int]] = [[] for _ in rows]
+        running = Running(self.engine, self.recipe, prompt, [])
+        decoding = Decoding(temperature=0, max_tokens=count)
+        for row, token in draw_tokens(running, None, decoding, 0):
+            written[row].append(token)
+        return written
+
     def trained(self, rows: Sequence[Sequence[int]], seed: int, steps: int = 1) -> list[np.ndarray]:
         """The weights after some steps on rows that all have one length."""
         tokens = np.array(rows, np.int32)

@@ -13,14 +13,13 @@ from attrs import frozen
 
 import loomlm
 from loomlm.config.load import load_config
-from loomlm.contracts import BackboneContext, Batch
+from loomlm.contracts import BackboneContext
 from loomlm.errors import UsageError
-from loomlm.inference.generate import GREEDY, continue_text, generate_tokens
 from loomlm.plugin import NoConfig, key
 from loomlm.registry import Registry
 from loomlm_torch import module_backbone
 
-from .conftest import collated, fit_context
+from .conftest import fit_context
 from .test_runs import CONFIG, metrics
 
 torch = pytest.importorskip("torch", reason="the backend is optional")
@@ -54,7 +53,7 @@ def test_the_pages_example_learns_to_write_and_to_classify(config):
     model = loomlm.load_model(
         done.folder / "pretrain", plugins=[str(config.parent / "my_backbone.py")]
     )
-    assert continue_text(model.engine, model.recipe, model.tokenizer, "def ", 40, 1)
+    assert model.generate("def ", max_tokens=40)
     assert loomlm.load_model(done.folder).predict(["the rain and the wind"])[0]["label"]
 
 
@@ -165,6 +164,7 @@ def test_initial_values_are_the_modules_own_under_the_seed():
     component, _ = made(Own)
     torch.manual_seed(17)
     expected = Own(2, 6, True)
+    torch.rand(3)
     before = torch.get_rng_state()
 
     fitted = component.load()(OwnConfig()).fit(fit_context([[1]], ["a", "b"]))
@@ -179,17 +179,12 @@ def test_initial_values_are_the_modules_own_under_the_seed():
 @pytest.mark.parametrize("module", [Own, Stepping])
 def test_token_by_token_gives_what_the_whole_row_gives(own_model, module):
     model = own_model(module)
-    prompt = Batch({name: collated(ROWS, 5)[name] for name in ("tokens", "length")})
-
-    found = list(generate_tokens(model.engine, model.recipe, model.tokenizer, prompt, 8, GREEDY))
-
-    for row, tokens in enumerate(ROWS):
+    for tokens, written in zip(ROWS, model.greedy(ROWS, 8), strict=True):
         grown = list(tokens)
-        for step in range(8):
-            logits = model.forward([grown])[0, -1]
-            logits[0] = -np.inf
-            grown.append(int(logits.argmax()))
-            assert found[step][row] == grown[-1]
+        for token in written:
+            grown.append(int(model.forward([grown])[0, -1].argmax()))
+            assert grown[-1] == token
+        assert len(grown) == len(tokens) + 8
 
 
 def test_a_text_is_the_mean_of_its_tokens_and_padding_changes_nothing(own_model):

@@ -191,6 +191,11 @@ def test_learned_positions_bound_the_rows(make_backbone):
     assert make_backbone("transformer").longest is None
 
 
+def test_a_head_shares_the_embedding_unless_told_otherwise(make_backbone):
+    assert make_backbone("transformer").tied == "embedding.weight"
+    assert make_backbone("transformer", tied=False).tied is None
+
+
 def test_initial_values_are_gpt2s(make_backbone):
     context = BackboneContext(vocab_size=50, pad_id=0, reads="tokens", causal=True)
     layout = {p.name: p for p in make_backbone("transformer", layers=8).parameters(context)}
