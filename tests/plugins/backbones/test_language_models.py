@@ -8,9 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loomlm.contracts import Batch
-from loomlm.inference.decoding import Decoding
-from loomlm.inference.generate import draw_tokens
-from loomlm.inference.running import Running
+
+from .conftest import greedy
 
 pytest.importorskip("torch", reason="the backend is optional")
 
@@ -113,11 +112,7 @@ def test_greedy_text_is_the_same_without_the_cache(model):
     prompt = model.batch(ROWS)
     prompt = Batch({name: prompt[name] for name in ("tokens", "length")})
 
-    running = Running(model.engine, model.recipe, prompt, [model.tokenizer.pad_id])
-    greedy = Decoding(temperature=0, max_tokens=10)
-    found: list[list[int]] = [[] for _ in ROWS]
-    for row, token in draw_tokens(running, None, greedy, 0):
-        found[row].append(token)
+    found = greedy(model, prompt, 10)
 
     rows = [list(row) for row in ROWS]
     for step in range(10):

@@ -15,12 +15,11 @@ import loomlm
 from loomlm.config.load import load_config
 from loomlm.contracts import BackboneContext, Batch
 from loomlm.errors import UsageError
-from loomlm.inference.generate import GREEDY, continue_text, generate_tokens
 from loomlm.plugin import NoConfig, key
 from loomlm.registry import Registry
 from loomlm_torch import module_backbone
 
-from .conftest import collated, fit_context
+from .conftest import collated, fit_context, greedy
 from .test_runs import CONFIG, metrics
 
 torch = pytest.importorskip("torch", reason="the backend is optional")
@@ -54,7 +53,7 @@ def test_the_pages_example_learns_to_write_and_to_classify(config):
     model = loomlm.load_model(
         done.folder / "pretrain", plugins=[str(config.parent / "my_backbone.py")]
     )
-    assert continue_text(model.engine, model.recipe, model.tokenizer, "def ", 40, 1)
+    assert model.generate("def ", max_tokens=40, seed=1)
     assert loomlm.load_model(done.folder).predict(["the rain and the wind"])[0]["label"]
 
 
@@ -181,7 +180,7 @@ def test_token_by_token_gives_what_the_whole_row_gives(own_model, module):
     model = own_model(module)
     prompt = Batch({name: collated(ROWS, 5)[name] for name in ("tokens", "length")})
 
-    found = list(generate_tokens(model.engine, model.recipe, model.tokenizer, prompt, 8, GREEDY))
+    found = greedy(model, prompt, 8)
 
     for row, tokens in enumerate(ROWS):
         grown = list(tokens)
@@ -189,7 +188,7 @@ def test_token_by_token_gives_what_the_whole_row_gives(own_model, module):
             logits = model.forward([grown])[0, -1]
             logits[0] = -np.inf
             grown.append(int(logits.argmax()))
-            assert found[step][row] == grown[-1]
+            assert found[row][step] == grown[-1]
 
 
 def test_a_text_is_the_mean_of_its_tokens_and_padding_changes_nothing(own_model):
