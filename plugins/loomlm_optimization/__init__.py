@@ -10,6 +10,7 @@ from loomlm_optimization.config import (
     ConstantConfig,
     CosineConfig,
     LinearConfig,
+    MuonConfig,
     SGDConfig,
     WarmupStableDecayConfig,
 )
@@ -25,6 +26,13 @@ def loomlm_optimizers() -> list[Component]:
             target="loomlm_optimization.optimizers:adamw",
             config=AdamWConfig,
             default=True,
+        ),
+        Component(
+            kind="optimizer",
+            name="muon",
+            summary="Muon for hidden matrices (Jordan 2024, Liu 2025), AdamW for the rest",
+            target="loomlm_optimization.optimizers:muon",
+            config=MuonConfig,
         ),
         Component(
             kind="optimizer",

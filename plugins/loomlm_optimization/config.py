@@ -18,6 +18,19 @@ class AdamWConfig:
 
 
 @frozen
+class MuonConfig:
+    """Muon for hidden matrices; the beta and epsilon keys are of the AdamW for all else."""
+
+    momentum: float = key(
+        "decay of the sum of a matrix's gradients", 0.95, minimum=0, maximum=0.9999
+    )
+    beta1: float = key("decay of the mean of gradients", 0.9, minimum=0, maximum=0.99999)
+    beta2: float = key("decay of the mean of their squares", 0.95, minimum=0, maximum=0.999999)
+    epsilon: float = key("added to the root of the mean square", 1e-8, above=0)
+    weight_decay: float = key("share of a weight, times the learning rate, a step", 0.1, minimum=0)
+
+
+@frozen
 class SGDConfig:
     """Stochastic gradient descent; decay applies where the layout says so."""
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -58,6 +61,26 @@ def _check_layout(model: Model, layout: tuple[Parameter, ...]) -> None:
             f"The module does not match the backbone's layout at {name}: "
             f"built {built.get(name)}, stated {stated.get(name)}."
         )
+
+
+def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """Where a model computes in its precision; its weights are float32 in each of them."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+def loss_function(
+    module: nn.Module, loss: Loss, precision: str, device: torch.device
+) -> Callable[[Mapping[str, Tensor]], Tensor]:
+    """From a batch's tensors to the sum of its weighted losses: what training differentiates."""
+
+    def function(batch: Mapping[str, Tensor]) -> Tensor:
+        with arithmetic(precision, device):
+            logits = module(batch)
+        return weighted_loss(logits, batch, loss)
+
+    return function
 
 
 def weighted_loss(logits: Tensor, batch: Mapping[str, Tensor], loss: Loss) -> Tensor:

@@ -18,6 +18,7 @@ from loomlm.plugin import (
     UsageError,
     did_you_mean,
 )
+from loomlm_torch import compiling
 from loomlm_torch.engine import TorchEngine
 from loomlm_torch.model import build_model
 
@@ -54,6 +55,10 @@ class TorchTrainer:
             fast = device.startswith("cuda") and torch.cuda.is_bf16_supported()
             reason = "bf16 is fast on this GPU" if fast else "exact, and as fast here"
             resolved["precision"] = ("bf16" if fast else "fp32", reason)
+        if trainer.compile == "auto":
+            resolved["compile"] = compiling.choose(device)
+        elif trainer.compile:
+            compiling.check(device)
         if trainer.threads == "auto":
             resolved["threads"] = (
                 (backbone.threads, "as many as the backbone's operations are worth")

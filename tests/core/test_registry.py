@@ -258,7 +258,7 @@ def test_a_component_for_another_plugin_api_is_listed_as_such(install, loomlm_co
 def test_builders_are_keyed_by_backend():
     registry = Registry.load()
 
-    assert registry.builder("backbone", "mlp", "torch").__name__ == "Mlp"
+    assert registry.builder("backbone", "mlp", "torch").__module__ == "loomlm_torch.mlp"
     with pytest.raises(PluginError, match="no builder for the backend 'jax'. It has one for: tor"):
         registry.builder("backbone", "mlp", "jax")
 

@@ -121,5 +121,8 @@ def _output(path: str | None) -> Iterator[Any]:
     if path is None:
         yield sys.stdout
         return
-    with replacing(Path(path)) as file:
+    place = Path(path)
+    # A device or a pipe is no file that another could take the place of.
+    special = place.exists() and not place.is_file()
+    with place.open("w", encoding="utf-8") if special else replacing(place) as file:
         yield file

@@ -87,7 +87,8 @@ class DataSummary:
 
     labels: how often each label occurs; empty without labels. words: words a text, by white
     space, at the given percentiles (0.5, 0.95, 1.0). total_words, characters: of all texts.
-    markup: share of texts that hold HTML tags.
+    markup: share of texts that hold HTML tags. sample: some examples, drawn at random but the same
+    each time; all of them where there are few.
     """
 
     examples: int
@@ -97,6 +98,7 @@ class DataSummary:
     total_words: int
     characters: int
     markup: float
+    sample: tuple[Example, ...] = ()
 
 
 @frozen(kw_only=True)

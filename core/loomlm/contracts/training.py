@@ -27,7 +27,11 @@ class StepContext:
 
 @frozen(kw_only=True)
 class StepScalars:
-    """What came out of an update; `finite` is false when it was masked."""
+    """What came out of an update.
+
+    finite: false when it was masked and the run is lost; true when it was left out for the sake
+    of fp16's loss scale, which is smaller then.
+    """
 
     step: int
     loss: float

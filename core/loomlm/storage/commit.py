@@ -125,6 +125,10 @@ def sweep(folder: Path) -> None:
 
 def write_file(path: Path, content: str) -> None:
     """Replace one file by a new one, complete or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(_cannot_write(path, error)) from error
     with replacing(path) as file:
         file.write(content)
 
@@ -137,7 +141,6 @@ def replacing(path: Path) -> Iterator[IO[str]]:
     """
     neighbour = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with neighbour.open("x", encoding="utf-8") as file:
             yield file
             file.flush()

@@ -139,7 +139,7 @@ def test_predict_says_what_is_wrong(run, tmp_path, loomlm_command, words, said):
     (tmp_path / "bad.jsonl").write_text('{"text": "a"}\n{"text"\n')
     (tmp_path / "shape.jsonl").write_text('["a"]\n')
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
-    (tmp_path / "empty.txt").write_text("\n")
+    (tmp_path / "empty.txt").write_text("")
 
     done = loomlm_command("predict", run, *words)
 
@@ -165,7 +165,7 @@ def test_explain_names_the_object_and_file_of_each_step(config_file, loomlm_comm
     assert done.code == 0
     for part in (
         "loomlm_sources.files.Files",
-        "loomlm_torch.mlp.Mlp",
+        "loomlm_torch.mlp.build",
         "mlp.py:",
         "embedding.weight (50000, 16)  sparse",
         "-> hidden (16, 16)",

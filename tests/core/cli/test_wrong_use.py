@@ -79,7 +79,7 @@ def test_a_run_without_a_model_yet_says_how_to_go_on(run, loomlm_command):
     for command in (("evaluate", run), ("predict", run, "text")):
         done = loomlm_command(*command)
         assert done.code == 2
-        assert f"`loomlm run {run / 'config.toml'} --resume`" in done.err
+        assert f"`loomlm run {run / 'config.toml'} --runs {run.parent} --resume=must`" in done.err
 
 
 def test_predict_does_not_write_over_what_it_reads(run, loomlm_command):

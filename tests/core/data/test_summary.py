@@ -43,6 +43,18 @@ def test_what_only_looks_like_markup_is_text():
     assert summarize(Example(text) for text in texts).markup == 0.2
 
 
+def test_the_sample_is_everything_where_there_is_little_else_the_same_draw_from_all_of_it():
+    few = [Example(str(number)) for number in range(7)]
+    many = [Example(str(number)) for number in range(20_000)]
+
+    assert summarize(few).sample == tuple(few)
+    sample = summarize(many).sample
+    assert sample == summarize(many).sample
+    places = [int(example.text) for example in sample]
+    assert len(places) == len(set(places)) == 1500
+    assert 9_000 < sum(places) / len(places) < 11_000
+
+
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=100))
 def test_a_percentile_is_a_length_that_enough_texts_do_not_exceed(lengths):
     summary = summarize(Example("w " * length) for length in lengths)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import random
 import tomllib
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import loomlm
-from loomlm.plugin import DataSummary
+from loomlm.plugin import DataSummary, Example
 from loomlm_templates.classification import fit
 
 pytestmark = pytest.mark.usefixtures("torch_backend")
@@ -139,6 +140,33 @@ def test_a_template_that_is_not_there(loomlm_command):
 
     assert done.code == 2
     assert "Did you mean 'classification'?" in done.err
+
+
+def summary(count: int, sample: list[Example]) -> DataSummary:
+    """A set of that many texts of 20 words, of which a sample is known."""
+    return DataSummary(
+        examples=count,
+        labels={"a": count // 2, "b": count // 2},
+        multi_label=False,
+        words={0.5: 20, 0.95: 20, 1.0: 20},
+        total_words=20 * count,
+        characters=100 * count,
+        markup=0.0,
+        sample=tuple(sample),
+    )
+
+
+def test_labels_that_words_do_not_say_are_fitted_less_closely():
+    told = [Example(f"{name} {i} {i % 7}", name) for i in range(200) for name in "ab"]
+    draw = random.Random(1)
+    noise = [Example(one.text, draw.choice("ab")) for one in told]
+
+    whole, less, unknown = (fit(summary(5000, sample)) for sample in (told, noise, []))
+
+    assert whole.share == 1
+    assert less.share == 0.35
+    assert less.learning_rate == pytest.approx(0.35 * whole.learning_rate, rel=0.05)
+    assert unknown.learning_rate == whole.learning_rate
 
 
 @given(

@@ -19,7 +19,7 @@ from loomlm.registry import Registry
 from loomlm_torch.engine import TorchEngine
 from loomlm_torch.trainer import TorchTrainer
 
-WORDS, WIDTH, LABELS = 20, 6, 3
+WORDS, WIDTH, TALL, LABELS = 20, 6, 9, 3
 
 
 @frozen
@@ -31,7 +31,9 @@ class SmallConfig:
 
 
 class Small(nn.Module):
-    """A table of words, a matrix that is not trained, and one that learns half as fast."""
+    """A table of words, a matrix that is not trained, one that learns half as fast, and two pairs
+    that are not square.
+    """
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
@@ -39,12 +41,17 @@ class Small(nn.Module):
         self.table = nn.Embedding(WORDS, WIDTH, sparse=spec.config.sparse)
         self.fixed = nn.Linear(WIDTH, WIDTH, bias=False)
         self.slow = nn.Linear(WIDTH, WIDTH, bias=False)
+        self.tall = nn.ModuleList(nn.Linear(WIDTH, TALL, bias=False) for _ in range(2))
+        self.flat = nn.ModuleList(nn.Linear(TALL, WIDTH, bias=False) for _ in range(2))
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """(batch, time) tokens to (batch, width)."""
         mean = self.table(batch["tokens"]).mean(dim=1)
         mean = F.dropout(mean, self.config.dropout, self.training)
-        return self.slow(self.fixed(mean).tanh())
+        hidden = self.slow(self.fixed(mean).tanh())
+        for tall, flat in zip(self.tall, self.flat, strict=True):
+            hidden = hidden + flat(tall(hidden).tanh())
+        return hidden
 
 
 def parameter(name: str, shape: tuple[int, ...], **more: Any) -> Parameter:
@@ -60,9 +67,13 @@ def spec(config: SmallConfig, loss: Loss) -> ModelSpec:
         vocab_size=WORDS,
         pad_id=0,
         layout=(
-            parameter("backbone.table.weight", (WORDS, WIDTH), sparse=config.sparse),
+            parameter(
+                "backbone.table.weight", (WORDS, WIDTH), role="embedding", sparse=config.sparse
+            ),
             parameter("backbone.fixed.weight", square, trainable=False),
             parameter("backbone.slow.weight", square, learning_rate_scale=0.5),
+            *(parameter(f"backbone.tall.{index}.weight", (TALL, WIDTH)) for index in range(2)),
+            *(parameter(f"backbone.flat.{index}.weight", (WIDTH, TALL)) for index in range(2)),
             parameter("head.weight", (LABELS, WIDTH), role="head"),
             parameter("head.bias", (LABELS,), role="vector", decay=False),
         ),

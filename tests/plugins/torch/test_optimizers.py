@@ -11,16 +11,21 @@ import torch
 import torch.nn.functional as F
 from attrs import define, field
 
-from loomlm.contracts import Batch, StepContext
+from loomlm.contracts import Batch, Parameter, StepContext
 from loomlm_optimization import optimizers as reference
-from loomlm_optimization.config import AdamWConfig, SGDConfig
+from loomlm_optimization.config import AdamWConfig, MuonConfig, SGDConfig
 from loomlm_torch.engine import TorchEngine
 
 from .conftest import SmallConfig, batch, cut
 
 STEPS = 6
-SLOTS = {"adamw": ("mean", "square"), "sgd": ("momentum",)}
-CONFIGS = {"adamw": AdamWConfig, "sgd": SGDConfig}
+CONFIGS = {"adamw": AdamWConfig, "muon": MuonConfig, "sgd": SGDConfig}
+
+
+def slots_of(optimizer: str, parameter: Parameter) -> tuple[str, ...]:
+    if optimizer == "sgd" or (optimizer == "muon" and parameter.role == "matrix"):
+        return ("momentum",)
+    return ("mean", "square")
 
 
 @define
@@ -40,8 +45,10 @@ class Follower:
     def __attrs_post_init__(self) -> None:
         self.values = {n: a.astype(np.float64) for n, a in self.engine.state("model")}
         self.slots = {
-            name: {slot: np.zeros_like(value) for slot in SLOTS[self.name]}
-            for name, value in self.values.items()
+            parameter.name: {
+                slot: np.zeros(parameter.shape) for slot in slots_of(self.name, parameter)
+            }
+            for parameter in self.engine.spec.layout
         }
 
     def gradients(self, data: Batch) -> tuple[dict[str, np.ndarray], float]:
@@ -51,6 +58,9 @@ class Follower:
         mean = leaves["backbone.table.weight"][tokens].mean(dim=1)
         hidden = (mean @ leaves["backbone.fixed.weight"].T).tanh()
         hidden = hidden @ leaves["backbone.slow.weight"].T
+        for index in range(2):
+            tall = hidden @ leaves[f"backbone.tall.{index}.weight"].T
+            hidden = hidden + tall.tanh() @ leaves[f"backbone.flat.{index}.weight"].T
         logits = hidden @ leaves["head.weight"].T + leaves["head.bias"]
         each = F.cross_entropy(logits, label, reduction="none")
         loss = (each * weight).sum() / weight.sum()
@@ -77,7 +87,7 @@ class Follower:
                 slots,
                 step,
                 learning_rate * parameter.learning_rate_scale,
-                parameter.decay,
+                parameter,
             )
             for slot, array in slots.items():
                 self.slots[name][slot][rows] = array
@@ -100,6 +110,8 @@ def train(engine: TorchEngine, pieces: int = 1) -> Iterator[tuple[Batch, int, fl
     [
         ("adamw", {"weight_decay": 0.0}),
         ("adamw", {"beta1": 0.8, "beta2": 0.9, "epsilon": 1e-4, "weight_decay": 0.3}),
+        ("muon", {"weight_decay": 0.0}),
+        ("muon", {"momentum": 0.8, "beta2": 0.9, "epsilon": 1e-4, "weight_decay": 0.3}),
         ("sgd", {}),
         ("sgd", {"momentum": 0.9, "weight_decay": 0.3}),
     ],
@@ -121,7 +133,7 @@ def test_updates_are_those_of_the_reference(make_engine, name, keys, clip, spars
         assert value == pytest.approx(follower.slots[parameter][slot], rel=1e-3, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
+@pytest.mark.parametrize("name", ["adamw", "muon", "sgd"])
 def test_rows_that_no_batch_names_wait(make_engine, name):
     keys = {"weight_decay": 0.3}
     engine = make_engine(SmallConfig(sparse=True), name, keys)
@@ -148,6 +160,34 @@ def test_a_clipped_update_is_as_large_as_the_clip_allows(make_engine):
     assert engine.scalars()[0].gradient_norm > 1e-2
     size = sum((change**2).sum() for change in moved.values()) ** 0.5
     assert size == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_muon_is_for_hidden_matrices_alone(make_engine):
+    engine = make_engine(SmallConfig(sparse=False), "muon")
+
+    state = [name.rpartition(".") for name, _ in engine.state("optimizer")]
+
+    with_momentum = {name for name, _, slot in state if slot == "momentum"}
+    assert with_momentum == {
+        "backbone.slow.weight",
+        *(f"backbone.{form}.{index}.weight" for form in ("tall", "flat") for index in range(2)),
+    }
+    others = {name for name, _, slot in state if slot in ("mean", "square")}
+    assert others == {"backbone.table.weight", "head.weight", "head.bias"}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_muons_step_has_the_size_of_adamws(make_engine, precision):
+    """Its root mean square is 0.2 of the learning rate, where all singular values become 1."""
+    engine = make_engine(optimizer="muon", optimizer_keys={"weight_decay": 0}, precision=precision)
+    before = dict(engine.state("model"))["backbone.tall.0.weight"].copy()
+
+    engine.train_step([batch(1, size=64)], StepContext(step=1, seed=17, learning_rate=0.1))
+
+    moved = dict(engine.state("model"))["backbone.tall.0.weight"] - before
+    singular = np.linalg.svd(moved / (0.1 * 0.2 * 3))[1]
+    assert np.all(singular < 1.25)
+    assert np.all(singular[:4] > 0.65)
 
 
 def test_an_optimizer_without_state_saves_none(make_engine):

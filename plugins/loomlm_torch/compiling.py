@@ -1,0 +1,73 @@
+"""Compiling a training step (`trainer.compile`): what it needs, and how it is done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from loomlm.plugin import ModelSpec, UsageError
+
+
+def choose(device: str) -> tuple[bool, str]:
+    """Whether to compile for a device where the config leaves it open, and why."""
+    if not device.startswith("cuda"):
+        return False, "compiling pays on CUDA"
+    lacking = _lacking(device)
+    return (False, f"no {lacking}") if lacking else (True, "faster on this GPU, after a first wait")
+
+
+def check(device: str) -> None:
+    """Raises UsageError where what compiles for a device is not installed."""
+    lacking = _lacking(device)
+    if lacking:
+        raise UsageError(
+            f"trainer.compile = true needs {lacking} for the device {device!r}, and there is none. "
+            'Install it, or set trainer.compile to "auto" or false.'
+        )
+
+
+def compiled(
+    function: Callable[..., Any], module: nn.Module, spec: ModelSpec
+) -> Callable[..., Any]:
+    """A function that runs the module, compiled for each shape of a batch when it first comes.
+
+    Tables of which only the rows of a batch learn are left out: the number of those rows changes
+    from batch to batch. Dropout draws from the same generator, but other numbers.
+    """
+    # Imported late: it takes seconds.
+    from torch._dynamo import config
+
+    for parameter in spec.layout:
+        if parameter.sparse:
+            table = module.get_submodule(parameter.name.rpartition(".")[0])
+            table.forward = torch.compiler.disable(table.forward)
+    # At its limit, 8 programs, the compiler would go on uncompiled, without a word.
+    config.recompile_limit = max(config.recompile_limit, 2 * len(spec.batch.shapes))
+    return torch.compile(function, dynamic=False)
+
+
+def _lacking(device: str) -> str | None:
+    """What compiling for a device needs and cannot be found."""
+    if device.startswith("cuda"):
+        if find_spec("triton") is None:
+            return "the package triton"
+        return None if _found("CC", "gcc", "clang") else "a C compiler (gcc or clang)"
+    usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    if not _found("CXX", usual):
+        return f"a C++ compiler ({usual}, or the one that CXX names)"
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    return None if header.exists() else f"Python's header files ({header})"
+
+
+def _found(variable: str, *usual: str) -> bool:
+    named = os.environ.get(variable)
+    return any(shutil.which(name) for name in ([named] if named else usual))
