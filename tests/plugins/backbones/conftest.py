@@ -22,6 +22,9 @@ from loomlm.contracts import (
     StepContext,
     Uniform,
 )
+from loomlm.inference.decoding import Decoding
+from loomlm.inference.generate import draw_tokens
+from loomlm.inference.running import Running
 from loomlm.registry import Registry
 
 Mlp = Callable[..., Backbone]
@@ -209,3 +212,12 @@ def torch_engine(registry: Registry) -> Callable[..., Any]:
         return engine
 
     return make
+
+
+def greedy(model, batch: Batch, count: int) -> list[list[int]]:
+    """The tokens that a model adds to each row of a prompt, without any end."""
+    running = Running(model.engine, model.recipe, batch, [model.tokenizer.pad_id])
+    found: list[list[int]] = [[] for _ in running.tokens]
+    for row, token in draw_tokens(running, None, Decoding(temperature=0, max_tokens=count), 0):
+        found[row].append(token)
+    return found
