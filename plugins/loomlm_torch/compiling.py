@@ -41,7 +41,8 @@ def compiled(
     """A function that runs the module, compiled for each shape of a batch when it first comes.
 
     Tables of which only the rows of a batch learn are left out: the number of those rows changes
-    from batch to batch. Dropout draws from the same generator, but other numbers.
+    from batch to batch. So are modules with the attribute `uncompiled = True`. Dropout draws from
+    the same generator, but other numbers.
     """
     # Imported late: it takes seconds.
     from torch._dynamo import config
@@ -50,6 +51,9 @@ def compiled(
         if parameter.sparse:
             table = module.get_submodule(parameter.name.rpartition(".")[0])
             table.forward = torch.compiler.disable(table.forward)
+    for part in module.modules():
+        if getattr(part, "uncompiled", False):
+            part.forward = torch.compiler.disable(part.forward)
     # At its limit, 8 programs, the compiler would go on uncompiled, without a word.
     config.recompile_limit = max(config.recompile_limit, 2 * len(spec.batch.shapes))
     return torch.compile(function, dynamic=False)

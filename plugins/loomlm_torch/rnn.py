@@ -100,6 +100,9 @@ class Rnn(nn.Module):
 class Layer(nn.Module):
     """LSTM or GRU cells, one after another, in the framework's fused kernel."""
 
+    # The compiler would write the kernel out for each token of a row, which takes it minutes.
+    uncompiled = True
+
     def __init__(self, cell: str, narrow: int, width: int, weight_dropout: float) -> None:
         super().__init__()
         self.cell, self.width, self.weight_dropout = cell, width, weight_dropout

@@ -209,3 +209,14 @@ def test_dropout_stands_for_those_that_are_not_given(small_model):
     assert np.array_equal(states(each, rows, 1), one)
     none = small_model("rnn", width=6, dropout=0.5, **dict.fromkeys(places, 0.0))
     assert np.array_equal(states(none, rows, 1), states(none, rows, 1, training=False))
+
+
+def test_the_compiler_leaves_the_kernels_whole(small_model):
+    """It would write them out for each token of a row: minutes, where a run wants seconds."""
+    from loomlm_torch.compiling import compiled
+
+    model = small_model("rnn", width=6)
+    compiled(lambda: None, model.engine.module, model.engine.spec)
+
+    assert all(layer.forward._torchdynamo_disable for layer in model.backbone.layers)
+    assert not hasattr(model.backbone.forward, "_torchdynamo_disable")
