@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from attrs import define, field, frozen
 from torch import Tensor
 from torch.nn.utils import get_total_norm
@@ -182,8 +183,7 @@ class _Taken:
     def add(self, value: Tensor, gradient: Tensor, slots: dict[str, Tensor]) -> None:
         """Add a parameter, or the rows of it that a sparse gradient names."""
         if gradient.is_sparse:
-            summed = gradient.coalesce()
-            index, gradient = summed.indices()[0], summed.values()
+            index, gradient = _coalesced(gradient)
             value = self._gather(value, index)
             slots = {slot: self._gather(tensor, index) for slot, tensor in slots.items()}
         self.values.append(value)
@@ -200,3 +200,15 @@ class _Taken:
         part = whole.index_select(0, index)
         self.rows.append((whole, index, part))
         return part
+
+
+def _coalesced(gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows that a sparse gradient names, each once, and their sums.
+
+    Half the time of `Tensor.coalesce`, and as reproducible: each sum goes in the order of the rows.
+    """
+    named, order = gradient._indices()[0].sort(stable=True)
+    rows, counts = torch.unique_consecutive(named, return_counts=True)
+    parts = gradient._values().flatten(1)
+    sums = F.embedding_bag(order, parts, counts.cumsum(0) - counts, mode="sum")
+    return rows, sums.view(-1, *gradient.shape[1:])
