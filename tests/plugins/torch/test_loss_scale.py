@@ -92,7 +92,7 @@ def test_the_scale_does_not_change_the_update(make_engine, clip):
 
     expected = weights(low)
     for name, value in high.state("model"):
-        moved = np.abs(expected[name] - before[name]).max()
+        moved = float(np.abs(expected[name] - before[name]).max())
         assert value == pytest.approx(expected[name], abs=0.02 * moved)
 
 
