@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LAYERS, HEADS, WIDTH, CONTEXT, BATCH = 4, 4, 128, 64, 12
+LAYERS, HEADS, WIDTH, HIDDEN, CONTEXT, BATCH = 4, 4, 128, 344, 64, 12
 PEAK, FLOOR, RISE, TOTAL = 1e-3, 1e-4, 100, 2000
 
 
@@ -28,7 +28,13 @@ class Norm(nn.Module):
         self.weight = nn.Parameter(torch.ones(WIDTH))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, (WIDTH,), self.weight, None, 1e-5)
+        return F.rms_norm(x, (WIDTH,), self.weight, 1e-5)
+
+
+def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions: halves of a head (rows, heads, time, width) as pairs."""
+    one, other = x.chunk(2, dim=-1)
+    return torch.cat([one * cos - other * sin, one * sin + other * cos], dim=-1)
 
 
 class Block(nn.Module):
@@ -37,34 +43,39 @@ class Block(nn.Module):
         self.norms = nn.ModuleList([Norm(), Norm()])
         self.qkv = nn.Linear(WIDTH, 3 * WIDTH, bias=False)
         self.out = nn.Linear(WIDTH, WIDTH, bias=False)
-        self.up = nn.Linear(WIDTH, 4 * WIDTH, bias=False)
-        self.down = nn.Linear(4 * WIDTH, WIDTH, bias=False)
+        self.gate_up = nn.Linear(WIDTH, 2 * HIDDEN, bias=False)
+        self.down = nn.Linear(HIDDEN, WIDTH, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         rows, time_, _ = x.shape
         parts = self.qkv(self.norms[0](x)).split(WIDTH, dim=2)
         q, k, v = (p.view(rows, time_, HEADS, WIDTH // HEADS).transpose(1, 2) for p in parts)
+        q, k = turned(q, cos, sin), turned(k, cos, sin)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(mixed.transpose(1, 2).reshape(rows, time_, WIDTH))
-        return x + self.down(F.gelu(self.up(self.norms[1](x))))
+        gate, up = self.gate_up(self.norms[1](x)).chunk(2, dim=-1)
+        return x + self.down(F.silu(gate) * up)
 
 
 class Gpt(nn.Module):
     def __init__(self, vocabulary: int) -> None:
         super().__init__()
         self.tokens = nn.Embedding(vocabulary, WIDTH)
-        self.places = nn.Embedding(CONTEXT, WIDTH)
         self.blocks = nn.ModuleList(Block() for _ in range(LAYERS))
         self.norm = Norm()
+        size = WIDTH // HEADS // 2
+        angles = torch.arange(CONTEXT)[:, None] / 10000 ** (torch.arange(size) / size)
+        self.register_buffer("cos", angles.cos())
+        self.register_buffer("sin", angles.sin())
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
                 scaled = name.endswith(("out.weight", "down.weight"))
                 nn.init.normal_(parameter, std=0.02 / (math.sqrt(2 * LAYERS) if scaled else 1))
 
     def forward(self, tokens: Tensor, label: Tensor) -> Tensor:
-        x = self.tokens(tokens) + self.places.weight[: tokens.shape[1]]
+        x, time_ = self.tokens(tokens), tokens.shape[1]
         for block in self.blocks:
-            x = block(x)
+            x = block(x, self.cos[:time_], self.sin[:time_])
         logits = F.linear(self.norm(x), self.tokens.weight)
         return F.cross_entropy(logits.flatten(0, 1), label.flatten())
 

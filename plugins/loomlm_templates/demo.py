@@ -30,7 +30,7 @@ task = {{ type = "causal_lm", context = 128 }}
 data = {{ type = "python_docs" }}
 
 [stages.trainer]
-steps = 600
+steps = 400
 batch_size = 16
 learning_rate = 3e-3
 optimizer = {{ type = "muon" }}
@@ -47,7 +47,7 @@ data = {{ type = "python_docs", label = "area" }}
 metrics = ["accuracy", "f1"]
 
 [stages.trainer]
-epochs = 4
+epochs = 3
 batch_size = 32
 learning_rate = 1e-3
 optimizer = {{ type = "adamw", weight_decay = 0.05 }}

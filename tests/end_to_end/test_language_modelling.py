@@ -85,11 +85,25 @@ def test_the_score_is_that_of_every_token_after_the_first(lm_config):
     )
 
 
+TRANSFORMER = '{ type = "transformer", layers = 2, width = 32, heads = 2, dropout = 0.3 }'
+RNN = '{ type = "rnn", layers = 2, width = 24, dropout = 0.3, weight_dropout = 0.3 }'
+MLP = '{ type = "mlp", width = 16, window = 4, hidden = [32], dropout = 0.3 }'
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
-@pytest.mark.parametrize("at", [("pretrain", 40), ("finetune", 40), ("pretrain", 60)])
-def test_a_killed_run_resumes_to_the_same_bits(at, lm_config, tmp_path):
+@pytest.mark.parametrize(
+    ("backbone", "at"),
+    [
+        (TRANSFORMER, ("pretrain", 40)),
+        (TRANSFORMER, ("finetune", 40)),
+        (TRANSFORMER, ("pretrain", 60)),
+        (RNN, ("pretrain", 40)),
+        (MLP, ("pretrain", 40)),
+    ],
+)
+def test_a_killed_run_resumes_to_the_same_bits(backbone, at, lm_config, tmp_path):
     path = lm_config(finetune=True, checkpoint_every="20")
-    dropout = "backbone.dropout=0.3"
+    dropout = f"backbone={backbone}"
     through = run(path, dropout, runs="through")
     (tmp_path / "kill.py").write_text(KILL.format(at=at))
 
