@@ -63,6 +63,11 @@ class ConfigError(UsageError):
         )
 
 
+def sentence(text: str) -> str:
+    """A message with a full stop, where it has no end yet."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The known name that `name` most likely meant, or None."""
     from difflib import get_close_matches

@@ -22,7 +22,7 @@ from attrs import define, field, frozen
 
 from loomlm import hookspecs
 from loomlm.components import KINDS, PLUGIN_API, Builder, Component
-from loomlm.errors import PluginError, UsageError, did_you_mean, nearest
+from loomlm.errors import PluginError, UsageError, did_you_mean, nearest, sentence
 
 GROUP = "loomlm"
 OWN_DISTRIBUTION = "loomlm"
@@ -114,7 +114,8 @@ class Registry:
         if needed and plugin.state == "broken":
             file = f"{spec}.py"
             hint = f" A file is named with its ending: {file}." if Path(file).is_file() else ""
-            raise PluginError(f"The plugin {spec!r} cannot be loaded: {plugin.error}.{hint}")
+            said = sentence(f"The plugin {spec!r} cannot be loaded: {plugin.error}")
+            raise PluginError(said + hint)
 
     def _load(self, plugin: Plugin, load: Callable[[], Any]) -> None:
         """Import a plugin and take its components; whatever it does wrong is its own problem."""

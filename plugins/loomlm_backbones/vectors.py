@@ -92,9 +92,15 @@ def _open(path: Path) -> IO[str]:
 
 def _vector(numbers: list[str], width: int, path: Path, line: int) -> np.ndarray:
     if len(numbers) != width:
+        # The first vector tells the file's width; a later one that differs is broken.
+        way_out = (
+            f"Set backbone.width = {len(numbers)}, or choose another file."
+            if line <= 2
+            else "The file is cut off or broken there. Get it anew."
+        )
         raise DataError(
             f"{path}:{line}: the vector has {len(numbers)} numbers, the backbone's width is "
-            f"{width}. Set backbone.width = {len(numbers)}, or choose another file."
+            f"{width}. {way_out}"
         )
     try:
         return np.array(numbers, np.float32)

@@ -47,6 +47,11 @@ def with_other_file(options: Mapping[str, Any], file: str) -> dict[str, Any]:
     seen from its first line.
     """
     path = _first(file)
+    if options.get("labels") and _format(path, options) == "txt":
+        raise DataError(
+            f"{file} has no labels: those of the run stand in files of their own, line by line. "
+            "Give texts and labels in one file, a .jsonl or .csv with the columns text and label."
+        )
     old = {"labels"} if _format(path, options) == "txt" else {"labels", "documents"}
     changed = {name: value for name, value in options.items() if name not in old}
     if isinstance(options.get("header"), Mapping) and _format(path, options) in ("csv", "tsv"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -15,7 +14,7 @@ from loomlm.config.check import check_run
 from loomlm.config.positions import KeyPath, key_lines
 from loomlm.config.settings import SCRATCH, RunConfig
 from loomlm.config.structure import Mistake, make_converter, structure
-from loomlm.errors import ConfigError, Problem, UsageError, did_you_mean
+from loomlm.errors import ConfigError, Problem, UsageError, did_you_mean, sentence
 from loomlm.registry import Registry
 
 ALTERNATIVES = {"steps": "epochs", "epochs": "steps"}
@@ -77,7 +76,7 @@ def load_config(
 def _check_plugins(tree: Tree, registry: Registry) -> None:
     """A plugin that a config names has to load."""
     problems = [
-        Problem(f"The plugin cannot be loaded: {plugin.error}.", f"plugins.{index}", place)
+        Problem(sentence(f"The plugin cannot be loaded: {plugin.error}"), f"plugins.{index}", place)
         for index, name in enumerate(named_plugins(tree))
         for plugin in registry.plugins
         if plugin.state == "broken" and name in (plugin.name, plugin.module)
@@ -295,7 +294,7 @@ def _problem(mistake: Mistake, given: Tree, merged: Tree) -> Problem:
     if path not in given.origins and path[2:] in given.origins and path[2:3] == ("trainer",):
         path, values = path[2:], given.values  # The stage has it from [trainer].
     return Problem(
-        message=_sentence(mistake.message),
+        message=sentence(mistake.message),
         key=show_path(path, values),
         place=origin_of(path, merged.origins),
     )
@@ -304,10 +303,6 @@ def _problem(mistake: Mistake, given: Tree, merged: Tree) -> Problem:
 def _by_line(problem: Problem) -> tuple[str, int]:
     file, _, line = problem.place.rpartition(":")
     return (file, int(line)) if line.isdigit() else (problem.place, 0)
-
-
-def _sentence(message: str) -> str:
-    return message if re.search(r"[.?!]$", message) else f"{message}."
 
 
 def origin_of(path: KeyPath, origins: Mapping[KeyPath, str]) -> str:

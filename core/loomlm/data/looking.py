@@ -11,7 +11,7 @@ from loomlm.config.check import NAME, bad_name, choose_backend
 from loomlm.config.structure import make_converter, structure
 from loomlm.contracts import DataSource, TemplateContext
 from loomlm.data.summary import summarize
-from loomlm.errors import PluginError, UsageError
+from loomlm.errors import PluginError, UsageError, sentence
 from loomlm.registry import Registry
 
 
@@ -85,7 +85,7 @@ def _checked(options: Mapping[str, Any], component: Component, registry: Registr
     config, mistakes = structure(options, component.config, converter)
     if mistakes:
         shown = "; ".join(": ".join(filter(None, (_dotted(m.path), m.message))) for m in mistakes)
-        raise UsageError(f"The data cannot be described: {shown}.")
+        raise UsageError(sentence(f"The data cannot be described: {shown}"))
     return config
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from loomlm.errors import UsageError
 from loomlm.storage.commit import DamagedError, Staging, staging, verify
 
 FORMAT = 1
@@ -36,6 +37,13 @@ def cached(kind: str, key: str, make: Callable[[Staging], None]) -> Path:
     folder at once: each makes its own, and the last to end takes the place.
     """
     folder = cache_folder() / kind / key
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"The cache {cache_folder()} cannot be written: {error.strerror}. Name another folder "
+            "with LOOMLM_CACHE."
+        ) from None
     if folder.exists():
         try:
             verify(folder)

@@ -291,3 +291,37 @@ def test_tuples_and_numbers_of_numpy_in_a_dict_are_lists_and_numbers():
 
     assert (read.trainer.epochs, read.trainer.learning_rate) == (1.0, 0.5)
     assert isinstance(stage["metrics"], tuple)
+
+
+def test_mistakes_between_keys_are_told_with_those_within_them(tmp_path, torch_backend):
+    (tmp_path / "my.toml").write_text(
+        """\
+name = "a b"
+tokenizer = "word"
+backbone = "mlp"
+[trainer]
+epochs = 1
+steps = 2
+batch_size = 30
+accumulate = 7
+learning_rte = 1
+[[stages]]
+name = "model"
+task = "classification"
+data = { train = "train.csv", split = { validation = 0.5, test = 0.5 } }
+"""
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "my.toml")
+
+    told = str(caught.value)
+    for part in (
+        "'a b'",
+        "learning_rte",
+        "both `steps`",
+        "7 microbatches",
+        "'model'",
+        "0.5 and 0.5",
+    ):
+        assert part in told

@@ -192,3 +192,25 @@ def test_the_rules_stay_within_reason(examples, labels, words, characters):
     assert 0 < fitted.learning_rate <= 0.02
     assert fitted.buckets * fitted.width * 4 <= 1 << 27
     assert 128 <= fitted.max_tokens <= 4096
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--train", "one.csv", "--label", "label"), "needs two labels"),
+        (("--train", "many.csv", "--label", "text", "--text", "label"), "different labels"),
+        (("--train", "many.csv", "--name", "a/b"), "--name: 'a/b'"),
+        (("--train", "many.csv", "--backend", "troch"), "Did you mean 'torch'?"),
+        (("--test", "many.csv", "--label", "label"), "Without --train"),
+    ],
+)
+def test_what_could_not_run_is_not_written(tmp_path, loomlm_command, words, said):
+    (tmp_path / "one.csv").write_text("text,label\n" + "good,pos\n" * 9)
+    rows = "".join(f"text {i},{'pos' if i % 2 else 'neg'}\n" for i in range(60))
+    (tmp_path / "many.csv").write_text(f"text,label\n{rows}")
+
+    done = loomlm_command("init", "classification", *words)
+
+    assert done.code == 2
+    assert said in done.err
+    assert done.out == ""
