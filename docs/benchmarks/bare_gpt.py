@@ -43,7 +43,8 @@ class Block(nn.Module):
         self.norms = nn.ModuleList([Norm(), Norm()])
         self.qkv = nn.Linear(WIDTH, 3 * WIDTH, bias=False)
         self.out = nn.Linear(WIDTH, WIDTH, bias=False)
-        self.gate_up = nn.Linear(WIDTH, 2 * HIDDEN, bias=False)
+        self.gate = nn.Linear(WIDTH, HIDDEN, bias=False)
+        self.up = nn.Linear(WIDTH, HIDDEN, bias=False)
         self.down = nn.Linear(HIDDEN, WIDTH, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -53,8 +54,8 @@ class Block(nn.Module):
         q, k = turned(q, cos, sin), turned(k, cos, sin)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(mixed.transpose(1, 2).reshape(rows, time_, WIDTH))
-        gate, up = self.gate_up(self.norms[1](x)).chunk(2, dim=-1)
-        return x + self.down(F.silu(gate) * up)
+        normed = self.norms[1](x)
+        return x + self.down(F.silu(self.gate(normed)) * self.up(normed))
 
 
 class Gpt(nn.Module):
