@@ -15,7 +15,7 @@ from torch import Tensor
 
 from loomlm.plugin import Batch, ModelSpec, StepContext, StepScalars, TrainerConfig
 from loomlm_torch.compiling import compiled
-from loomlm_torch.model import Model, arithmetic, loss_function, weighted_loss
+from loomlm_torch.model import Model, arithmetic, loss_by_parts, loss_function, weighted_loss
 from loomlm_torch.updates import LossScale, Updates
 
 
@@ -80,6 +80,9 @@ class TorchEngine:
     def score(self, batch: Batch, logits: bool) -> tuple[float, np.ndarray | None]:
         """Sum of the weighted losses, and the logits where they are asked for; dropout off."""
         tensors = self._tensors(batch)
+        if not logits and self.spec.head.reads == "tokens":
+            with self._quiet():
+                return float(loss_by_parts(self.module, tensors, self.spec.loss)), None
         found = self._logits(tensors)
         loss = float(weighted_loss(found, tensors, self.spec.loss))
         return loss, found.float().cpu().numpy() if logits else None

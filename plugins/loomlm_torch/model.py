@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from loomlm.plugin import Loss, ModelSpec, Parameter
 
+PART = 1 << 24
+"""Logits at once, where only their loss is asked for: 64 MiB."""
+
 
 class Model(nn.Module):
     """Backbone and head: a batch's tensors to logits.
@@ -81,6 +84,25 @@ def loss_function(
         return weighted_loss(logits, batch, loss)
 
     return function
+
+
+def loss_by_parts(model: Model, batch: Mapping[str, Tensor], loss: Loss) -> Tensor:
+    """What `weighted_loss` says of a head that reads tokens, without all logits at once.
+
+    256 rows of 256 tokens, of a vocabulary of 16,000, would be 4 GB.
+    """
+    hidden = model.backbone(batch).flatten(0, 1)
+    label, weight = batch["label"].flatten(0, 1), batch["weight"].flatten()
+    size = max(1, PART // model.head.out_features)
+    parts = [
+        weighted_loss(
+            model.head(hidden[at : at + size]),
+            {"label": label[at : at + size], "weight": weight[at : at + size]},
+            loss,
+        )
+        for at in range(0, len(hidden), size)
+    ]
+    return torch.stack(parts).sum()
 
 
 def weighted_loss(logits: Tensor, batch: Mapping[str, Tensor], loss: Loss) -> Tensor:

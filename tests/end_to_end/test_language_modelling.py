@@ -58,8 +58,10 @@ def test_a_language_model_learns_and_is_scored(lm_config, loomlm_command):
     assert "model.predict(" not in card
 
 
-def test_the_score_is_that_of_every_token_after_the_first(lm_config):
-    """The sum over windows, by hand, from the model's own logits."""
+@pytest.mark.parametrize("part", [1 << 24, 1000])
+def test_the_score_is_that_of_every_token_after_the_first(lm_config, monkeypatch, part):
+    """The sum over windows, by hand, from the model's own logits, however they are cut."""
+    monkeypatch.setattr("loomlm_torch.model.PART", part)
     folder = run(lm_config(), "stages.pretrain.task.context=16")
     model = loomlm.load_model(folder)
     texts = Path("corpus.txt").read_text().splitlines()[-40:]

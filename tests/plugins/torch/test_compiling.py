@@ -20,6 +20,9 @@ from loomlm_torch.trainer import TorchTrainer
 
 from .conftest import SmallConfig, batch, cut
 
+# The compiler wants setuptools, which cannot be imported any more once other tests have run.
+pytest.importorskip("setuptools")
+
 
 @pytest.fixture
 def compiler() -> None:
