@@ -12,7 +12,7 @@ from attrs import evolve
 
 from loomlm.config.check import choose_backend
 from loomlm.config.load import Config
-from loomlm.config.settings import Choice, StageConfig
+from loomlm.config.settings import SCRATCH, Choice, StageConfig
 from loomlm.contracts import BackboneContext, BatchSpec
 from loomlm.data.prepare import made
 from loomlm.errors import PluginError
@@ -32,6 +32,7 @@ def explain(config: Config) -> Iterator[str]:
     for stage in settings.stages:
         yield f"stage {stage.name!r}"
         yield from _data(config, stage)
+        yield _begin(stage)
         yield from _model(config, stage, backend)
         yield from _training(config, stage, backend)
 
@@ -51,6 +52,13 @@ def _data(config: Config, stage: StageConfig) -> Iterator[str]:
         else _function("loomlm.data.batches", "BatchPlan")
     )
     yield _line("plan", plan, "step -> rows, width")
+
+
+def _begin(stage: StageConfig) -> str:
+    if stage.init_from == SCRATCH:
+        return _line("begin", _function("loomlm.models.initial", "initial_arrays"), "from scratch")
+    detail = f"with the weights of {stage.init_from}"
+    return _line("begin", _function("loomlm.training.beginning", "with_model"), detail)
 
 
 def _split_words(stage: StageConfig) -> str:
