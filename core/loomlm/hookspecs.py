@@ -102,7 +102,8 @@ def loomlm_observers() -> Iterable[Component] | None:
 def loomlm_templates() -> Iterable[Component] | None:
     """Templates: `loomlm init NAME` writes what one gives.
 
-    Target: a function (TemplateContext) -> str, a commented config in TOML.
+    Target: a function (TemplateContext) -> str, a commented config in TOML; where the task wants
+    labels, with an attribute `labelled = True`, so that a source looks for them.
     """
 
 

@@ -53,9 +53,9 @@ class Files:
     _skipped: dict[Path, _Skipped] = field(factory=dict)
 
     @staticmethod
-    def look(options: Mapping[str, Any]) -> dict[str, Any]:
+    def look(options: Mapping[str, Any], labelled: bool) -> dict[str, Any]:
         """Complete a data table: the columns of text and label, and headers that are not there."""
-        return complete(options)
+        return complete(options, labelled)
 
     @staticmethod
     def with_file(options: Mapping[str, Any], file: str) -> dict[str, Any]:

@@ -15,10 +15,10 @@ TEXTS = ("text", "sentence", "content", "review", "question", "utterance", "docu
 LABELS = ("label", "labels", "class", "category", "intent", "target", "sentiment", "topic")
 
 
-def complete(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with `text`, `label` and `header` filled in where the files show them.
+def complete(options: Mapping[str, Any], labelled: bool) -> dict[str, Any]:
+    """The options with `text`, `header` and, where one is wanted, `label` as the files show them.
 
-    Raises DataError that lists the columns where no text column is told or known by its name.
+    Raises DataError that lists the columns where one is not told and not known by its name.
     """
     filled = dict(options)
     files = {split: _first(options[split]) for split in SPLITS if options.get(split)}
@@ -30,7 +30,7 @@ def complete(options: Mapping[str, Any]) -> dict[str, Any]:
         return filled
     columns = _columns(path, form, options)
     filled["text"] = options.get("text") or _known(TEXTS, columns, path, "--text")
-    if "label" not in options:
+    if labelled and "label" not in options:
         filled["label"] = _known(LABELS, columns, path, "--label")
     if form in ("csv", "tsv") and "header" not in options:
         missing = _without_header(files, columns, filled, form)

@@ -103,6 +103,10 @@ def classification(context: TemplateContext) -> str:
     return _config(context, context.data, context.train, context.has_test)
 
 
+# A source that is looked at finds the column of the labels, or asks for it.
+classification.labelled = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
 def _check_labels(train: DataSummary) -> None:
     """Raise UsageError for labels that no model could learn from."""
     count = len(train.labels)

@@ -55,10 +55,10 @@ Columns = Mapping[str, "Ragged | NDArray[Any]"]
 class DataSource(Protocol):
     """Named splits of examples. A `data_source` target is called with its config.
 
-    The target may also have `look(options) -> options`: complete the keys of a data table by
-    looking at the files that it names (columns, headers), for `loomlm init`; and
-    `with_file(options, file) -> options`: the keys that read another file as the test split, for
-    `loomlm evaluate --data`.
+    The target may also have `look(options, labelled) -> options`: complete the keys of a data
+    table by looking at the files that it names (columns, headers), for `loomlm init`; labelled
+    says whether labels are wanted. And `with_file(options, file) -> options`: the keys that read
+    another file as the test split, for `loomlm evaluate --data`.
     """
 
     def fingerprint(self) -> str:

@@ -42,7 +42,7 @@ def look(
                 has_test=False,
             )
         )
-    table, source = _source(dict(data), registry)
+    table, source = _source(dict(data), getattr(write, "labelled", False), registry)
     splits = source.splits()
     return write(
         TemplateContext(
@@ -66,14 +66,16 @@ def _installed_backend(registry: Registry) -> str:
         return (usable or names)[-1]
 
 
-def _source(data: dict[str, Any], registry: Registry) -> tuple[dict[str, Any], DataSource]:
+def _source(
+    data: dict[str, Any], labelled: bool, registry: Registry
+) -> tuple[dict[str, Any], DataSource]:
     kind = data.get("type", registry.default("data_source"))
     component = registry.usable("data_source", kind)
     target = component.load()
     options = {key: value for key, value in data.items() if key != "type"}
     config = _checked(options, component, registry)
     if hasattr(target, "look"):
-        options = dict(target.look(options))
+        options = dict(target.look(options, labelled))
         config = _checked(options, component, registry)
     table = {"type": kind, **options} if "type" in data else options
     return table, target(config)

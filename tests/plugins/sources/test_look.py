@@ -9,12 +9,17 @@ from pathlib import Path
 import pytest
 
 from loomlm.plugin import DataError
-from loomlm_sources.looking import complete
+from loomlm_sources.looking import complete as looked_at
 
 
 def write(name: str, content: str | bytes) -> str:
     Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
     return name
+
+
+def complete(options: dict) -> dict:
+    """The options as `loomlm init classification` completes them."""
+    return looked_at(options, labelled=True)
 
 
 def refused(options: dict) -> str:
@@ -114,3 +119,11 @@ def test_init_names_what_is_wrong_without_a_traceback(command):
     assert err == (
         "Error: data.csv has the columns Class Index, Title. Say which one with --text.\n"
     )
+
+
+def test_a_label_is_looked_for_only_where_one_is_wanted():
+    Path("texts.jsonl").write_text('{"text": "one"}\n')
+
+    assert "label" not in looked_at({"train": "texts.jsonl"}, labelled=False)
+    with pytest.raises(DataError, match="--label"):
+        complete({"train": "texts.jsonl"})
