@@ -1,4 +1,4 @@
-"""What `loomlm init pretrain` writes, and the rules by which it fits the text."""
+"""What `loomlm init pretrain` writes, and the rules of thumb by which it fits the text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONG_LINE = 200
 """Characters of a line, in the mean, from which each line is a document of its own."""
 
 HELD_OUT = 2_000_000
-"""Characters for validation at the most: enough for the third digit of a perplexity."""
+"""Characters for validation at the most, so that scoring a large text stays short."""
 
 CHARACTERS_A_TOKEN = 4
 
@@ -139,7 +139,7 @@ vocab_size = {fitted.vocab_size}  # a token for each 512 characters of text, 1,0
 
 def _backbone(fitted: Fit) -> str:
     return f"""\
-# As large as a text of this size can teach: 128 wide for up to 2 million characters, 256 for 20,
+# Larger for more text, a rule of thumb: 128 wide for up to 2 million characters, 256 for 20,
 # 384 for 200, 512 for 2,000, and 768 beyond.
 [backbone]
 type = "transformer"
