@@ -223,7 +223,7 @@ class TensorFlowEngine:
 
 
 class _Held:
-    """Gradients that are gathered over microbatches: dense ones summed, sparse ones side by side."""
+    """Gradients gathered over microbatches: dense ones summed, sparse ones side by side."""
 
     @staticmethod
     def start(gradient: Tensor, count: int) -> Any:
