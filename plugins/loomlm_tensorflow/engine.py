@@ -10,7 +10,7 @@ import numpy as np
 from attrs import define, field
 
 from loomlm.plugin import Batch, ModelSpec, StepContext, StepScalars, TrainerConfig
-from loomlm_tensorflow.drawing import drawing
+from loomlm_tensorflow.drawing import drawing, reseed
 from loomlm_tensorflow.framework import tf
 from loomlm_tensorflow.mapping import Stored, stored
 from loomlm_tensorflow.model import Model, Tensors, loss_by_parts, weighted_loss
@@ -35,6 +35,7 @@ class TensorFlowEngine:
     _pending: list[tuple[int, Tensor]] = field(factory=list)
     _stored: list[Stored] = field(init=False)
     _updates: Updates = field(init=False)
+    _seeds: list[Any] = field(init=False)
     _step: Any = field(init=False)
     _functions: dict[Any, Any] = field(factory=dict)
 
@@ -43,6 +44,8 @@ class TensorFlowEngine:
         scale = LossScale.start() if self.trainer.precision == "fp16" else None
         trained = [one for one in self._stored if one.parameter.trainable]
         self._updates = Updates(trained, self.optimizer, self.trainer, scale)
+        kept = {id(weight) for weight in self.module.weights}
+        self._seeds = [v.value for v in self.module.variables if id(v) not in kept]
         self._step = tf.function(
             self._traced_step, jit_compile=self.trainer.compile is True, autograph=False
         )
@@ -140,6 +143,7 @@ class TensorFlowEngine:
     ) -> tuple[Tensor, list[Tensor | None]]:
         """A microbatch's part of the loss, and its gradients, sparse for sparse parameters."""
         variables = [one.variable for one in self._updates.parameters]
+        reseed(self._seeds, key)
         with tf.GradientTape() as tape, drawing(key):
             logits = self.module.head(self.module.backbone(batch, training=True))
             loss = weighted_loss(logits, batch, self.spec.loss) / total
