@@ -256,9 +256,10 @@ class _Held:
 
 
 def stacked(microbatches: Sequence[Batch]) -> dict[str, np.ndarray]:
-    """Microbatches as one array each, (microbatches, rows, ...), smaller ones with empty rows.
+    """Microbatches as one array each, (microbatches, rows, ...).
 
-    An empty row's weight is 0, so that it counts for nothing.
+    Smaller ones are filled up with their last row, whose weight is 0 there: so it counts for
+    nothing, and names no row of a sparse table that the batch does not.
     """
     if len(microbatches) == 1:
         return {name: array[None] for name, array in microbatches[0].arrays.items()}
@@ -269,6 +270,8 @@ def stacked(microbatches: Sequence[Batch]) -> dict[str, np.ndarray]:
         whole = np.zeros((len(arrays), rows, *arrays[0].shape[1:]), arrays[0].dtype)
         for place, array in zip(whole, arrays, strict=True):
             place[: len(array)] = array
+            if name != "weight" and len(array):
+                place[len(array) :] = array[-1]
         found[name] = whole
     return found
 
