@@ -128,10 +128,11 @@ def run(
 
 def _is_memory(problem: BaseException) -> bool:
     """Whether memory ran out; frameworks have errors of their own for it."""
+    if isinstance(problem, LoomlmError) or not isinstance(problem, Exception):
+        return False
     words = str(problem).lower()
-    return isinstance(problem, MemoryError) or (
-        isinstance(problem, RuntimeError) and ("out of memory" in words or "allocate" in words)
-    )
+    said = ("out of memory", "oom when allocating", "allocate")
+    return isinstance(problem, MemoryError) or any(word in words for word in said)
 
 
 def _carry_out(
