@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.one_backend
+
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "core" / "loomlm"
 PLUGINS = ROOT / "plugins"
