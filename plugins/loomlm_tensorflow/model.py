@@ -139,7 +139,7 @@ def _cross_entropy(logits: Tensor, label: Tensor, smoothing: float) -> Tensor:
     # Not TensorFlow's own, which computes in another way where operations have been told to be
     # deterministic: an evaluation would not score as the run that trained the model did.
     odds = tf.nn.log_softmax(logits)
-    each = -tf.gather(odds, label, batch_dims=label.shape.rank)
+    each = -tf.gather(odds, label, batch_dims=logits.shape.rank - 1)
     if not smoothing:
         return each
     return (1 - smoothing) * each - smoothing * tf.reduce_mean(odds, axis=-1)
