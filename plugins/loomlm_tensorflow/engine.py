@@ -55,7 +55,7 @@ class TensorFlowEngine:
 
     def train_step(self, microbatches: Sequence[Batch], context: StepContext) -> None:
         """One update; see the contract."""
-        if context.step and self.trainer.determinism == "exact":
+        if self.trainer.determinism == "exact":
             tf.config.experimental.enable_op_determinism()
         total = max(sum(float(batch["weight"].sum()) for batch in microbatches), 1e-12)
         fields = self.spec.batch.fields
