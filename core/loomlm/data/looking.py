@@ -11,7 +11,7 @@ from loomlm.config.check import NAME, bad_name
 from loomlm.config.structure import make_converter, structure
 from loomlm.contracts import DataSource, TemplateContext
 from loomlm.data.summary import summarize
-from loomlm.errors import PluginError, UsageError, sentence
+from loomlm.errors import UsageError, sentence
 from loomlm.registry import Registry
 
 
