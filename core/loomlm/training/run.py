@@ -153,7 +153,7 @@ def _carry_out(
     """Data first, so that bad input leaves an existing run alone; then the folder, the stages."""
     settings, registry = config.settings, config.registry
     say = partial(_say, hook)
-    tokenizer, stages = _prepare(settings, registry, say)
+    tokenizer, stages = prepare(settings, registry, say)
     for prepared in stages:
         check_prepared(prepared, registry)
         check_beginning(prepared, config, folder, tokenizer, overwrite)
@@ -178,9 +178,10 @@ def _say(hook: Any, message: str) -> None:
     hook.loomlm_progress(event=Progress(message=message))
 
 
-def _prepare(
+def prepare(
     settings: RunConfig, registry: Registry, say: Callable[[str], None]
 ) -> tuple[Tokenizer, list[Prepared]]:
+    """The tokenizer, and every stage's data, encoded; from the cache where it is there."""
     tokenizer: Tokenizer | None = None
     stages = []
     for stage in settings.stages:
