@@ -10,10 +10,12 @@ import numpy as np
 from attrs import define, field
 
 from loomlm.plugin import Batch, ModelSpec, StepContext, StepScalars, TrainerConfig
+from loomlm_tensorflow.accumulating import accumulated
 from loomlm_tensorflow.drawing import drawing, reseed
 from loomlm_tensorflow.framework import tf
 from loomlm_tensorflow.mapping import Stored, stored
 from loomlm_tensorflow.model import Model, Tensors, loss_by_parts, weighted_loss
+from loomlm_tensorflow.shapes import kept_shapes, padded, stacked
 from loomlm_tensorflow.updates import LossScale, Updates
 
 Tensor = Any
@@ -36,6 +38,7 @@ class TensorFlowEngine:
     _stored: list[Stored] = field(init=False)
     _updates: Updates = field(init=False)
     _seeds: list[Any] = field(init=False)
+    _shapes: list[Mapping[str, int]] = field(init=False)
     _step: Any = field(init=False)
     _functions: dict[Any, Any] = field(factory=dict)
 
@@ -46,20 +49,24 @@ class TensorFlowEngine:
         self._updates = Updates(trained, self.optimizer, self.trainer, scale)
         kept = {id(weight) for weight in self.module.weights}
         self._seeds = [v.value for v in self.module.variables if id(v) not in kept]
+        self._shapes = kept_shapes(self.spec.batch.shapes)
         self._step = tf.function(
             self._traced_step, jit_compile=self.trainer.compile is True, autograph=False
         )
 
     def train_step(self, microbatches: Sequence[Batch], context: StepContext) -> None:
         """One update; see the contract."""
-        if context.step and self.trainer.determinism == "exact":
+        if self.trainer.determinism == "exact":
             tf.config.experimental.enable_op_determinism()
         total = max(sum(float(batch["weight"].sum()) for batch in microbatches), 1e-12)
-        keys = [_key(context.seed, context.step, index) for index in range(len(microbatches))]
+        fields = self.spec.batch.fields
+        microbatches = [padded(batch, fields, self._shapes) for batch in microbatches]
+        arrays = stacked(microbatches, self.trainer.accumulate)
+        keys = [_key(context.seed, context.step, i) for i in range(len(arrays["weight"]))]
         with tf.device(self.device):
             self._updates.prepare()
             scalars = self._step(
-                {name: tf.constant(array) for name, array in stacked(microbatches).items()},
+                {name: tf.constant(array) for name, array in arrays.items()},
                 tf.constant(np.array(keys, np.uint32)),
                 tf.constant(total, tf.float32),
                 tf.constant(context.step, tf.float64),
@@ -132,9 +139,12 @@ class TensorFlowEngine:
         self, arrays: Tensors, keys: Tensor, total: Tensor, step: Tensor, rate: Tensor
     ) -> Tensor:
         """One update from microbatches, (microbatches, rows, ...); loss, norm and lost in one."""
-        loss, gradients = self._gradients(_part(arrays, 0), keys[0], total)
-        if keys.shape[0] > 1:
-            loss, gradients = self._accumulated(arrays, keys, total, loss, gradients)
+
+        def microbatch(index: int | Tensor) -> tuple[Tensor, list[Tensor | None]]:
+            batch = {name: array[index] for name, array in arrays.items()}
+            return self._gradients(batch, keys[index], total)
+
+        loss, gradients = accumulated(microbatch, keys.shape[0])
         norm, lost = self._updates.apply(gradients, loss, step, rate)
         return tf.stack([loss, norm, lost])
 
@@ -153,40 +163,6 @@ class TensorFlowEngine:
         return loss, [
             gradient if keep or gradient is None else tf.convert_to_tensor(gradient)
             for keep, gradient in zip(sparse, found, strict=True)
-        ]
-
-    def _accumulated(
-        self,
-        arrays: Tensors,
-        keys: Tensor,
-        total: Tensor,
-        loss: Tensor,
-        gradients: list[Tensor | None],
-    ) -> tuple[Tensor, list[Tensor | None]]:
-        """Loss and gradients of all microbatches, from those of the first.
-
-        The others go through a loop: a program that is a microbatch long, however many there are.
-        """
-        count = keys.shape[0]
-        held = [_Held.start(gradient, count) for gradient in gradients if gradient is not None]
-
-        def add(index: Tensor, loss: Tensor, kept: list[Any]) -> tuple[Tensor, Tensor, list[Any]]:
-            more, found = self._gradients(_part(arrays, index), keys[index], total)
-            given = [gradient for gradient in found if gradient is not None]
-            added = [
-                _Held.add(one, gradient, index) for one, gradient in zip(kept, given, strict=True)
-            ]
-            return index + 1, loss + more, added
-
-        _, loss, held = tf.while_loop(
-            lambda index, loss, kept: index < count,
-            add,
-            (tf.constant(1), loss, held),
-            maximum_iterations=count - 1,
-        )
-        rest = iter(held)
-        return loss, [
-            None if gradient is None else _Held.end(next(rest), gradient) for gradient in gradients
         ]
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -224,60 +200,6 @@ class TensorFlowEngine:
     def _traced_append(self, cache: Mapping[str, Tensor], tokens: Tensor) -> tuple[Cache, Tensor]:
         hidden, new = self.module.backbone.step(cache, tokens)
         return new, tf.cast(self.module.head(hidden), tf.float32)
-
-
-class _Held:
-    """Gradients gathered over microbatches: dense ones summed, sparse ones side by side."""
-
-    @staticmethod
-    def start(gradient: Tensor, count: int) -> Any:
-        if not isinstance(gradient, tf.IndexedSlices):
-            return gradient
-        first = (gradient.values, gradient.indices)
-        rest = [tf.zeros([count - 1, *part.shape], part.dtype) for part in first]
-        return [tf.concat([part[None], more], 0) for part, more in zip(first, rest, strict=True)]
-
-    @staticmethod
-    def add(held: Any, gradient: Tensor, index: Tensor) -> Any:
-        if not isinstance(gradient, tf.IndexedSlices):
-            return held + gradient
-        return [
-            tf.tensor_scatter_nd_update(whole, [[index]], part[None])
-            for whole, part in zip(held, (gradient.values, gradient.indices), strict=True)
-        ]
-
-    @staticmethod
-    def end(held: Any, like: Tensor) -> Tensor:
-        if not isinstance(like, tf.IndexedSlices):
-            return held
-        values, indices = held
-        values = tf.reshape(values, [-1, *values.shape[2:]])
-        return tf.IndexedSlices(values, tf.reshape(indices, [-1]), like.dense_shape)
-
-
-def stacked(microbatches: Sequence[Batch]) -> dict[str, np.ndarray]:
-    """Microbatches as one array each, (microbatches, rows, ...).
-
-    Smaller ones are filled up with their last row, whose weight is 0 there: so it counts for
-    nothing, and names no row of a sparse table that the batch does not.
-    """
-    if len(microbatches) == 1:
-        return {name: array[None] for name, array in microbatches[0].arrays.items()}
-    found = {}
-    for name in microbatches[0].arrays:
-        arrays = [batch[name] for batch in microbatches]
-        rows = max(map(len, arrays))
-        whole = np.zeros((len(arrays), rows, *arrays[0].shape[1:]), arrays[0].dtype)
-        for place, array in zip(whole, arrays, strict=True):
-            place[: len(array)] = array
-            if name != "weight" and len(array):
-                place[len(array) :] = array[-1]
-        found[name] = whole
-    return found
-
-
-def _part(arrays: Tensors, index: int | Tensor) -> dict[str, Tensor]:
-    return {name: array[index] for name, array in arrays.items()}
 
 
 def _key(seed: int, step: int, microbatch: int) -> list[int]:
