@@ -97,6 +97,9 @@ class TrainerConfig:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = key("arithmetic of the model", "auto")
     compile: bool | Auto = key("compile the model's step first; part of the world, too", "auto")
     device: str = key("auto, or a device of the backend: cpu, cuda, cuda:1, mps", "auto")
+    determinism: Literal["exact", "fast"] = key(
+        "exact: the same config gives the same bits; fast: kernels that may not", "exact"
+    )
     threads: int | Auto = key("CPU threads; part of a run's reproducible world", "auto", minimum=1)
     evaluate_every: int | Literal["auto", "never"] = key(
         "steps between evaluations of the validation split; auto: once an epoch", "auto", minimum=1

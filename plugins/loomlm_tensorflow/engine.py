@@ -1,0 +1,279 @@
+"""A model in TensorFlow that trains: one update at a time, each one call of a traced function."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from attrs import define, field
+
+from loomlm.plugin import Batch, ModelSpec, StepContext, StepScalars, TrainerConfig
+from loomlm_tensorflow.drawing import drawing
+from loomlm_tensorflow.framework import tf
+from loomlm_tensorflow.mapping import Stored, stored
+from loomlm_tensorflow.model import Model, Tensors, loss_by_parts, weighted_loss
+from loomlm_tensorflow.updates import LossScale, Updates
+
+Tensor = Any
+Cache = dict[str, Any]
+
+
+@define
+class TensorFlowEngine:
+    """See `loomlm.plugin.Engine`.
+
+    optimizer: what the optimizer's builder made. device: as TensorFlow calls it.
+    """
+
+    spec: ModelSpec
+    module: Model
+    optimizer: Any
+    trainer: TrainerConfig
+    device: str
+    _pending: list[tuple[int, Tensor]] = field(factory=list)
+    _stored: list[Stored] = field(init=False)
+    _updates: Updates = field(init=False)
+    _step: Any = field(init=False)
+    _functions: dict[Any, Any] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self._stored = stored(self.module, self.spec.layout)
+        scale = LossScale.start() if self.trainer.precision == "fp16" else None
+        trained = [one for one in self._stored if one.parameter.trainable]
+        self._updates = Updates(trained, self.optimizer, self.trainer, scale)
+        self._step = tf.function(
+            self._traced_step, jit_compile=self.trainer.compile is True, autograph=False
+        )
+
+    def train_step(self, microbatches: Sequence[Batch], context: StepContext) -> None:
+        """One update; see the contract."""
+        if context.step and self.trainer.determinism == "exact":
+            tf.config.experimental.enable_op_determinism()
+        total = max(sum(float(batch["weight"].sum()) for batch in microbatches), 1e-12)
+        keys = [_key(context.seed, context.step, index) for index in range(len(microbatches))]
+        with tf.device(self.device):
+            self._updates.prepare()
+            scalars = self._step(
+                {name: tf.constant(array) for name, array in stacked(microbatches).items()},
+                tf.constant(np.array(keys, np.uint32)),
+                tf.constant(total, tf.float32),
+                tf.constant(context.step, tf.float64),
+                tf.constant(context.learning_rate, tf.float32),
+            )
+        self._pending.append((context.step, scalars))
+
+    def scalars(self) -> list[StepScalars]:
+        """The scalars of the updates since the last call."""
+        found = [(step, *values.numpy().tolist()) for step, values in self._pending]
+        self._pending.clear()
+        return [
+            StepScalars(step=step, loss=loss, gradient_norm=norm, finite=lost == 0)
+            for step, loss, norm, lost in found
+        ]
+
+    def forward(self, batch: Batch) -> np.ndarray:
+        """Logits, dropout off."""
+        return self._call(self._logits, dict(batch.arrays)).numpy()
+
+    def score(self, batch: Batch, logits: bool) -> tuple[float, np.ndarray | None]:
+        """Sum of the weighted losses, and the logits where they are asked for; dropout off."""
+        if not logits and self.spec.head.reads == "tokens":
+            return float(self._call(self._loss_by_parts, dict(batch.arrays))), None
+        loss, found = self._call(self._loss_and_logits, dict(batch.arrays))
+        return float(loss), found.numpy() if logits else None
+
+    def start(self, batch: Batch, room: int) -> tuple[Cache, np.ndarray]:
+        """Read a prompt; see the contract. A cache is tensors by name, a row for each row."""
+        cache, logits = self._call(self._traced_start, dict(batch.arrays), np.int32(room))
+        return cache, logits.numpy()
+
+    def step(self, cache: Cache, tokens: np.ndarray) -> np.ndarray:
+        """Append a token to each row, and give the next one's logits."""
+        new, logits = self._call(self._traced_append, dict(cache), tokens)
+        cache.update(new)
+        return logits.numpy()
+
+    def reorder(self, cache: Cache, rows: np.ndarray) -> Cache:
+        """A cache with these rows of another."""
+        with tf.device(self.device):
+            return {name: tf.gather(tensor, rows) for name, tensor in cache.items()}
+
+    def state(self, part: Literal["model", "optimizer"]) -> Iterator[tuple[str, np.ndarray]]:
+        """Arrays by canonical name."""
+        for name, variable, form in self._state(part):
+            array = variable.numpy()
+            yield name, array if form is None else form.turned(array)
+
+    def load_state(
+        self, part: Literal["model", "optimizer"], arrays: Iterable[tuple[str, np.ndarray]]
+    ) -> None:
+        """Put arrays into the variables of their names."""
+        found = {name: (variable, form) for name, variable, form in self._state(part)}
+        for name, array in arrays:
+            variable, form = found[name]
+            variable.assign(array if form is None else form.turned(np.asarray(array)))
+
+    @property
+    def traces(self) -> int:
+        """How often the step was traced: once for each shape of a batch."""
+        return self._step.experimental_get_tracing_count()
+
+    def _state(self, part: Literal["model", "optimizer"]) -> Iterable[tuple[str, Any, Any]]:
+        if part == "optimizer":
+            return self._updates.tensors()
+        return [(one.name, one.variable, one.form) for one in self._stored]
+
+    def _traced_step(
+        self, arrays: Tensors, keys: Tensor, total: Tensor, step: Tensor, rate: Tensor
+    ) -> Tensor:
+        """One update from microbatches, (microbatches, rows, ...); loss, norm and lost in one."""
+        loss, gradients = self._gradients(_part(arrays, 0), keys[0], total)
+        if keys.shape[0] > 1:
+            loss, gradients = self._accumulated(arrays, keys, total, loss, gradients)
+        norm, lost = self._updates.apply(gradients, loss, step, rate)
+        return tf.stack([loss, norm, lost])
+
+    def _gradients(
+        self, batch: Tensors, key: Tensor, total: Tensor
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """A microbatch's part of the loss, and its gradients, sparse for sparse parameters."""
+        variables = [one.variable for one in self._updates.parameters]
+        with tf.GradientTape() as tape, drawing(key):
+            logits = self.module.head(self.module.backbone(batch, training=True))
+            loss = weighted_loss(logits, batch, self.spec.loss) / total
+            scaled = self._updates.scaled(loss)
+        found = tape.gradient(scaled, variables)
+        sparse = [one.parameter.sparse for one in self._updates.parameters]
+        return loss, [
+            gradient if keep or gradient is None else tf.convert_to_tensor(gradient)
+            for keep, gradient in zip(sparse, found, strict=True)
+        ]
+
+    def _accumulated(
+        self,
+        arrays: Tensors,
+        keys: Tensor,
+        total: Tensor,
+        loss: Tensor,
+        gradients: list[Tensor | None],
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """Loss and gradients of all microbatches, from those of the first.
+
+        The others go through a loop: a program that is a microbatch long, however many there are.
+        """
+        count = keys.shape[0]
+        held = [_Held.start(gradient, count) for gradient in gradients if gradient is not None]
+
+        def add(index: Tensor, loss: Tensor, kept: list[Any]) -> tuple[Tensor, Tensor, list[Any]]:
+            more, found = self._gradients(_part(arrays, index), keys[index], total)
+            given = [gradient for gradient in found if gradient is not None]
+            added = [
+                _Held.add(one, gradient, index) for one, gradient in zip(kept, given, strict=True)
+            ]
+            return index + 1, loss + more, added
+
+        _, loss, held = tf.while_loop(
+            lambda index, loss, kept: index < count,
+            add,
+            (tf.constant(1), loss, held),
+            maximum_iterations=count - 1,
+        )
+        rest = iter(held)
+        return loss, [
+            None if gradient is None else _Held.end(next(rest), gradient) for gradient in gradients
+        ]
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Run a function of arrays, traced once, whatever the arrays' sizes."""
+        tensors = tf.nest.map_structure(tf.convert_to_tensor, args)
+        form = (function.__name__, *(tuple(a) if isinstance(a, dict) else () for a in args))
+        made = self._functions.get(form)
+        with tf.device(self.device):
+            if made is None:
+                specs = tf.nest.map_structure(
+                    lambda tensor: tf.TensorSpec([None] * tensor.shape.rank, tensor.dtype), tensors
+                )
+                made = tf.function(function, autograph=False).get_concrete_function(*specs)
+                self._functions[form] = made
+            return made(*tensors)
+
+    def _hidden(self, batch: Tensors) -> Tensor:
+        return self.module.backbone(batch, training=False)
+
+    def _logits(self, batch: Tensors) -> Tensor:
+        return tf.cast(self.module.head(self._hidden(batch)), tf.float32)
+
+    def _loss_and_logits(self, batch: Tensors) -> tuple[Tensor, Tensor]:
+        logits = self._logits(batch)
+        return weighted_loss(logits, batch, self.spec.loss), logits
+
+    def _loss_by_parts(self, batch: Tensors) -> Tensor:
+        outputs = self.spec.head.outputs
+        return loss_by_parts(self.module.head, self._hidden(batch), batch, self.spec.loss, outputs)
+
+    def _traced_start(self, batch: Tensors, room: Tensor) -> tuple[Cache, Tensor]:
+        hidden, cache = self.module.backbone.start(batch, room)
+        return cache, tf.cast(self.module.head(hidden), tf.float32)
+
+    def _traced_append(self, cache: Mapping[str, Tensor], tokens: Tensor) -> tuple[Cache, Tensor]:
+        hidden, new = self.module.backbone.step(cache, tokens)
+        return new, tf.cast(self.module.head(hidden), tf.float32)
+
+
+class _Held:
+    """Gradients that are gathered over microbatches: dense ones summed, sparse ones side by side."""
+
+    @staticmethod
+    def start(gradient: Tensor, count: int) -> Any:
+        if not isinstance(gradient, tf.IndexedSlices):
+            return gradient
+        first = (gradient.values, gradient.indices)
+        rest = [tf.zeros([count - 1, *part.shape], part.dtype) for part in first]
+        return [tf.concat([part[None], more], 0) for part, more in zip(first, rest, strict=True)]
+
+    @staticmethod
+    def add(held: Any, gradient: Tensor, index: Tensor) -> Any:
+        if not isinstance(gradient, tf.IndexedSlices):
+            return held + gradient
+        return [
+            tf.tensor_scatter_nd_update(whole, [[index]], part[None])
+            for whole, part in zip(held, (gradient.values, gradient.indices), strict=True)
+        ]
+
+    @staticmethod
+    def end(held: Any, like: Tensor) -> Tensor:
+        if not isinstance(like, tf.IndexedSlices):
+            return held
+        values, indices = held
+        values = tf.reshape(values, [-1, *values.shape[2:]])
+        return tf.IndexedSlices(values, tf.reshape(indices, [-1]), like.dense_shape)
+
+
+def stacked(microbatches: Sequence[Batch]) -> dict[str, np.ndarray]:
+    """Microbatches as one array each, (microbatches, rows, ...), smaller ones with empty rows.
+
+    An empty row's weight is 0, so that it counts for nothing.
+    """
+    if len(microbatches) == 1:
+        return {name: array[None] for name, array in microbatches[0].arrays.items()}
+    found = {}
+    for name in microbatches[0].arrays:
+        arrays = [batch[name] for batch in microbatches]
+        rows = max(map(len, arrays))
+        whole = np.zeros((len(arrays), rows, *arrays[0].shape[1:]), arrays[0].dtype)
+        for place, array in zip(whole, arrays, strict=True):
+            place[: len(array)] = array
+        found[name] = whole
+    return found
+
+
+def _part(arrays: Tensors, index: int | Tensor) -> dict[str, Tensor]:
+    return {name: array[index] for name, array in arrays.items()}
+
+
+def _key(seed: int, step: int, microbatch: int) -> list[int]:
+    """What dropout draws from: the layers draw in a fixed order, so each has its own."""
+    digest = hashlib.blake2b(f"{seed}:{step}:{microbatch}".encode(), digest_size=8).digest()
+    return [int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:], "big")]

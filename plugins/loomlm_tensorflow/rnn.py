@@ -1,0 +1,173 @@
+"""The `rnn` backbone in Keras, from top to bottom.
+
+Names are those of the layout in `loomlm_backbones/rnn.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from loomlm.plugin import ModelSpec
+from loomlm_tensorflow.drawing import dropout, sizes
+from loomlm_tensorflow.framework import keras, tf
+from loomlm_tensorflow.model import Tensors
+from loomlm_tensorflow.pooling import inside, last, pool
+
+Tensor = Any
+
+
+class Rnn(keras.layers.Layer):
+    """Embeddings and recurrent layers. Built from a ModelSpec; reads `tokens` and `length`."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__(name="backbone", dtype="float32")
+        self.config = config = spec.config
+        self.reads = spec.head.reads
+        self.embedding = keras.layers.Embedding(spec.vocab_size, config.word_width, dtype="float32")
+        self.layers = [Layer(config, f"layer_{i}") for i in range(config.layers)]
+        self.reverse_layers = None
+        if config.bidirectional:
+            names = [f"reverse_layer_{i}" for i in range(config.layers)]
+            self.reverse_layers = [Layer(config, name) for name in names]
+
+    def call(self, batch: Tensors, training: bool = False) -> Tensor:
+        """Hidden states: (batch, time, width), or (batch, width) where the head reads sequences.
+
+        With bidirectional, their first half has read a row from its start to the token, and the
+        second half from its end.
+        """
+        length, config = batch["length"], self.config
+        x = locked_dropout(self._words(batch["tokens"], training), config.share("input"), training)
+        for index, layer in enumerate(self.layers):
+            if index > 0:
+                x = locked_dropout(x, config.share("layer"), training)
+            ahead, _ = layer(x, training=training)
+            if self.reverse_layers is not None:
+                back, _ = self.reverse_layers[index](reverse(x, length), training=training)
+                ahead = tf.concat((ahead, reverse(back, length)), axis=-1)
+            x = ahead
+        x = locked_dropout(x, config.share("output"), training)
+        return x if self.reads == "tokens" else self._pool(x, length)
+
+    def start(self, batch: Tensors, room: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The states (batch, width) behind each row's last token, and the rows' cache.
+
+        states and, of an LSTM, cells: (batch, layers, width).
+        """
+        x, found = self._words(batch["tokens"], training=False), []
+        for layer in self.layers:
+            x, states = layer(x, length=tf.maximum(batch["length"], 1))
+            found.append(states)
+        return self._kept(found)
+
+    def step(self, cache: Tensors, tokens: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Append a token (batch,) to each row: its state (batch, width), and the new cache."""
+        x, found = self._words(tokens[:, None], training=False), []
+        for index, layer in enumerate(self.layers):
+            x, states = layer(x, states=[cache[name][:, index] for name in layer.names])
+            found.append(states)
+        return self._kept(found)
+
+    def _kept(self, found: Sequence[Sequence[Tensor]]) -> tuple[Tensor, dict[str, Tensor]]:
+        by_name = zip(self.layers[0].names, zip(*found, strict=True), strict=True)
+        cache = {name: tf.stack(each, axis=1) for name, each in by_name}
+        return cache["states"][:, -1], cache
+
+    def _words(self, tokens: Tensor, training: bool) -> Tensor:
+        """(batch, time) to (batch, time, embedding). Dropout leaves out words, not numbers."""
+        words, share = self.embedding(tokens), self.config.embedding_dropout
+        if not (training and share):
+            return words
+        kept = dropout(tf.ones([self.embedding.input_dim, 1]), share, training)
+        return words * tf.gather(kept, tokens)
+
+    def _pool(self, hidden: Tensor, length: Tensor) -> Tensor:
+        """(batch, width); the last state of the reverse layers is where a row begins."""
+        if self.config.pooling != "last" or self.reverse_layers is None:
+            return pool(hidden, length, self.config.pooling)
+        ahead, back = tf.split(hidden, 2, axis=-1)
+        return tf.concat((last(ahead, length), back[:, 0]), axis=-1)
+
+
+class Layer(keras.layers.Layer):
+    """LSTM or GRU cells, one after another."""
+
+    def __init__(self, config: Any, name: str) -> None:
+        super().__init__(name=name, dtype="float32")
+        gru = config.cell == "gru"
+        self.cell, self.names = (gru_cell, ("states",)) if gru else (lstm_cell, ("states", "cells"))
+        self.width, self.weight_dropout = config.width, config.weight_dropout
+        rows = (3 if gru else 4) * config.width
+        self.input_ = keras.layers.Dense(rows, name="input")
+        self.recurrent = keras.layers.Dense(rows, use_bias=gru, name="recurrent")
+
+    def build(self, *shapes: Any) -> None:
+        self.recurrent.build((None, self.width))
+        self.built = True
+
+    def call(
+        self,
+        x: Tensor,
+        states: Sequence[Tensor] | None = None,
+        length: Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """(batch, time, in) to outputs (batch, time, width) and the states behind them.
+
+        states: what to begin with, (batch, width) each, h and, of an LSTM, c; zeros by default.
+        length: (batch,), where each row's states stop; the last place by default.
+        """
+        size, time, _ = sizes(x)
+        given = tf.transpose(self.input_(x), [1, 0, 2])  # (time, batch, gates * width)
+        if states is None:
+            states = [tf.zeros([size, self.width])] * len(self.names)
+        matrix = dropout(tf.convert_to_tensor(self.recurrent.kernel), self.weight_dropout, training)
+        matrix = tf.cast(matrix, self.recurrent.compute_dtype)
+        going = None if length is None else tf.transpose(inside(length, time))[..., None]
+
+        def advance(at: Tensor, states: list[Tensor], written: Any) -> tuple[Any, Any, Any]:
+            before = tf.linalg.matmul(tf.cast(states[0], matrix.dtype), matrix)
+            if self.recurrent.use_bias:
+                before = before + tf.cast(self.recurrent.bias, matrix.dtype)
+            new = self.cell(tf.cast(given[at], tf.float32), tf.cast(before, tf.float32), states)
+            if going is not None:
+                new = [tf.where(going[at], n, old) for n, old in zip(new, states, strict=True)]
+            return at + 1, new, written.write(at, new[0])
+
+        written = tf.TensorArray(tf.float32, size=time, element_shape=[x.shape[0], self.width])
+        _, states, written = tf.while_loop(
+            lambda at, states, written: at < time,
+            advance,
+            (tf.constant(0), list(states), written),
+            maximum_iterations=time,
+        )
+        return tf.transpose(written.stack(), [1, 0, 2]), list(states)
+
+
+def lstm_cell(given: Tensor, before: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
+    """Hochreiter 1997, with forget gates; gates in the order input, forget, cell, output."""
+    enter, forget, new, leave = tf.split(given + before, 4, axis=-1)
+    cells = tf.sigmoid(forget) * states[1] + tf.sigmoid(enter) * tf.tanh(new)
+    return [tf.sigmoid(leave) * tf.tanh(cells), cells]
+
+
+def gru_cell(given: Tensor, before: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
+    """Cho 2014, reset behind the matrix; gates in the order reset, update, new."""
+    (reset, update, new), (b_reset, b_update, b_new) = (
+        tf.split(gates, 3, axis=-1) for gates in (given, before)
+    )
+    update = tf.sigmoid(update + b_update)
+    new = tf.tanh(new + tf.sigmoid(reset + b_reset) * b_new)
+    return [new + update * (states[0] - new)]
+
+
+def reverse(x: Tensor, length: Tensor) -> Tensor:
+    """Each row of (batch, time, width) from its end to its start; what stands behind it stays."""
+    return tf.reverse_sequence(x, length, seq_axis=1)
+
+
+def locked_dropout(x: Tensor, share: float, training: bool) -> Tensor:
+    """Leave out the same numbers at every place of a row of (batch, time, width) (Gal 2016)."""
+    size, _, width = sizes(x)
+    return dropout(x, share, training, [size, 1, width])
