@@ -6,7 +6,8 @@ SETS is the folder that `sets.py` wrote. Of the 12,000 rows of AG News, scikit-l
 fifth to test on. In turn `keras_article.py` and `keras_article.toml` train on the others, in
 processes of their own with one thread each, and one more that makes batches. Examples a second are
 those from the making of the model to the last update, so tracing and compiling count, and reading
-does not; then those behind the first epoch. The ratios are ours by Keras'.
+does not; then those behind the first epoch. The ratios are ours by Keras', by time, and by the
+processor's work, which is steadier where others use the machine.
 """
 
 from __future__ import annotations
@@ -15,12 +16,10 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from sklearn.model_selection import train_test_split
-from speed import interval
-from timing import child
+from timing import child, compare, shown
 
 HERE = Path(__file__).parent
 BATCH, EPOCH = 32, 300
@@ -44,21 +43,6 @@ def measured(who: str, rows: Path, folder: Path) -> dict[str, Any]:
     return child(HERE / "timing.py", HERE / "keras_article.toml", EPOCH, *settings)
 
 
-def speeds(found: dict[str, Any]) -> tuple[float, float]:
-    """Examples a second: of everything, and of what is behind the first epoch."""
-    seconds, steps = found["steady"]
-    return found["steps"] * BATCH / found["seconds"], steps * BATCH / seconds
-
-
-def shown(who: str, found: dict[str, Any]) -> str:
-    whole, steady = speeds(found)
-    accuracy = found["evaluation"]["test"]["accuracy"]
-    return (
-        f"{who} {whole:,.0f} examples/s ({steady:,.0f} steady), {accuracy:.2%}, "
-        f"{found['megabytes']:,.0f} MB, {found['process']:.1f} s in all"
-    )
-
-
 def main(sets: Path, pairs: int, backends: list[str]) -> None:
     rows = sets / "ag_news" / "train.jsonl"
     everyone = ["keras", *backends]
@@ -67,15 +51,12 @@ def main(sets: Path, pairs: int, backends: list[str]) -> None:
         cut(rows, Path(place))
         for index in range(pairs):
             for who in everyone[:: 1 if index % 2 == 0 else -1]:
-                taken[who].append(measured(who, rows, Path(place)))
-                print(shown(who, taken[who][-1]), flush=True)
+                found = measured(who, rows, Path(place))
+                taken[who].append(found)
+                score = f"{found['evaluation']['test']['accuracy']:.2%}, "
+                print(shown(who, found, BATCH, "examples", score), flush=True)
     for who in backends:
-        for number, what in enumerate(("whole", "steady")):
-            both = zip(taken[who], taken["keras"], strict=True)
-            ratios = [speeds(ours)[number] / speeds(theirs)[number] for ours, theirs in both]
-            low, high, confidence = interval(ratios)
-            middle = median(ratios)
-            print(f"{who}, {what}: {middle:.2f} ({low:.2f} to {high:.2f}, {confidence:.0%})")
+        compare(who, taken[who], taken["keras"])
 
 
 if __name__ == "__main__":

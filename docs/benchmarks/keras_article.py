@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
 from sklearn.model_selection import train_test_split
-from timing import megabytes, one_thread
+from timing import mark, measured, one_thread
 
 WORDS, WIDTH, LENGTH, EPOCHS, BATCH, SEED = 20000, 64, 100, 10, 32, 17
 
@@ -35,9 +34,11 @@ vectorize = keras.layers.TextVectorization(max_tokens=WORDS, output_sequence_len
 vectorize.adapt(train_texts)
 train, test = np.array(vectorize(train_texts)), np.array(vectorize(test_texts))
 
-started = time.perf_counter()
-ended = []  # of each epoch
-clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ended.append(time.perf_counter()))
+made, ended = mark(0), []
+steps = -(-len(train) // BATCH)
+clock = keras.callbacks.LambdaCallback(
+    on_epoch_end=lambda epoch, _: ended.append(mark((epoch + 1) * steps))
+)
 
 model = keras.Sequential(
     [
@@ -50,12 +51,5 @@ model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=
 model.fit(train, train_labels, epochs=EPOCHS, batch_size=BATCH, verbose=0, callbacks=[clock])
 
 loss, accuracy = model.evaluate(test, test_labels, verbose=0)
-steps = -(-len(train) // BATCH)
-found = {
-    "seconds": ended[-1] - started,
-    "steps": EPOCHS * steps,
-    "steady": [ended[-1] - ended[0], (EPOCHS - 1) * steps],
-    "evaluation": {"test": {"loss": loss, "accuracy": accuracy}},
-    "megabytes": megabytes(),
-}
-print(json.dumps(found))
+score = {"test": {"loss": loss, "accuracy": accuracy}}
+print(json.dumps(measured(made, ended[0], ended[-1], score)))

@@ -12,14 +12,13 @@ import gzip
 import json
 import math
 import sys
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
-from timing import megabytes, one_thread
+from timing import mark, measured, one_thread
 
 LAYERS, HEADS, WIDTH, HIDDEN, CONTEXT, BATCH = 4, 4, 128, 344, 64, 12
 PEAK, FLOOR, RISE, TOTAL = 1e-3, 1e-4, 100, 2000
@@ -106,11 +105,11 @@ class Clock(keras.callbacks.Callback):
 
     def __init__(self, step: int) -> None:
         super().__init__()
-        self.step, self.at = step, 0.0
+        self.step, self.at = step, mark(0)
 
     def on_train_batch_end(self, batch: int, logs=None) -> None:
         if batch + 1 == self.step:
-            self.at = time.perf_counter()
+            self.at = mark(self.step)
 
 
 def compiled(vocabulary: int) -> keras.Model:
@@ -135,18 +134,12 @@ def main(path: Path, steps: int, warmup: int) -> None:
     data = np.array([ids[character] for character in text], "int32")
     train, held = data[: int(0.9 * len(data))], data[int(0.9 * len(data)) :]
     batches = windows(train, steps)
-    started, clock = time.perf_counter(), Clock(warmup)
+    made, clock = mark(0), Clock(warmup)
     model = compiled(len(ids))
     model.fit(batches, verbose=0, callbacks=[clock])
-    ended = time.perf_counter()
-    found = {
-        "seconds": ended - started,
-        "steps": steps,
-        "steady": [ended - clock.at, steps - warmup],
-        "evaluation": {"validation": {"loss": loss_of(model, held) if steps == TOTAL else None}},
-        "megabytes": megabytes(),
-    }
-    print(json.dumps(found))
+    ended = mark(steps)
+    score = {"loss": loss_of(model, held) if steps == TOTAL else None}
+    print(json.dumps(measured(made, clock.at, ended, {"validation": score})))
 
 
 if __name__ == "__main__":
