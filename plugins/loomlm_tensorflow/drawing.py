@@ -72,6 +72,13 @@ def uniform(shape: Sequence[int | Tensor]) -> Tensor:
     return tf.reshape(number * 2.0**-24, tf.stack(list(shape)))
 
 
+def reseed(states: Sequence[Any], key: Tensor) -> None:
+    """Let Keras' own generators, whose variables (2,) these are, draw from a key, (2,) uint32."""
+    for index, state in enumerate(states):
+        own = _mix(key[0] + tf.constant((index + 1) * GOLDEN % 2**32, tf.uint32))
+        state.assign(tf.cast(tf.stack([own, key[1]]), state.dtype))
+
+
 def _mix(x: Tensor) -> Tensor:
     """A bijection of 32 bits whose output bits each depend on all input bits.
 

@@ -10,10 +10,11 @@ import numpy as np
 from attrs import define, field
 
 from loomlm.plugin import Batch, ModelSpec, StepContext, StepScalars, TrainerConfig
-from loomlm_tensorflow.drawing import drawing
+from loomlm_tensorflow.drawing import drawing, reseed
 from loomlm_tensorflow.framework import tf
 from loomlm_tensorflow.mapping import Stored, stored
 from loomlm_tensorflow.model import Model, Tensors, loss_by_parts, weighted_loss
+from loomlm_tensorflow.shapes import kept_shapes, padded, stacked
 from loomlm_tensorflow.updates import LossScale, Updates
 
 Tensor = Any
@@ -35,6 +36,8 @@ class TensorFlowEngine:
     _pending: list[tuple[int, Tensor]] = field(factory=list)
     _stored: list[Stored] = field(init=False)
     _updates: Updates = field(init=False)
+    _seeds: list[Any] = field(init=False)
+    _shapes: list[Mapping[str, int]] = field(init=False)
     _step: Any = field(init=False)
     _functions: dict[Any, Any] = field(factory=dict)
 
@@ -43,15 +46,20 @@ class TensorFlowEngine:
         scale = LossScale.start() if self.trainer.precision == "fp16" else None
         trained = [one for one in self._stored if one.parameter.trainable]
         self._updates = Updates(trained, self.optimizer, self.trainer, scale)
+        kept = {id(weight) for weight in self.module.weights}
+        self._seeds = [v.value for v in self.module.variables if id(v) not in kept]
+        self._shapes = kept_shapes(self.spec.batch.shapes)
         self._step = tf.function(
             self._traced_step, jit_compile=self.trainer.compile is True, autograph=False
         )
 
     def train_step(self, microbatches: Sequence[Batch], context: StepContext) -> None:
         """One update; see the contract."""
-        if context.step and self.trainer.determinism == "exact":
+        if self.trainer.determinism == "exact":
             tf.config.experimental.enable_op_determinism()
         total = max(sum(float(batch["weight"].sum()) for batch in microbatches), 1e-12)
+        fields = self.spec.batch.fields
+        microbatches = [padded(batch, fields, self._shapes) for batch in microbatches]
         keys = [_key(context.seed, context.step, index) for index in range(len(microbatches))]
         with tf.device(self.device):
             self._updates.prepare()
@@ -140,6 +148,7 @@ class TensorFlowEngine:
     ) -> tuple[Tensor, list[Tensor | None]]:
         """A microbatch's part of the loss, and its gradients, sparse for sparse parameters."""
         variables = [one.variable for one in self._updates.parameters]
+        reseed(self._seeds, key)
         with tf.GradientTape() as tape, drawing(key):
             logits = self.module.head(self.module.backbone(batch, training=True))
             loss = weighted_loss(logits, batch, self.spec.loss) / total
@@ -223,7 +232,7 @@ class TensorFlowEngine:
 
 
 class _Held:
-    """Gradients that are gathered over microbatches: dense ones summed, sparse ones side by side."""
+    """Gradients gathered over microbatches: dense ones summed, sparse ones side by side."""
 
     @staticmethod
     def start(gradient: Tensor, count: int) -> Any:
@@ -249,24 +258,6 @@ class _Held:
         values, indices = held
         values = tf.reshape(values, [-1, *values.shape[2:]])
         return tf.IndexedSlices(values, tf.reshape(indices, [-1]), like.dense_shape)
-
-
-def stacked(microbatches: Sequence[Batch]) -> dict[str, np.ndarray]:
-    """Microbatches as one array each, (microbatches, rows, ...), smaller ones with empty rows.
-
-    An empty row's weight is 0, so that it counts for nothing.
-    """
-    if len(microbatches) == 1:
-        return {name: array[None] for name, array in microbatches[0].arrays.items()}
-    found = {}
-    for name in microbatches[0].arrays:
-        arrays = [batch[name] for batch in microbatches]
-        rows = max(map(len, arrays))
-        whole = np.zeros((len(arrays), rows, *arrays[0].shape[1:]), arrays[0].dtype)
-        for place, array in zip(whole, arrays, strict=True):
-            place[: len(array)] = array
-        found[name] = whole
-    return found
 
 
 def _part(arrays: Tensors, index: int | Tensor) -> dict[str, Tensor]:

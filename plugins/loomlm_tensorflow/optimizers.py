@@ -44,11 +44,11 @@ class AdamW:
         new: list[Tensor] = []
         means: list[Tensor] = []
         squares: list[Tensor] = []
-        for value, gradient, mean, square in zip(
+        for value, gradient, old_mean, old_square in zip(
             values, gradients, slots["mean"], slots["square"], strict=True
         ):
-            mean = mean + (1 - config.beta1) * (gradient - mean)
-            square = config.beta2 * square + (1 - config.beta2) * tf.square(gradient)
+            mean = old_mean + (1 - config.beta1) * (gradient - old_mean)
+            square = config.beta2 * old_square + (1 - config.beta2) * tf.square(gradient)
             root = tf.sqrt(square) / root_share + config.epsilon
             kept = value if shrink is None else value * shrink
             new.append(kept - size * mean / root)

@@ -120,8 +120,7 @@ class Layer(keras.layers.Layer):
         """
         size, time, _ = sizes(x)
         given = tf.transpose(self.input_(x), [1, 0, 2])  # (time, batch, gates * width)
-        if states is None:
-            states = [tf.zeros([size, self.width])] * len(self.names)
+        first = states or [tf.zeros([size, self.width])] * len(self.names)
         matrix = dropout(tf.convert_to_tensor(self.recurrent.kernel), self.weight_dropout, training)
         matrix = tf.cast(matrix, self.recurrent.compute_dtype)
         going = None if length is None else tf.transpose(inside(length, time))[..., None]
@@ -136,13 +135,13 @@ class Layer(keras.layers.Layer):
             return at + 1, new, written.write(at, new[0])
 
         written = tf.TensorArray(tf.float32, size=time, element_shape=[x.shape[0], self.width])
-        _, states, written = tf.while_loop(
+        _, end, written = tf.while_loop(
             lambda at, states, written: at < time,
             advance,
-            (tf.constant(0), list(states), written),
+            (tf.constant(0), list(first), written),
             maximum_iterations=time,
         )
-        return tf.transpose(written.stack(), [1, 0, 2]), list(states)
+        return tf.transpose(written.stack(), [1, 0, 2]), list(end)
 
 
 def lstm_cell(given: Tensor, before: Tensor, states: Sequence[Tensor]) -> list[Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 from attrs import frozen
@@ -83,8 +84,7 @@ def _gpus() -> list[Any]:
 
 def _started() -> bool:
     """Whether TensorFlow has taken its devices and threads: then they cannot be chosen any more."""
-    from tensorflow.python.eager import context
-
+    context: Any = import_module("tensorflow.python.eager.context")
     return context.context()._initialized
 
 

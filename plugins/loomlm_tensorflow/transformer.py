@@ -186,24 +186,24 @@ class Attention(keras.layers.Layer):
         q, k, v = (tf.transpose(tf.cast(a, v.dtype), [0, 2, 1, 3]) for a in (q, k, v))
         if keep is not None:
             k, v = keep(k, v)
-        x = attend(q, k, v, seen, self.dropout, training)
+        groups = self.heads // self.kv_heads
+        x = attend(q, k, v, groups, seen, self.dropout if training else 0.0)
         return self.out(tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [size, time, width]))
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, seen: Tensor, share: float, training: bool) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, groups: int, seen: Tensor, drop: float) -> Tensor:
     """Scaled dot-product attention (Vaswani 2017): (batch, heads, time, d) of q to the same.
 
-    k, v: (batch, kv_heads, keys, d). The softmax is taken in float32.
+    k, v: (batch, heads / groups, keys, d). The softmax is taken in float32.
     """
     size, heads, time, d = sizes(q)
-    groups = heads // k.shape[1]
     q = q * tf.cast(d**-0.5, q.dtype)
     if groups > 1:
         q = tf.reshape(q, [size, heads // groups, groups, time, d])
         k, v, seen = k[:, :, None], v[:, :, None], seen[:, :, None]
     scores = tf.cast(tf.linalg.matmul(q, k, transpose_b=True), tf.float32)
-    weights = tf.nn.softmax(tf.where(seen, scores, -1e30))
-    weights = dropout(tf.cast(weights, v.dtype), share, training)
+    weights = tf.cast(tf.nn.softmax(tf.where(seen, scores, -1e30)), v.dtype)
+    weights = dropout(weights, drop, training=True)
     return tf.reshape(tf.linalg.matmul(weights, v), [size, heads, time, d])
 
 

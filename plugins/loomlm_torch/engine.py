@@ -50,6 +50,10 @@ class TorchEngine:
         """One update; see the contract."""
         if not self.module.training:
             self.module.train()
+        with reproducible(self.trainer.determinism == "exact"):
+            self._update(microbatches, context)
+
+    def _update(self, microbatches: Sequence[Batch], context: StepContext) -> None:
         total = max(sum(float(batch["weight"].sum()) for batch in microbatches), 1e-12)
         losses = []
         for index, batch in enumerate(microbatches):
@@ -157,6 +161,24 @@ class TorchEngine:
     def _logits(self, tensors: Mapping[str, Tensor]) -> Tensor:
         with self._quiet():
             return self.module(tensors)
+
+
+@contextmanager
+def reproducible(exact: bool) -> Iterator[None]:
+    """Within, the kernels give the same bits each time, where there are such; else PyTorch warns.
+
+    The setting is the whole process's, so it is put back: a user's own work may want another.
+    """
+    if not exact or torch.are_deterministic_algorithms_enabled():
+        yield
+        return
+    # `torch.use_deterministic_algorithms` imports the compiler, and takes 3 ms each time.
+    switch = torch._C._set_deterministic_algorithms
+    switch(True, warn_only=True)
+    try:
+        yield
+    finally:
+        switch(False)
 
 
 def _key(seed: int, step: int, microbatch: int) -> int:

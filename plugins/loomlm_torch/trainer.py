@@ -76,12 +76,23 @@ class TorchTrainer:
         assert isinstance(trainer.threads, int)
         torch.set_num_threads(trainer.threads)
         device = torch.device(trainer.device)
+        _make_reproducible(trainer, device)
         module = build_model(spec, builders("backbone", spec.backbone)).to(device)
         by_name = {parameter.name: parameter for parameter in spec.layout}
         for name, value in module.named_parameters():
             value.requires_grad_(by_name[name].trainable)
         optimizer = builders("optimizer", trainer.optimizer.type)(trainer.optimizer.config)
         return TorchEngine(spec, module, optimizer, trainer, device)
+
+
+def _make_reproducible(trainer: TrainerConfig, device: torch.device) -> None:
+    """What must be set before anything runs for exact determinism (see `reproducible`)."""
+    if trainer.determinism == "exact":
+        # It would fill all memory that is taken, against mistakes that we do not make.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        if device.type == "cuda":
+            # cuBLAS reads it when the process first multiplies.
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def _cores() -> int:

@@ -45,16 +45,12 @@ def _memory() -> str:
 
 
 def _versions() -> None:
-    from importlib.metadata import PackageNotFoundError, version
-
-    from loomlm.training.environment import LIBRARIES
+    from loomlm.training.environment import LIBRARIES, version_of
 
     for name in (*LIBRARIES, "datasets", "scikit-learn", "pyarrow", "tensorboard"):
-        try:
-            found = version(name)
-        except PackageNotFoundError:
-            continue
-        click.echo(f"{name:10} {found}")
+        found = version_of(name)
+        if found is not None:
+            click.echo(f"{name:10} {found}")
 
 
 def _backend(entry: Any, registry: Any) -> bool:

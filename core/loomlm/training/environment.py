@@ -19,7 +19,7 @@ def environment(run: RunConfig, backend: str, registry: Registry) -> dict[str, A
         "platform": platform.platform(),
         "machine": platform.machine(),
         "backend": backend,
-        "libraries": {name: v for name in LIBRARIES if (v := _version(name))},
+        "libraries": {name: v for name in LIBRARIES if (v := version_of(name))},
         "plugins": [
             {
                 "name": plugin.name,
@@ -33,8 +33,11 @@ def environment(run: RunConfig, backend: str, registry: Registry) -> dict[str, A
     }
 
 
-def _version(distribution: str) -> str | None:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
+def version_of(library: str) -> str | None:
+    """The version of an installed library; some come in a distribution for CPUs alone."""
+    for distribution in (library, f"{library}-cpu"):
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return None

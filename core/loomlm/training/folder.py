@@ -28,6 +28,9 @@ ELSEWHERE = "Give the run another name, --set name=..., or another place, --runs
 NOT_COMPARED = ("observers", "plugins")
 """Keys that may change between a run and its resumption."""
 
+OF_BACKEND = ("backend", "compile", "device", "threads")
+"""Keys, by their last part, that may change where a run goes on with another backend."""
+
 
 def runs_folder(given: str | Path | None) -> Path:
     """Where runs go: what was given, or `LOOMLM_RUNS`, or ./runs."""
@@ -60,12 +63,14 @@ def stored_config(folder: Path, config: Config) -> Config | None:
 
 
 def differences(before: Config, now: Config, allowed: tuple[str, ...]) -> list[Difference]:
-    """The keys whose values differ, those in `allowed` left out."""
+    """The keys whose values differ; those whose last part is in `allowed` are left out."""
     old, new = dict(_leaves(plain(before.settings))), dict(_leaves(plain(now.settings)))
     return [
         Difference(key, old.get(key), new.get(key))
         for key in {**old, **new}
-        if old.get(key) != new.get(key) and key.split(".")[0] not in (*NOT_COMPARED, *allowed)
+        if old.get(key) != new.get(key)
+        and key.split(".")[0] not in NOT_COMPARED
+        and key.rpartition(".")[2] not in allowed
     ]
 
 
@@ -98,10 +103,11 @@ def refuse_existing(folder: Path, found: list[Difference]) -> UsageError:
 def check_same(folder: Path, before: Config, now: Config, resumes: bool) -> None:
     """Raise UsageError unless the run in a folder is gone on with, by the same config.
 
-    `--backend` allows another backend.
+    `--backend` allows another backend, and what that settles otherwise.
     """
-    named = ("backend",) if origin_of(("backend",), now.origins) == "--backend" else ()
-    found = differences(before, now, named)
+    other = before.settings.backend != now.settings.backend
+    named = other and origin_of(("backend",), now.origins) == "--backend"
+    found = differences(before, now, OF_BACKEND if named else ())
     if found or not resumes:
         raise refuse_existing(folder, found)
 

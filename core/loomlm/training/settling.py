@@ -32,7 +32,7 @@ def resolve(
     for index, stage in enumerate(config.settings.stages):
         known = before.settings.stages if before and resume != "never" else ()
         old = known[index].trainer if index < len(known) else None
-        settled = _take_old(stage.trainer, old)
+        settled = _take_old(stage.trainer, old, before, backend)
         for key, (value, reason) in trainer.resolve(settled, backbone).items():
             settled = evolve(settled, **{key: value})
             reasons[f"{stage.name}.{key}"] = reason
@@ -44,15 +44,18 @@ def resolve(
     return resolved, reasons
 
 
-def _take_old(trainer: TrainerConfig, old: TrainerConfig | None) -> TrainerConfig:
-    """What a run settled for its "auto" values stays as it was."""
-    if old is None:
+def _take_old(
+    trainer: TrainerConfig, old: TrainerConfig | None, before: Config | None, backend: str
+) -> TrainerConfig:
+    """What a run settled for its "auto" values stays as it was.
+
+    Another backend settles anew how it computes, but not in which precision.
+    """
+    if old is None or before is None:
         return trainer
-    settled = {
-        name: getattr(old, name)
-        for name in ("device", "precision", "compile", "threads")
-        if getattr(trainer, name) == "auto"
-    }
+    same = before.settings.backend == backend
+    names = ("device", "precision", "compile", "threads") if same else ("precision",)
+    settled = {name: getattr(old, name) for name in names if getattr(trainer, name) == "auto"}
     return evolve(trainer, **settled)
 
 

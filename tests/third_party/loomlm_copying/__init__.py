@@ -53,5 +53,12 @@ def loomlm_backbones() -> list[Component]:
 
 @hookimpl
 def loomlm_builders() -> list[Builder]:
-    target = "loomlm_copying.torch_modules:EncoderDecoder"
-    return [Builder(kind="backbone", name="encoder_decoder", backend="torch", target=target)]
+    return [
+        Builder(
+            kind="backbone",
+            name="encoder_decoder",
+            backend=backend,
+            target=f"loomlm_copying.{backend}_modules:EncoderDecoder",
+        )
+        for backend in ("torch", "tensorflow")
+    ]

@@ -41,9 +41,10 @@ def loomlm_builders() -> list[Builder]:
         Builder(
             kind="backbone",
             name="gated_mean",
-            backend="torch",
-            target="loomlm_example.torch_modules:GatedMean",
+            backend=backend,
+            target=f"loomlm_example.{backend}_modules:GatedMean",
         )
+        for backend in ("torch", "tensorflow")
     ]
 
 

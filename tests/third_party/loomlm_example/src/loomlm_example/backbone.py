@@ -1,8 +1,8 @@
 """A backbone as every backend sees it: its layout and what it adds to a batch, in numpy.
 
-The layout is where initial weights, optimizers and checkpoints go by; `torch_modules.py` builds the
-module, whose parameters bear the same names and shapes. A module for another backend reads the same
-layout, starts from equal weights and gives the same model.
+The layout is where initial weights, optimizers and checkpoints go by. `torch_modules.py` and
+`tensorflow_modules.py` build a module each, whose parameters bear the same names: both start from
+equal weights and give the same model.
 """
 
 from __future__ import annotations
