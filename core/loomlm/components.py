@@ -55,6 +55,10 @@ class Component:
     requires: modules that must be findable for the component to work.
     install: what to type when one of them is missing, e.g. `pip install "loomlm[torch]"`.
     default: taken where a config has a place for the kind and names none.
+    trials: named sets of keys, as a config gives them, that checks build the component with
+        (`loomlm.testing`): small, without dropout, and together all that its code can do. By
+        default one set without keys. Those of an optimizer may have `learning_rate`, which is the
+        trainer's.
     """
 
     kind: str
@@ -67,6 +71,7 @@ class Component:
     requires: tuple[str, ...] = ()
     install: str = ""
     default: bool = False
+    trials: Mapping[str, Mapping[str, Any]] = field(factory=lambda: {"default": {}}, hash=False)
 
     def missing(self) -> tuple[str, ...]:
         """The modules of `requires` that cannot be found. Imports none of them."""

@@ -197,9 +197,10 @@ class Registry:
         missing = component.missing()
         if missing:
             install = f" Install it: {component.install}" if component.install else ""
+            which = "is" if len(missing) == 1 else "are"
             raise PluginError(
                 f"The {_words(kind)} {name!r} needs {' and '.join(missing)}, "
-                f"which is not installed.{install}"
+                f"which {which} not installed.{install}"
             )
         return component
 

@@ -4,6 +4,7 @@ No framework is named here. The backends build the modules from these layouts.
 """
 
 from loomlm.plugin import Component, hookimpl
+from loomlm_backbones import trials
 from loomlm_backbones.config import MlpConfig, RnnConfig, TransformerConfig
 
 
@@ -16,6 +17,7 @@ def loomlm_backbones() -> list[Component]:
             summary="mean of embeddings of words and n-grams, or a window of tokens; hidden layers",
             target="loomlm_backbones.mlp:Mlp",
             config=MlpConfig,
+            trials=trials.MLP,
         ),
         Component(
             kind="backbone",
@@ -23,6 +25,7 @@ def loomlm_backbones() -> list[Component]:
             summary="LSTM or GRU, one way or both, with the dropouts of AWD-LSTM",
             target="loomlm_backbones.rnn:Rnn",
             config=RnnConfig,
+            trials=trials.RNN,
         ),
         Component(
             kind="backbone",
@@ -30,5 +33,6 @@ def loomlm_backbones() -> list[Component]:
             summary="self-attention, as a decoder or an encoder: GPT-2, Llama and between",
             target="loomlm_backbones.transformer:Transformer",
             config=TransformerConfig,
+            trials=trials.TRANSFORMER,
         ),
     ]

@@ -40,6 +40,10 @@ def loomlm_optimizers() -> list[Component]:
             summary="stochastic gradient descent, with momentum if asked for",
             target="loomlm_optimization.optimizers:sgd",
             config=SGDConfig,
+            trials={
+                "plain": {"learning_rate": 0.05},
+                "momentum": {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.01},
+            },
         ),
     ]
 

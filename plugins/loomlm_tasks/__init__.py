@@ -13,6 +13,15 @@ def loomlm_tasks() -> list[Component]:
             summary="one label, or several, for each text",
             target="loomlm_tasks.classification:Classification",
             config=ClassificationConfig,
+            trials={
+                "one_label": {"max_tokens": 16},
+                "several_labels": {"max_tokens": 16, "multi_label": True, "label_smoothing": 0.1},
+                "weighted": {
+                    "max_tokens": 16,
+                    "class_weights": "balanced",
+                    "label_smoothing": 0.1,
+                },
+            },
         ),
         Component(
             kind="task",
@@ -20,5 +29,6 @@ def loomlm_tasks() -> list[Component]:
             summary="language modelling: each token from those before it",
             target="loomlm_tasks.causal_lm:CausalLm",
             config=CausalLmConfig,
+            trials={"short": {"context": 16}},
         ),
     ]

@@ -32,7 +32,7 @@ def _quietly(name: str) -> Any:
 
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 tf = _quietly("tensorflow")
 keras = _quietly("keras")

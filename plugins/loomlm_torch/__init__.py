@@ -16,6 +16,7 @@ def loomlm_trainers() -> list[Component]:
             target="loomlm_torch.trainer:TorchTrainer",
             requires=("torch",),
             install='pip install "loomlm[torch]"',
+            default=True,
         )
     ]
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -129,17 +131,21 @@ class Layer(nn.Module):
         weights = [self.input.weight, recurrent, self.input.bias, bias]
         # With biases, one layer, no dropout of its own, training or not, one direction.
         form = (weights, True, 1, 0.0, self.training, False)
-        if self.cell == "gru":
-            if sizes is None:
-                x, h = torch.gru(x, begin[0], *form, batch_first=True)
-            else:
-                x, h = torch.gru(x, sizes, begin[0], *form)
-            return x, [h[0]]
+        # On CPUs there is no kernel in float16.
+        half = x.device.type == "cpu" and torch.get_autocast_dtype("cpu") == torch.float16
+        with torch.autocast("cpu", enabled=False) if half else nullcontext():
+            return self._run(x, begin, form, sizes)
+
+    def _run(
+        self, x: Tensor, begin: list[Tensor], form: tuple, sizes: Tensor | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        kernel = torch.gru if self.cell == "gru" else torch.lstm
+        first: Any = begin[0] if self.cell == "gru" else begin
         if sizes is None:
-            x, h, c = torch.lstm(x, begin, *form, batch_first=True)
+            x, *states = kernel(x, first, *form, batch_first=True)
         else:
-            x, h, c = torch.lstm(x, sizes, begin, *form)
-        return x, [h[0], c[0]]
+            x, *states = kernel(x, sizes, first, *form)
+        return x, [state[0] for state in states]
 
 
 def make_layers(config) -> nn.ModuleList:

@@ -15,6 +15,7 @@ from loomlm.config.settings import (
     TrainerConfig,
 )
 from loomlm.config.structure import Mistake, make_converter, structure
+from loomlm.contracts import Backbone, Task
 from loomlm.errors import LoomlmError, PluginError, did_you_mean
 from loomlm.registry import Registry, fits
 
@@ -79,7 +80,7 @@ def _check_backend(run: RunConfig, registry: Registry) -> Iterator[Mistake]:
     try:
         if run.backend != "auto":
             registry.find("trainer", run.backend)
-        elif len(_usable_backends(registry)) > 1:
+        elif len(usable_backends(registry)) > 1:
             choose_backend("auto", registry)
     except PluginError as error:
         yield Mistake(("backend",), str(error))
@@ -100,7 +101,7 @@ def choose_backend(name: str, registry: Registry) -> str:
     """
     if name != "auto":
         return name
-    usable = _usable_backends(registry)
+    usable = usable_backends(registry)
     if len(usable) == 1:
         return usable[0]
     if usable:
@@ -109,7 +110,8 @@ def choose_backend(name: str, registry: Registry) -> str:
     raise PluginError(f"No backend is installed. Install one: {installs}")
 
 
-def _usable_backends(registry: Registry) -> list[str]:
+def usable_backends(registry: Registry) -> list[str]:
+    """The backends for which everything is installed, in the order of their registration."""
     components = [entry.component for entry in registry.of("trainer")]
     return [c.name for c in components if fits(c) and not c.missing()]
 
@@ -124,19 +126,8 @@ def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iter
     except LoomlmError as error:
         yield Mistake(("task",), str(error))
         return
-    lacking = sorted(task.needs - backbone.capabilities)
-    if lacking:
-        yield Mistake(
-            ("task",),
-            f"{stage.task.type} needs a backbone that can do {', '.join(lacking)}; "
-            f"{run.backbone.type} can do {', '.join(sorted(backbone.capabilities))}",
-        )
-    if backbone.longest is not None and task.context > backbone.longest:
-        yield Mistake(
-            ("task",),
-            f"rows of up to {task.context:,} tokens are longer than the {backbone.longest:,} that "
-            f"{run.backbone.type} is configured to read",
-        )
+    for message in misfits(run.backbone.type, backbone, stage.task.type, task):
+        yield Mistake(("task",), message)
     names = [metric.type for metric in stage.metrics or ()]
     for index, metric in enumerate(stage.metrics or ()):
         if metric.type in names[:index]:
@@ -148,6 +139,21 @@ def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iter
                 f"{metric.type} scores {', '.join(sorted(target.accepts))}; "
                 f"{stage.task.type} gives {task.produces}",
             )
+
+
+def misfits(backbone_type: str, backbone: Backbone, task_type: str, task: Task) -> Iterator[str]:
+    """Why a backbone cannot do a task: a clause for each reason."""
+    lacking = sorted(task.needs - backbone.capabilities)
+    if lacking:
+        yield (
+            f"{task_type} needs a backbone that can do {', '.join(lacking)}; "
+            f"{backbone_type} can do {', '.join(sorted(backbone.capabilities))}"
+        )
+    if backbone.longest is not None and task.context > backbone.longest:
+        yield (
+            f"rows of up to {task.context:,} tokens are longer than the {backbone.longest:,} that "
+            f"{backbone_type} is configured to read"
+        )
 
 
 def _check_trainer(trainer: TrainerConfig) -> Iterator[Mistake]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from loomlm.components import Component
-from loomlm.config.check import NAME, bad_name, choose_backend
+from loomlm.config.check import NAME, bad_name
 from loomlm.config.structure import make_converter, structure
 from loomlm.contracts import DataSource, TemplateContext
 from loomlm.data.summary import summarize
-from loomlm.errors import PluginError, UsageError, sentence
+from loomlm.errors import UsageError, sentence
 from loomlm.registry import Registry
 
 
@@ -57,13 +57,11 @@ def look(
 
 
 def _installed_backend(registry: Registry) -> str:
-    """A config wants a name: that of the backend that is there, or else the first known."""
-    try:
-        return choose_backend("auto", registry)
-    except PluginError:
-        names = registry.names("trainer")
-        usable = [n for n in names if not registry.find("trainer", n).component.missing()]
-        return (usable or names)[-1]
+    """A config wants a name: of the backends that are there, or else of all, the default."""
+    names = registry.names("trainer")
+    usable = [name for name in names if not registry.find("trainer", name).component.missing()]
+    default = registry.default("trainer")
+    return default if default in (usable or names) else (usable or names)[0]
 
 
 def _source(

@@ -54,7 +54,7 @@ def make_stage(
     settings, registry = config.settings, config.registry
     stage, recipe, trainer = prepared.config, prepared.recipe, prepared.config.trainer
     rows = prepared.data.splits["train"]
-    spec = _spec(prepared, settings, tokenizer)
+    spec = stage_spec(prepared, settings, tokenizer)
     made_trainer = registry.usable("trainer", backend).load()(engine_options(config, backend))
     engine = made_trainer.engine(
         spec, trainer, lambda kind, name: registry.builder(kind, name, backend)
@@ -104,7 +104,8 @@ def make_stage(
     return made_stage
 
 
-def _spec(prepared: Prepared, settings: RunConfig, tokenizer: Tokenizer) -> ModelSpec:
+def stage_spec(prepared: Prepared, settings: RunConfig, tokenizer: Tokenizer) -> ModelSpec:
+    """What a trainer builds for a stage."""
     stage, recipe = prepared.config, prepared.recipe
     widths = prepared.data.splits["train"].widths
     shapes = [{"batch": stage.trainer.batch_size, "time": width} for width in widths]
@@ -133,7 +134,7 @@ def check_beginning(
     assert first is not None
     if overwrite:
         check_stays(first, stage.name, folder)
-    layout = _spec(prepared, settings, tokenizer).layout
+    layout = stage_spec(prepared, settings, tokenizer).layout
     check_first(first, stage.name, layout, tokenizer, config.registry)
 
 

@@ -34,6 +34,7 @@ def loomlm_tasks() -> list[Component]:
             summary="write the source once more",
             target="loomlm_copying.task:Copy",
             config=CopyConfig,
+            trials={"short": {"context": 16}},
         )
     ]
 
@@ -47,6 +48,7 @@ def loomlm_backbones() -> list[Component]:
             summary="two GRUs, and attention between them",
             target="loomlm_copying.backbone:EncoderDecoder",
             config=EncoderDecoderConfig,
+            trials={"small": {"width": 32, "longest": 16}},
         )
     ]
 

@@ -1,0 +1,142 @@
+"""What the checks learn from: a plugin with a data source and a tokenizer, loaded for them alone.
+
+They are the kit's own, so that a check depends on no other plugin than those that it is about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from loomlm.components import Component, NoConfig
+from loomlm.config.settings import key
+from loomlm.contracts import Example, Ragged
+from loomlm.errors import UsageError
+from loomlm.hookspecs import hookimpl
+
+TRAIN, VALIDATION = 1500, 100
+"""Lines of each split."""
+
+VOWELS = ("e", "o")
+"""A line's labels are those of them that stand in it three times or more."""
+
+
+@frozen
+class SampleConfig:
+    """The lines of a text, labelled by a rule."""
+
+    file: Path = key("the text, in UTF-8")
+    several: bool = key("give a tuple of labels instead of one", False)
+
+
+@hookimpl
+def loomlm_data_sources() -> list[Component]:
+    return [
+        Component(
+            kind="data_source",
+            name="parity_sample",
+            summary="lines of a text, labelled by a rule, for the checks of parity",
+            target="loomlm.testing.sample:Sample",
+            config=SampleConfig,
+        )
+    ]
+
+
+@hookimpl
+def loomlm_tokenizers() -> list[Component]:
+    return [
+        Component(
+            kind="tokenizer",
+            name="parity_letters",
+            summary="characters, for the checks of parity",
+            target="loomlm.testing.sample:LettersFactory",
+        )
+    ]
+
+
+@frozen
+class Sample:
+    """See `loomlm.contracts.DataSource`."""
+
+    config: SampleConfig
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.config.file.read_bytes()).hexdigest()
+
+    def splits(self) -> tuple[str, ...]:
+        return ("train", "validation")
+
+    def examples(self, split: str) -> Iterator[Example]:
+        lines = [line for line in self._text().splitlines() if line.strip()]
+        if len(lines) < TRAIN + VALIDATION:
+            raise UsageError(
+                f"{self.config.file} has {len(lines):,} lines that are not empty; the checks need "
+                f"{TRAIN + VALIDATION:,}."
+            )
+        chosen = lines[:TRAIN] if split == "train" else lines[TRAIN : TRAIN + VALIDATION]
+        for line in chosen:
+            found = tuple(vowel for vowel in VOWELS if line.count(vowel) >= 3)
+            yield Example(line, found if self.config.several else "".join(found) or "none")
+
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    def _text(self) -> str:
+        return self.config.file.read_text(encoding="utf-8")
+
+
+@frozen
+class Letters:
+    """See `loomlm.contracts.Tokenizer`: a token for each character; 0 to 2 stand for no text."""
+
+    letters: str
+
+    pad_id = 0
+    unknown_id = 1
+    end_id = 2
+
+    @property
+    def vocab_size(self) -> int:
+        return 3 + len(self.letters)
+
+    def encode_many(self, texts: Sequence[str]) -> Ragged:
+        import numpy as np
+
+        ids = {letter: 3 + index for index, letter in enumerate(self.letters)}
+        values = [ids.get(letter, self.unknown_id) for text in texts for letter in text]
+        offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+        return Ragged(np.array(values, np.int32), offsets)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(self.letters[token - 3] for token in ids if token >= 3)
+
+    def vocabulary(self) -> Mapping[str, int]:
+        special = {"<pad>": self.pad_id, "<unknown>": self.unknown_id, "<end>": self.end_id}
+        return {**special, **{letter: 3 + index for index, letter in enumerate(self.letters)}}
+
+    def files(self) -> Mapping[str, bytes]:
+        return {"letters.json": json.dumps(self.letters).encode()}
+
+
+class LettersFactory:
+    """See `loomlm.contracts.TokenizerFactory`."""
+
+    @staticmethod
+    def train(config: NoConfig, texts: Iterable[str]) -> Letters:
+        return Letters("".join(sorted({letter for text in texts for letter in text})))
+
+    @staticmethod
+    def load(config: Any, files: Mapping[str, bytes]) -> Letters:
+        return Letters(json.loads(files["letters.json"]))
+
+
+def python_text() -> str:
+    """A text that every Python brings: what `help()` says of the language."""
+    from pydoc_data.topics import topics
+
+    return "\n".join(topics[name] for name in sorted(topics))

@@ -1,0 +1,219 @@
+"""What is checked, read from the registry: backbones with tasks, and optimizers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from loomlm.config.check import misfits
+from loomlm.config.settings import (
+    BackboneChoice,
+    Choice,
+    MetricChoice,
+    OptimizerChoice,
+    TaskChoice,
+)
+from loomlm.config.structure import make_converter, structure
+from loomlm.contracts import Backbone, Generates, Task
+from loomlm.errors import LoomlmError, PluginError
+from loomlm.registry import Registry
+
+HINTS: Mapping[str, Any] = {
+    "backbone": BackboneChoice,
+    "task": TaskChoice,
+    "optimizer": OptimizerChoice,
+    "metric": MetricChoice,
+}
+
+What = Literal["logits", "metrics", "greedy", "loss", "resume"]
+
+
+@frozen
+class Trial:
+    """A component with one of its `trials`: the keys, as a config gives them."""
+
+    type: str
+    name: str
+    keys: Mapping[str, Any] = field(hash=False)
+
+    def __str__(self) -> str:
+        return self.type if self.name == "default" else f"{self.type}/{self.name}"
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """What stands in a config."""
+        return {"type": self.type, **self.keys}
+
+
+@frozen
+class Case:
+    """A backbone that does a task.
+
+    generates: whether the task writes text. several: whether an example has several labels.
+    """
+
+    backbone: Trial
+    task: Trial
+    generates: bool
+    several: bool
+
+    def __str__(self) -> str:
+        return f"{self.backbone}, {self.task}"
+
+    @property
+    def slug(self) -> str:
+        """A name for a folder."""
+        return re.sub(r"[^\w.]+", "-", str(self))
+
+
+@frozen
+class Check:
+    """One comparison of two backends.
+
+    optimizer: what trains, where something does. begins: where a run begins that the other
+    backend goes on with.
+    """
+
+    what: What
+    case: Case
+    optimizer: Trial | None = None
+    begins: str = ""
+
+    @property
+    def name(self) -> str:
+        """What is compared, for people."""
+        parts = (self.what, str(self.optimizer or ""), self.begins and f"from {self.begins}")
+        return " ".join(part for part in parts if part)
+
+    def __str__(self) -> str:
+        return f"{self.case}: {self.name}"
+
+
+@frozen
+class Plan:
+    """All checks of two backends. left_out: a sentence for each component that none is about."""
+
+    checks: tuple[Check, ...]
+    left_out: tuple[str, ...]
+
+
+def checks(registry: Registry, backends: tuple[str, str]) -> Plan:
+    """Every check that the registry's components allow.
+
+    Each backbone that both backends build, with every task that it can do: logits, metrics and,
+    of tasks that write, text. With the first trial of each task, it is trained with the first
+    trial of every optimizer. A task's and an optimizer's further trials are trained on the first
+    backbone that fits. What is trained with the default optimizer, or is the first with another,
+    is gone on with on the other backend too.
+    """
+    left_out: list[str] = []
+    cases = list(_cases(registry, backends, left_out))
+    optimizers = [
+        trial
+        for name in _built("optimizer", registry, backends, left_out)
+        for trial in _trials("optimizer", name, registry, left_out)
+    ]
+    found: list[Check] = []
+    for case in cases:
+        found += [Check("logits", case), Check("metrics", case)]
+        found += [Check("greedy", case)] if case.generates else []
+        for optimizer in optimizers:
+            if not _is_trained(case, optimizer, cases, optimizers):
+                continue
+            found.append(Check("loss", case, optimizer))
+            if optimizer == optimizers[0] or case == cases[0]:
+                found += [Check("resume", case, optimizer, backend) for backend in backends]
+    return Plan(tuple(found), tuple(dict.fromkeys(left_out)))
+
+
+def _is_trained(case: Case, optimizer: Trial, cases: list[Case], optimizers: list[Trial]) -> bool:
+    first_task = _first(case.task, [other.task for other in cases])
+    first_optimizer = _first(optimizer, optimizers)
+    if first_task and first_optimizer:
+        return True
+    alike = [other for other in cases if other.task == case.task]
+    if first_optimizer:
+        return optimizer == optimizers[0] and case == alike[0]
+    return case == cases[0]
+
+
+def _first(trial: Trial, trials: list[Trial]) -> bool:
+    """Whether a trial is the first of its component."""
+    return trial == next(other for other in trials if other.type == trial.type)
+
+
+def _cases(registry: Registry, backends: tuple[str, str], left_out: list[str]) -> Iterator[Case]:
+    tasks = [
+        (trial, task)
+        for entry in registry.of("task")
+        for trial in _trials("task", entry.component.name, registry, left_out)
+        if (task := _made("task", trial, registry, left_out)) is not None
+    ]
+    for name in _built("backbone", registry, backends, left_out):
+        for trial in _trials("backbone", name, registry, left_out):
+            backbone = _made("backbone", trial, registry, left_out)
+            if backbone is not None:
+                yield from _with_tasks(trial, backbone, tasks, left_out)
+
+
+def _with_tasks(
+    trial: Trial, backbone: Backbone, tasks: list[tuple[Trial, Task]], left_out: list[str]
+) -> Iterator[Case]:
+    """The cases of a backbone. A task that it is not made for is no case, and no news."""
+    found = False
+    for of_task, task in tasks:
+        clauses = list(misfits(str(trial), backbone, str(of_task), task))
+        if not clauses:
+            found = True
+            several = task.produces == "label_sets"
+            yield Case(trial, of_task, isinstance(task, Generates), several)
+        elif task.needs <= backbone.capabilities:
+            left_out += [f"{trial} with {of_task}: {clause}." for clause in clauses]
+    if not found:
+        left_out.append(f"{trial}: no installed task fits it.")
+
+
+def _built(
+    kind: str, registry: Registry, backends: tuple[str, str], left_out: list[str]
+) -> Iterator[str]:
+    """The components of a kind that both backends build, the default first."""
+    names = [entry.component.name for entry in registry.of(kind)]
+    for name in sorted(names, key=lambda name: name != registry.default(kind)):
+        having = {b.backend for b, _ in registry.builders if (b.kind, b.name) == (kind, name)}
+        lacking = [backend for backend in backends if backend not in having]
+        if lacking:
+            left_out.append(f"{kind} {name}: it has no builder for {' and '.join(lacking)}.")
+        else:
+            yield name
+
+
+def _trials(kind: str, name: str, registry: Registry, left_out: list[str]) -> Iterator[Trial]:
+    try:
+        component = registry.usable(kind, name)
+    except PluginError as error:
+        left_out.append(f"{kind} {name}: {error}")
+        return
+    for trial, keys in component.trials.items():
+        yield Trial(name, trial, dict(keys))
+
+
+def choice_of(kind: str, trial: Trial, registry: Registry) -> Choice:
+    """The component with its own config. Raises PluginError for keys that it does not take."""
+    found, mistakes = structure(trial.table, HINTS[kind], make_converter(registry, Path()))
+    if mistakes:
+        key = ".".join(map(str, mistakes[0].path))
+        raise PluginError(f"its trial {trial.name!r}: {key}: {mistakes[0].message}.")
+    return found
+
+
+def _made(kind: str, trial: Trial, registry: Registry, left_out: list[str]) -> Any:
+    try:
+        choice = choice_of(kind, trial, registry)
+        return registry.usable(kind, trial.type).load()(choice.config)
+    except LoomlmError as error:
+        left_out.append(f"{kind} {trial}: {error}")
+        return None
