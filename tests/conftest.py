@@ -1,8 +1,16 @@
-"""Fixtures that all tests share. Nothing here needs the network or data that is not made here."""
+"""Fixtures that all tests share. Nothing here needs the network or data that is not made here.
+
+A test that takes `backend`, itself or through `config_file` and the like, runs on each backend that
+is installed; where a backend is only its vehicle, it is marked `one_backend` and runs on the first.
+`LOOMLM_TESTS_WITHOUT="torch"` tests as if PyTorch were not installed, `"tensorflow keras"` as if
+TensorFlow were not.
+"""
 
 from __future__ import annotations
 
 import csv
+import os
+import runpy
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,14 +21,58 @@ from attrs import frozen
 
 from loomlm.cli import main
 
-HAS_TORCH = find_spec("torch") is not None
+WITHOUT = Path(__file__).parent / "without"
+if os.environ.get("LOOMLM_TESTS_WITHOUT"):
+    runpy.run_path(str(WITHOUT / "sitecustomize.py"))
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(WITHOUT), os.environ.get("PYTHONPATH", "")])
 
-collect_ignore = [] if HAS_TORCH else ["plugins/torch"]
+FRAMEWORKS = {"torch": ("torch",), "tensorflow": ("tensorflow", "keras")}
+BACKENDS = [name for name, modules in FRAMEWORKS.items() if all(map(find_spec, modules))]
+LACKING = [name for name in FRAMEWORKS if name not in BACKENDS]
+
+collect_ignore = [f"plugins/{name}" for name in LACKING]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "one_backend(name): run on this backend alone, or, where a backend is only the vehicle of "
+        "the test and none is named, on the first that is installed",
+    )
 
 
 def pytest_report_header() -> list[str]:
     """Says what is left out."""
-    return [] if HAS_TORCH else ["PyTorch is not installed: what needs it is left out"]
+    return [f"{name} is not installed: what needs it is left out" for name in LACKING]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrise the tests that take `backend`; see above."""
+    if "backend" not in metafunc.fixturenames:
+        return
+    mark = metafunc.definition.get_closest_marker("one_backend")
+    names = BACKENDS if mark is None else [*mark.args, *BACKENDS][:1]
+    metafunc.parametrize("backend", names or ["none"], indirect=True)
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> str:
+    """The name of the backend that a test is for."""
+    if request.param not in BACKENDS:
+        pytest.skip(f"the backend {request.param} is not installed")
+    if request.param == "tensorflow":
+        request.getfixturevalue("tensorflow")
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def tensorflow() -> None:
+    """TensorFlow with one thread: a process can set that once."""
+    from loomlm_tensorflow.framework import tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.list_logical_devices()
 
 
 TOPICS = {
@@ -28,6 +80,8 @@ TOPICS = {
     "food": ("bread", "soup", "rice", "salt", "butter", "kitchen", "taste", "dinner", "cheese"),
     "sport": ("goal", "match", "team", "coach", "score", "league", "season", "player", "ball"),
 }
+SMALL = {"compile": "false", "threads": "1"}
+"""What small models want of a trainer: compiling takes longer than their steps."""
 FILLER = ("the", "a", "of", "and", "in", "to", "was", "it", "today", "very", "much", "again")
 
 
@@ -68,20 +122,12 @@ def topics(tmp_path: Path) -> tuple[Path, Path]:
     )
 
 
-@pytest.fixture(scope="session")
-def torch_backend() -> None:
-    """For tests of whole configs, whose backend is PyTorch."""
-    pytest.importorskip("torch", reason="PyTorch is not installed")
-
-
 @pytest.fixture
-def config_file(
-    topics: tuple[Path, Path], tmp_path: Path, torch_backend: None
-) -> Callable[..., Path]:
+def config_file(topics: tuple[Path, Path], tmp_path: Path, backend: str) -> Callable[..., Path]:
     """Writes a small config; keyword arguments are further trainer keys, as TOML."""
 
     def write(name: str = "small", **trainer: str) -> Path:
-        keys = {"steps": "100", "batch_size": "16", "learning_rate": "1e-2", **trainer}
+        keys = {"steps": "100", "batch_size": "16", "learning_rate": "1e-2", **SMALL, **trainer}
         if "epochs" in trainer:
             del keys["steps"]
         lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
@@ -89,7 +135,7 @@ def config_file(
         path.write_text(
             f"""\
 name = "{name}"
-backend = "torch"
+backend = "{backend}"
 
 [tokenizer]
 type = "word"
@@ -121,9 +167,7 @@ TINY = Path(__file__).parent / "local_plugins" / "tiny.py"
 
 
 @pytest.fixture
-def lm_config(
-    topics: tuple[Path, Path], tmp_path: Path, torch_backend: None
-) -> Callable[..., Path]:
+def lm_config(topics: tuple[Path, Path], tmp_path: Path, backend: str) -> Callable[..., Path]:
     """Writes a config that trains a small language model on the topics' texts.
 
     finetune: whether a stage that classifies follows. Keyword arguments are trainer keys, as TOML.
@@ -132,13 +176,13 @@ def lm_config(
     (tmp_path / "corpus.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
 
     def write(name: str = "lm", finetune: bool = False, **trainer: str) -> Path:
-        keys = {"steps": "60", "batch_size": "8", "learning_rate": "1e-2", **trainer}
+        keys = {"steps": "60", "batch_size": "8", "learning_rate": "1e-2", **SMALL, **trainer}
         lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
         path = tmp_path / "lm.toml"
         path.write_text(
             f"""\
 name = "{name}"
-backend = "torch"
+backend = "{backend}"
 plugins = ["{TINY.as_posix()}"]
 tokenizer = {{ type = "character" }}
 backbone = {{ type = "tiny", width = 24, dropout = 0.1 }}

@@ -10,6 +10,7 @@ import numpy as np
 from attrs import define, field
 
 from loomlm.plugin import Batch, ModelSpec, StepContext, StepScalars, TrainerConfig
+from loomlm_tensorflow.accumulating import accumulated
 from loomlm_tensorflow.drawing import drawing, reseed
 from loomlm_tensorflow.framework import tf
 from loomlm_tensorflow.mapping import Stored, stored
@@ -60,11 +61,12 @@ class TensorFlowEngine:
         total = max(sum(float(batch["weight"].sum()) for batch in microbatches), 1e-12)
         fields = self.spec.batch.fields
         microbatches = [padded(batch, fields, self._shapes) for batch in microbatches]
-        keys = [_key(context.seed, context.step, index) for index in range(len(microbatches))]
+        arrays = stacked(microbatches, self.trainer.accumulate)
+        keys = [_key(context.seed, context.step, i) for i in range(len(arrays["weight"]))]
         with tf.device(self.device):
             self._updates.prepare()
             scalars = self._step(
-                {name: tf.constant(array) for name, array in stacked(microbatches).items()},
+                {name: tf.constant(array) for name, array in arrays.items()},
                 tf.constant(np.array(keys, np.uint32)),
                 tf.constant(total, tf.float32),
                 tf.constant(context.step, tf.float64),
@@ -137,9 +139,12 @@ class TensorFlowEngine:
         self, arrays: Tensors, keys: Tensor, total: Tensor, step: Tensor, rate: Tensor
     ) -> Tensor:
         """One update from microbatches, (microbatches, rows, ...); loss, norm and lost in one."""
-        loss, gradients = self._gradients(_part(arrays, 0), keys[0], total)
-        if keys.shape[0] > 1:
-            loss, gradients = self._accumulated(arrays, keys, total, loss, gradients)
+
+        def microbatch(index: int | Tensor) -> tuple[Tensor, list[Tensor | None]]:
+            batch = {name: array[index] for name, array in arrays.items()}
+            return self._gradients(batch, keys[index], total)
+
+        loss, gradients = accumulated(microbatch, keys.shape[0])
         norm, lost = self._updates.apply(gradients, loss, step, rate)
         return tf.stack([loss, norm, lost])
 
@@ -158,40 +163,6 @@ class TensorFlowEngine:
         return loss, [
             gradient if keep or gradient is None else tf.convert_to_tensor(gradient)
             for keep, gradient in zip(sparse, found, strict=True)
-        ]
-
-    def _accumulated(
-        self,
-        arrays: Tensors,
-        keys: Tensor,
-        total: Tensor,
-        loss: Tensor,
-        gradients: list[Tensor | None],
-    ) -> tuple[Tensor, list[Tensor | None]]:
-        """Loss and gradients of all microbatches, from those of the first.
-
-        The others go through a loop: a program that is a microbatch long, however many there are.
-        """
-        count = keys.shape[0]
-        held = [_Held.start(gradient, count) for gradient in gradients if gradient is not None]
-
-        def add(index: Tensor, loss: Tensor, kept: list[Any]) -> tuple[Tensor, Tensor, list[Any]]:
-            more, found = self._gradients(_part(arrays, index), keys[index], total)
-            given = [gradient for gradient in found if gradient is not None]
-            added = [
-                _Held.add(one, gradient, index) for one, gradient in zip(kept, given, strict=True)
-            ]
-            return index + 1, loss + more, added
-
-        _, loss, held = tf.while_loop(
-            lambda index, loss, kept: index < count,
-            add,
-            (tf.constant(1), loss, held),
-            maximum_iterations=count - 1,
-        )
-        rest = iter(held)
-        return loss, [
-            None if gradient is None else _Held.end(next(rest), gradient) for gradient in gradients
         ]
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -229,39 +200,6 @@ class TensorFlowEngine:
     def _traced_append(self, cache: Mapping[str, Tensor], tokens: Tensor) -> tuple[Cache, Tensor]:
         hidden, new = self.module.backbone.step(cache, tokens)
         return new, tf.cast(self.module.head(hidden), tf.float32)
-
-
-class _Held:
-    """Gradients gathered over microbatches: dense ones summed, sparse ones side by side."""
-
-    @staticmethod
-    def start(gradient: Tensor, count: int) -> Any:
-        if not isinstance(gradient, tf.IndexedSlices):
-            return gradient
-        first = (gradient.values, gradient.indices)
-        rest = [tf.zeros([count - 1, *part.shape], part.dtype) for part in first]
-        return [tf.concat([part[None], more], 0) for part, more in zip(first, rest, strict=True)]
-
-    @staticmethod
-    def add(held: Any, gradient: Tensor, index: Tensor) -> Any:
-        if not isinstance(gradient, tf.IndexedSlices):
-            return held + gradient
-        return [
-            tf.tensor_scatter_nd_update(whole, [[index]], part[None])
-            for whole, part in zip(held, (gradient.values, gradient.indices), strict=True)
-        ]
-
-    @staticmethod
-    def end(held: Any, like: Tensor) -> Tensor:
-        if not isinstance(like, tf.IndexedSlices):
-            return held
-        values, indices = held
-        values = tf.reshape(values, [-1, *values.shape[2:]])
-        return tf.IndexedSlices(values, tf.reshape(indices, [-1]), like.dense_shape)
-
-
-def _part(arrays: Tensors, index: int | Tensor) -> dict[str, Tensor]:
-    return {name: array[index] for name, array in arrays.items()}
 
 
 def _key(seed: int, step: int, microbatch: int) -> list[int]:

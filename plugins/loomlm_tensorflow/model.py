@@ -48,6 +48,8 @@ class Model(keras.Model):
             for field in spec.batch.fields
             if field.name not in ANSWERS
         }
+        # Keras would try the call to find what it builds, hide why that failed, and try again.
+        backbone.built = True
         hidden = backbone(inputs)
         head = make_head(spec, backbone)
         super().__init__(inputs=inputs, outputs=head(hidden), name="model")

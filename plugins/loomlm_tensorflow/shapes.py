@@ -50,19 +50,27 @@ def padded(
     return Batch(arrays)
 
 
-def stacked(microbatches: Sequence[Batch]) -> dict[str, np.ndarray]:
-    """Microbatches as one array each, (microbatches, rows, ...), smaller ones with empty rows.
+def stacked(microbatches: Sequence[Batch], count: int) -> dict[str, np.ndarray]:
+    """Microbatches as one array each, (microbatches, rows, ...), at least so many.
 
-    An empty row's weight is 0, so that it counts for nothing.
+    Smaller ones are filled up with their last row, and missing ones with the last one's: their
+    weight is 0, so they count for nothing, and they name no row of a sparse table that the batch
+    does not.
     """
-    if len(microbatches) == 1:
-        return {name: array[None] for name, array in microbatches[0].arrays.items()}
+    count = max(count, len(microbatches))
     found = {}
     for name in microbatches[0].arrays:
         arrays = [batch[name] for batch in microbatches]
         rows = max(map(len, arrays))
-        whole = np.zeros((len(arrays), rows, *arrays[0].shape[1:]), arrays[0].dtype)
-        for place, array in zip(whole, arrays, strict=True):
-            place[: len(array)] = array
+        if count == 1:
+            found[name] = arrays[0][None]
+            continue
+        whole = np.zeros((count, rows, *arrays[0].shape[1:]), arrays[0].dtype)
+        for index, place in enumerate(whole):
+            array = arrays[min(index, len(arrays) - 1)]
+            if name != "weight":
+                place[:] = array[-1:]
+            if name != "weight" or index < len(arrays):
+                place[: len(array)] = array
         found[name] = whole
     return found

@@ -111,9 +111,9 @@ def run(
         return Run(folder, evaluation)
     except BaseException as problem:
         error = str(problem) or type(problem).__name__
-        if _is_memory(problem):
+        if (lack := _lack_of_memory(problem)) is not None:
             raise LoomlmError(
-                f"There is not enough memory: {error.splitlines()[0].rstrip('.')}. Lower "
+                f"There is not enough memory: {lack.rstrip('.')}. Lower "
                 "trainer.batch_size, or raise trainer.accumulate; lower the backbone's sizes or "
                 "the task's longest row."
             ) from problem
@@ -126,12 +126,19 @@ def run(
             registry.manager.unregister(watcher)
 
 
-def _is_memory(problem: BaseException) -> bool:
-    """Whether memory ran out; frameworks have errors of their own for it."""
-    words = str(problem).lower()
-    return isinstance(problem, MemoryError) or (
-        isinstance(problem, RuntimeError) and ("out of memory" in words or "allocate" in words)
-    )
+def _lack_of_memory(problem: BaseException | None) -> str | None:
+    """What is said of memory that ran out; frameworks have errors of their own for it.
+
+    They may try again then, and fail with another error: the first one is behind it.
+    """
+    if problem is None or isinstance(problem, LoomlmError):
+        return None
+    lines = str(problem).splitlines() or [""]
+    if isinstance(problem, MemoryError):
+        return lines[0]
+    words = ("out of memory", "when allocating", "allocate memory", "t allocate", "to allocate")
+    said = (line for line in lines if any(word in line.lower() for word in words))
+    return next(said, None) or _lack_of_memory(problem.__cause__ or problem.__context__)
 
 
 def _carry_out(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ from loomlm.contracts import (
 from loomlm.inference.decoding import Decoding
 from loomlm.inference.generate import draw_tokens
 from loomlm.inference.running import Running
+from loomlm.inference.scoring import Recipe
+from loomlm.models.initial import initial_arrays
+from loomlm.models.spec import model_spec
 from loomlm.registry import Registry
 
 Mlp = Callable[..., Backbone]
@@ -45,11 +48,6 @@ class Words:
 
     def vocabulary(self) -> dict[str, int]:
         return {word: id_ for id_, word in enumerate(self.words)}
-
-
-@pytest.fixture(scope="session")
-def registry() -> Registry:
-    return Registry.load()
 
 
 @pytest.fixture(scope="session")
@@ -99,12 +97,14 @@ def fit_context(rows: Sequence[Sequence[int]], words: Sequence[str]) -> FitConte
 
 @frozen
 class Small:
-    """A whole model on PyTorch with its parts. forward takes rows of tokens."""
+    """A whole model on a backend with its parts. forward takes rows of tokens."""
 
+    backend: str
     engine: Any
     recipe: Any
     tokenizer: Any
     layout: tuple[Parameter, ...]
+    initial: Mapping[str, np.ndarray]
 
     @property
     def backbone(self) -> Any:
@@ -119,20 +119,36 @@ class Small:
         """Logits, dropout off."""
         return self.engine.forward(self.batch(rows, width))
 
-    def greedy(self, rows: Sequence[Sequence[int]], count: int) -> list[list[int]]:
-        """The likeliest tokens behind each row, as the core writes text."""
-        from loomlm.inference.decoding import Decoding
-        from loomlm.inference.generate import draw_tokens
-        from loomlm.inference.running import Running
+    def states(
+        self, rows: Sequence[Sequence[int]], key: int | None = None, width: int | None = None
+    ) -> np.ndarray:
+        """What the backbone gives the head; with a key, under the dropout of that key."""
+        arrays = self.batch(rows, width).arrays
+        if self.backend == "torch":
+            return _torch_states(self.backbone, arrays, key)
+        return _tensorflow_states(self.backbone, arrays, key)
 
-        whole = collated(rows, max(map(len, rows)))
-        prompt = Batch({name: whole[name] for name in ("tokens", "length")})
-        written: list[list[int]] = [[] for _ in rows]
-        running = Running(self.engine, self.recipe, prompt, [])
-        decoding = Decoding(temperature=0, max_tokens=count)
-        for row, token in draw_tokens(running, None, decoding, 0):
-            written[row].append(token)
-        return written
+    def weights(self) -> dict[str, np.ndarray]:
+        """By canonical name; those of the backbone without their first word."""
+        state = self.engine.state("model")
+        return {name.removeprefix("backbone."): np.array(value) for name, value in state}
+
+    def count(self) -> int:
+        """How many numbers the framework's own model holds."""
+        if self.backend == "torch":
+            return sum(value.numel() for value in self.engine.module.parameters())
+        return self.engine.module.count_params()
+
+    def set(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Put weights into the backbone."""
+        named = {f"backbone.{name}": value for name, value in weights.items()}
+        self.engine.load_state("model", named.items())
+
+    def reset(self) -> None:
+        """Go back to the initial weights, without memory of training."""
+        self.engine.load_state("model", self.initial.items())
+        fresh = [(n, np.zeros_like(array)) for n, array in self.engine.state("optimizer")]
+        self.engine.load_state("optimizer", fresh)
 
     def trained(self, rows: Sequence[Sequence[int]], seed: int, steps: int = 1) -> list[np.ndarray]:
         """The weights after some steps on rows that all have one length."""
@@ -149,13 +165,33 @@ class Small:
         return [np.array(value) for _, value in self.engine.state("model")]
 
 
-@pytest.fixture(scope="session")
-def small_model(registry: Registry, make_backbone: Callable[..., Any]) -> Callable[..., Small]:
+def _torch_states(
+    backbone: Any, arrays: Mapping[str, np.ndarray], key: int | None = None
+) -> np.ndarray:
+    import torch
+
+    torch.manual_seed(key or 0)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    with torch.inference_mode():
+        return backbone.train(key is not None)(tensors).numpy().copy()
+
+
+def _tensorflow_states(
+    backbone: Any, arrays: Mapping[str, np.ndarray], key: int | None = None
+) -> np.ndarray:
+    from loomlm_tensorflow.drawing import drawing
+    from loomlm_tensorflow.framework import tf
+
+    tensors = {name: tf.constant(array) for name, array in arrays.items()}
+    with drawing(tf.constant([key or 0, 1], tf.uint32)):
+        return backbone(tensors, training=key is not None).numpy()
+
+
+@pytest.fixture
+def small_model(
+    registry: Registry, make_backbone: Callable[..., Any], backend: str
+) -> Callable[..., Small]:
     """Makes a model of 20 words, every weight drawn wide so that each has its say."""
-    pytest.importorskip("torch", reason="the backend is optional")
-    from loomlm.inference.scoring import Recipe
-    from loomlm.models.initial import initial_arrays
-    from loomlm.models.spec import model_spec
 
     def make(name: str, task_name: str = "causal_lm", seed: int = 17, **keys: Any) -> Small:
         component = registry.find("task", task_name).component
@@ -165,10 +201,12 @@ def small_model(registry: Registry, make_backbone: Callable[..., Any]) -> Callab
         words: Any = Words([f"w{i}" for i in range(20)])
         batch = task.batch_spec(facts, [])
         spec = model_spec(name, backbone.config, backbone, task, facts, words, batch)
-        engine = engine_of(registry, spec)
+        engine = engine_of(registry, spec, backend)
         wide = [_wider(parameter) for parameter in spec.layout]
-        engine.load_state("model", initial_arrays(tuple(wide), seed, Fitted()))
-        return Small(engine, Recipe(task, backbone, facts), words, spec.layout)
+        initial = dict(initial_arrays(tuple(wide), seed, Fitted()))
+        engine.load_state("model", initial.items())
+        recipe = Recipe(task, backbone, facts)
+        return Small(backend, engine, recipe, words, spec.layout, initial)
 
     return make
 
@@ -179,7 +217,7 @@ def _wider(parameter: Parameter) -> Parameter:
     return evolve(parameter, init=Normal(1.0 if parameter.role == "embedding" else 0.3))
 
 
-def engine_of(registry: Registry, spec: ModelSpec) -> Any:
+def engine_of(registry: Registry, spec: ModelSpec, backend: str) -> Any:
     """An engine on the CPU, on one thread."""
     optimizer = registry.find("optimizer", "adamw").component.config()
     trainer = TrainerConfig(
@@ -187,19 +225,17 @@ def engine_of(registry: Registry, spec: ModelSpec) -> Any:
         device="cpu",
         precision="fp32",
         threads=1,
+        compile=False,
     )
-    component = registry.find("trainer", "torch").component
+    component = registry.find("trainer", backend).component
     return component.load()(component.config()).engine(
-        spec, trainer, lambda kind, name: registry.builder(kind, name, "torch")
+        spec, trainer, lambda kind, name: registry.builder(kind, name, backend)
     )
 
 
 @pytest.fixture
-def torch_engine(registry: Registry) -> Callable[..., Any]:
-    """A whole model on PyTorch around a backbone, with initial and fitted weights."""
-    pytest.importorskip("torch", reason="the backend is optional")
-    from loomlm.models.initial import initial_arrays
-    from loomlm.models.spec import model_spec
+def engine_around(registry: Registry, backend: str) -> Callable[..., Any]:
+    """A whole model around a backbone, with initial and fitted weights."""
 
     def make(backbone: Any, context: FitContext, labels: int = 3) -> Any:
         task_component = registry.find("task", "classification").component
@@ -207,7 +243,7 @@ def torch_engine(registry: Registry) -> Callable[..., Any]:
         facts = {"labels": [str(i) for i in range(labels)], "counts": [1] * labels}
         batch = task.batch_spec(facts, [])
         spec = model_spec("mlp", backbone.config, backbone, task, facts, context.tokenizer, batch)
-        engine = engine_of(registry, spec)
+        engine = engine_of(registry, spec, backend)
         engine.load_state("model", initial_arrays(spec.layout, 17, backbone.fit(context)))
         return engine
 

@@ -132,9 +132,9 @@ def weights(engine) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("activation", ["relu", "gelu", "tanh"])
 @pytest.mark.parametrize("hidden", [(), (5,), (5, 4)])
-def test_without_n_grams_it_is_embedding_mean_dense(mlp, torch_engine, texts, hidden, activation):
+def test_without_n_grams_it_is_embedding_mean_dense(mlp, engine_around, texts, hidden, activation):
     backbone = mlp(width=6, hidden=hidden, activation=activation, embedding_init=1.0)
-    engine = torch_engine(backbone, fit_context(texts, WORDS))
+    engine = engine_around(backbone, fit_context(texts, WORDS))
     w = weights(engine)
     functions = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "gelu": gelu}
 
@@ -155,9 +155,9 @@ def gelu(x: np.ndarray) -> np.ndarray:
     return x * (1 + erf(x / np.sqrt(2))) / 2
 
 
-def test_tfidf_with_root_pooling_is_scikit_learns_vector_of_unit_length(mlp, torch_engine, texts):
+def test_tfidf_with_root_pooling_is_scikit_learns_vector_of_unit_length(mlp, engine_around, texts):
     backbone = mlp(width=6, weighting="tfidf", pooling="root", embedding_init=1.0)
-    engine = torch_engine(backbone, fit_context(texts, WORDS))
+    engine = engine_around(backbone, fit_context(texts, WORDS))
     w = weights(engine)
     vectors = vectorizer(vocabulary=WORDS, sublinear_tf=True).fit_transform(spelt(texts))
 
@@ -169,9 +169,9 @@ def test_tfidf_with_root_pooling_is_scikit_learns_vector_of_unit_length(mlp, tor
 
 @pytest.mark.parametrize("weighting", ["none", "tfidf"])
 @pytest.mark.parametrize("pooling", ["mean", "root"])
-def test_a_text_without_a_word_is_the_heads_bias(mlp, torch_engine, texts, weighting, pooling):
+def test_a_text_without_a_word_is_the_heads_bias(mlp, engine_around, texts, weighting, pooling):
     backbone = mlp(width=6, ngrams=2, buckets=10, weighting=weighting, pooling=pooling)
-    engine = torch_engine(backbone, fit_context(texts, WORDS))
+    engine = engine_around(backbone, fit_context(texts, WORDS))
 
     logits = engine.forward(backbone.prepare(collated([[], [3]], 8)))
 
@@ -200,18 +200,15 @@ def test_a_window_shares_its_embedding_where_it_fits(mlp):
 
 
 def test_a_text_of_a_window_is_the_mean_of_its_tokens(small_model):
-    torch = pytest.importorskip("torch", reason="the backend is optional")
     model = small_model("mlp", "classification", width=6, window=3)
     tokens = small_model("mlp", width=6, window=3)
-    tokens.backbone.load_state_dict(model.backbone.state_dict())
-    tokens.backbone.reads, rows = "tokens", [[3, 1, 4], [1, 5], []]
+    tokens.set({n: v for n, v in model.weights().items() if not n.startswith("head")})
+    rows = [[3, 1, 4], [1, 5], []]
 
-    batch = {k: torch.from_numpy(v) for k, v in model.batch(rows, 7).arrays.items()}
-    with torch.inference_mode():
-        mean, each = model.backbone.eval()(batch), tokens.backbone.eval()(batch)
+    mean, each = model.states(rows, width=7), tokens.states(rows, width=7)
 
-    assert mean[0].numpy() == pytest.approx(each[0, :3].mean(dim=0).numpy(), abs=1e-6)
-    assert mean[1].numpy() == pytest.approx(each[1, :2].mean(dim=0).numpy(), abs=1e-6)
+    assert mean[0] == pytest.approx(each[0, :3].mean(axis=0), abs=1e-6)
+    assert mean[1] == pytest.approx(each[1, :2].mean(axis=0), abs=1e-6)
     assert not mean[2].any()
 
 

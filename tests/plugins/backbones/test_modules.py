@@ -24,6 +24,7 @@ from .test_runs import CONFIG, metrics
 
 torch = pytest.importorskip("torch", reason="the backend is optional")
 nn = torch.nn
+pytestmark = pytest.mark.one_backend("torch")
 
 PAGE = Path(__file__).parents[3] / "docs" / "write-a-plugin.md"
 
@@ -39,7 +40,7 @@ def config(tmp_path, topics) -> Path:
     (tmp_path / "corpus.txt").write_text(Path(re.__file__).read_text("utf-8")[:20_000], "utf-8")
     (tmp_path / "my_backbone.py").write_text(example())
     path = tmp_path / "my.toml"
-    text = CONFIG.format(backbone='type = "conv"')
+    text = CONFIG.format(backend="torch", backbone='type = "conv"')
     path.write_text(f'plugins = ["my_backbone.py"]\n{text}')
     return path
 

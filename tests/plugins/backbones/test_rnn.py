@@ -1,9 +1,12 @@
-"""The recurrent backbone against PyTorch's own, in both directions, and what its dropouts do."""
+"""The recurrent backbone against plain references, in both directions, and what its dropouts do."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from scipy.special import expit as sigmoid
 
 from loomlm.config.load import load_config
 from loomlm.contracts import BackboneContext
@@ -12,38 +15,67 @@ from loomlm.models.initial import initial_arrays
 
 from .conftest import fit_context
 
-torch = pytest.importorskip("torch", reason="the backend is optional")
-
 ROWS = [[3, 1, 4, 1, 5, 9], [6], [5, 3, 5], [8, 9]]
 CELLS = ["lstm", "gru"]
 
 
 def reference(model, row: list[int]) -> np.ndarray:
-    """States (time, width) of torch.nn.LSTM or GRU with the model's weights, for a row alone."""
-    config, backbone = model.recipe.backbone.config, model.backbone
-    kind = torch.nn.LSTM if config.cell == "lstm" else torch.nn.GRU
-    whole = kind(
-        config.word_width,
-        config.width,
-        config.layers,
-        batch_first=True,
-        bidirectional=config.bidirectional,
-    )
+    """States (time, width), or twice as wide, for a row alone, by the cells' equations."""
+    config, w = model.recipe.backbone.config, model.weights()
+    x = w["embedding.weight"][row]
+    for index in range(config.layers):
+        own = {n: v for n, v in w.items() if n.split(".")[:2] == ["layers", str(index)]}
+        found = [read(config, own, x)]
+        if config.bidirectional:
+            back = {n: v for n, v in w.items() if n.startswith(f"reverse_layers.{index}.")}
+            found.append(read(config, back, x[::-1])[::-1])
+        x = np.concatenate(found, axis=1)
+    return x
+
+
+def read(config, named: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """(time, in) to the states of a layer, (time, width)."""
+    w = {".".join(name.split(".")[2:]): value.astype(np.float64) for name, value in named.items()}
+    h = c = np.zeros(config.width)
+    states = []
+    for given in x @ w["input.weight"].T + w["input.bias"]:
+        before = w["recurrent.weight"] @ h
+        if config.cell == "lstm":
+            enter, forget, new, leave = np.split(given + before, 4)
+            c = sigmoid(forget) * c + sigmoid(enter) * np.tanh(new)
+            h = sigmoid(leave) * np.tanh(c)
+        else:
+            (r, z, n), (r_h, z_h, n_h) = (
+                np.split(a, 3) for a in (given, before + w["recurrent.bias"])
+            )
+            z = sigmoid(z + z_h)
+            h = (1 - z) * np.tanh(n + sigmoid(r + r_h) * n_h) + z * h
+        states.append(h)
+    return np.array(states)
+
+
+@pytest.mark.one_backend("torch")
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_reference_is_pytorchs_own(small_model, cell):
+    import torch
+
+    keys = {"width": 5, "embedding": 4, "layers": 1, "tied": False}
+    model = small_model("rnn", "classification", cell=cell, **keys)
+    whole = getattr(torch.nn, cell.upper())(4, 5, batch_first=True)
+    w = {name: torch.from_numpy(value) for name, value in model.weights().items()}
+    bias = w.get("layers.0.recurrent.bias", torch.zeros_like(w["layers.0.input.bias"]))
     with torch.no_grad():
-        for stack, suffix in (("layers", ""), ("reverse_layers", "_reverse")):
-            for index, layer in enumerate(getattr(backbone, stack) or ()):
-                name = f"l{index}{suffix}"
-                getattr(whole, f"weight_ih_{name}").copy_(layer.input.weight)
-                getattr(whole, f"weight_hh_{name}").copy_(layer.recurrent.weight)
-                getattr(whole, f"bias_ih_{name}").copy_(layer.input.bias)
-                bias = layer.recurrent.bias
-                getattr(whole, f"bias_hh_{name}").copy_(torch.zeros(()) if bias is None else bias)
-        states, _ = whole(backbone.embedding(torch.tensor([row])))
-    return states[0].numpy()
+        whole.weight_ih_l0.copy_(w["layers.0.input.weight"])
+        whole.weight_hh_l0.copy_(w["layers.0.recurrent.weight"])
+        whole.bias_ih_l0.copy_(w["layers.0.input.bias"])
+        whole.bias_hh_l0.copy_(bias)
+        expected, _ = whole(w["embedding.weight"][ROWS[0]][None])
+
+    assert reference(model, ROWS[0]) == pytest.approx(expected[0].numpy(), abs=1e-5)
 
 
 def head(model, states: np.ndarray) -> np.ndarray:
-    weights = dict(model.engine.state("model"))
+    weights = model.weights()
     return states @ weights["head.weight"].T + weights["head.bias"]
 
 
@@ -72,9 +104,10 @@ def test_the_module_bears_the_names_and_shapes_of_the_layout(small_model, cell):
     model = small_model(
         "rnn", "classification", width=5, embedding=4, cell=cell, bidirectional=True
     )
-    built = {name: tuple(p.shape) for name, p in model.engine.module.named_parameters()}
+    built = {name: array.shape for name, array in model.engine.state("model")}
 
     assert built == {p.name: p.shape for p in model.layout}
+    assert model.count() == sum(map(math.prod, built.values()))
     assert built["backbone.reverse_layers.1.input.weight"][1] == 10
 
 
@@ -87,10 +120,11 @@ def test_a_text_without_a_word_gives_numbers(small_model, pooling, bidirectional
     assert np.isfinite(model.forward([[], [3, 4]], 4)).all()
 
 
-def test_both_ways_is_no_language_model(tmp_path):
+@pytest.mark.one_backend
+def test_both_ways_is_no_language_model(tmp_path, backend):
     (tmp_path / "text.txt").write_text("some words\n")
     (tmp_path / "my.toml").write_text(
-        'name = "x"\nbackend = "torch"\ntokenizer = "character"\n'
+        f'name = "x"\nbackend = "{backend}"\ntokenizer = "character"\n'
         'backbone = { type = "rnn", bidirectional = true }\n'
         '[[stages]]\nname = "a"\ntask = "causal_lm"\ndata = { train = "text.txt" }\n'
         "trainer = { steps = 1 }\n"
@@ -122,19 +156,11 @@ def test_forget_gates_start_open(make_backbone, bidirectional):
         assert bias.tolist() == [[0] * 4, [1] * 4, [0] * 4, [0] * 4]
 
 
-def states(model, rows: list[list[int]], key: int, training: bool = True) -> np.ndarray:
-    """Hidden states with the dropout of a key."""
-    torch.manual_seed(key)
-    tensors = {n: torch.from_numpy(a) for n, a in model.batch(rows).arrays.items()}
-    with torch.inference_mode():
-        return model.backbone.train(training)(tensors).numpy().copy()
-
-
 def test_dropout_of_states_is_locked_along_a_row(small_model):
     model = small_model("rnn", width=200, layers=1, output_dropout=0.4)
     rows = [[3, 1, 4, 1, 5]] * 3
 
-    kept = states(model, rows, 1) / states(model, rows, 1, training=False)
+    kept = model.states(rows, key=1) / model.states(rows)
 
     assert kept == pytest.approx(np.where(kept > 0.5, 1 / 0.6, 0), abs=1e-3)
     assert np.ptp(kept, axis=1).max() < 1e-3
@@ -142,25 +168,55 @@ def test_dropout_of_states_is_locked_along_a_row(small_model):
     assert kept.mean() == pytest.approx(1, abs=0.1)
 
 
+def words(model, tokens: np.ndarray, key: int | None = None) -> np.ndarray:
+    """The embeddings of tokens (batch, time), under the dropout of a key."""
+    if model.backend == "torch":
+        import torch
+
+        torch.manual_seed(key or 0)
+        with torch.inference_mode():
+            return model.backbone.train(key is not None)._words(torch.from_numpy(tokens)).numpy()
+    from loomlm_tensorflow.drawing import drawing
+    from loomlm_tensorflow.framework import tf
+
+    with drawing(tf.constant([key or 0, 1], tf.uint32)):
+        return model.backbone._words(tf.constant(tokens), key is not None).numpy()
+
+
 def test_words_are_left_out_wherever_they_stand(small_model):
     model = small_model("rnn", width=6, embedding_dropout=0.3, layers=1)
-    tokens = torch.arange(20).repeat(2, 2)
-    total = torch.zeros(20)
+    tokens = np.tile(np.arange(20), (2, 2))
+    whole, total = words(model, tokens), np.zeros(20)
 
     for key in range(200):
-        torch.manual_seed(key)
-        with torch.inference_mode():
-            words = model.backbone.train()._words(tokens) / model.backbone.embedding(tokens)
-        assert torch.allclose(words, words[:1, :20].repeat(2, 2, 1))
-        each = words[0, :20]
-        assert torch.allclose(each, each[:, :1].expand_as(each))
+        kept = words(model, tokens, key) / whole
+        assert kept == pytest.approx(np.tile(kept[:1, :20], (2, 2, 1)), abs=1e-5)
+        each = kept[0, :20]
+        assert each == pytest.approx(np.broadcast_to(each[:, :1], each.shape), abs=1e-5)
         total += each[:, 0]
 
-    assert (total / 200).mean().item() == pytest.approx(1, abs=0.03)
+    assert (total / 200).mean() == pytest.approx(1, abs=0.03)
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def test_weight_dropout_is_one_mask_for_all_rows_and_tokens_of_a_step(small_model, cell):
+    model = small_model("rnn", width=30, layers=1, cell=cell, weight_dropout=0.25)
+    rows = [[3, 1, 4]] * 2
+
+    one, other, plain = (model.states(rows, key=key) for key in (1, 2, None))
+
+    # No state goes into the first token's.
+    assert one[:, 0] == pytest.approx(plain[:, 0], abs=1e-6)
+    assert abs(one[:, 1] - plain[:, 1]).max() > 0.01
+    assert abs(one[:, 1] - other[:, 1]).max() > 0.01
+    assert one[0] == pytest.approx(one[1], abs=1e-6)
+
+
+@pytest.mark.one_backend("torch")
+@pytest.mark.parametrize("cell", CELLS)
 def test_weight_dropout_leaves_out_what_goes_from_state_to_state(small_model, cell, monkeypatch):
+    import torch
+
     model = small_model("rnn", width=30, layers=2, cell=cell, weight_dropout=0.25)
     kernel, seen = getattr(torch, cell), []
 
@@ -169,16 +225,13 @@ def test_weight_dropout_leaves_out_what_goes_from_state_to_state(small_model, ce
         return kernel(x, begin, weights, *rest, **more)
 
     monkeypatch.setattr(torch, cell, spy)
-    states(model, [[3, 1, 4]], 1)
+    model.states([[3, 1, 4]], key=1)
 
     for layer, (into, recurrent, *_) in zip(model.backbone.layers, seen, strict=True):
         assert torch.equal(into, layer.input.weight)
         kept = recurrent / layer.recurrent.weight.detach()
         assert kept.mean().item() == pytest.approx(1, abs=0.06)
         assert ((kept == 0) | (kept - 1 / 0.75).abs().lt(1e-4)).all()
-    # One mask for all rows and tokens of a step, another for the next.
-    states(model, [[3, 1, 4]], 2)
-    assert not torch.equal(seen[0][1], seen[2][1])
 
 
 @pytest.mark.parametrize(
@@ -195,22 +248,24 @@ def test_every_dropout_is_keyed_and_off_in_use(small_model, keys):
     model, plain = small_model("rnn", width=6, **keys), small_model("rnn", width=6)
     rows = [[3, 1, 4, 1, 5]]
 
-    assert np.array_equal(states(model, rows, 1), states(model, rows, 1))
-    assert not np.array_equal(states(model, rows, 1), states(model, rows, 2))
+    once, again, other = (model.states(rows, key=key) for key in (1, 1, 2))
+    assert np.array_equal(once, again)
+    assert not np.array_equal(once, other)
     assert np.array_equal(model.forward(rows), plain.forward(rows))
 
 
 def test_dropout_stands_for_those_that_are_not_given(small_model):
     rows = [[3, 1, 4, 1, 5]]
     places = [f"{of}_dropout" for of in ("input", "layer", "output")]
-    one = states(small_model("rnn", width=6, dropout=0.5), rows, 1)
+    one = small_model("rnn", width=6, dropout=0.5).states(rows, key=1)
 
     each = small_model("rnn", width=6, **dict.fromkeys(places, 0.5))
-    assert np.array_equal(states(each, rows, 1), one)
+    assert np.array_equal(each.states(rows, key=1), one)
     none = small_model("rnn", width=6, dropout=0.5, **dict.fromkeys(places, 0.0))
-    assert np.array_equal(states(none, rows, 1), states(none, rows, 1, training=False))
+    assert np.array_equal(none.states(rows, key=1), none.states(rows))
 
 
+@pytest.mark.one_backend("torch")
 def test_the_compiler_leaves_the_kernels_whole(small_model):
     """It would write them out for each token of a row: minutes, where a run wants seconds."""
     from loomlm_torch.compiling import compiled

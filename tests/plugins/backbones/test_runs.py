@@ -11,8 +11,6 @@ import pytest
 
 import loomlm
 
-pytestmark = pytest.mark.usefixtures("torch_backend")
-
 BACKBONES = {
     "transformer": 'type = "transformer"\nlayers = 1\nwidth = 16\nheads = 2',
     "rnn": 'type = "rnn"\nlayers = 2\nwidth = 16\nweight_dropout = 0.1\nembedding_dropout = 0.1',
@@ -20,7 +18,7 @@ BACKBONES = {
 }
 CONFIG = """\
 name = "chain"
-backend = "torch"
+backend = "{backend}"
 
 [tokenizer]
 type = "bpe"
@@ -33,6 +31,7 @@ vocab_size = 400
 batch_size = 8
 learning_rate = 1e-2
 threads = 1
+compile = false
 
 [[stages]]
 name = "pretrain"
@@ -57,8 +56,9 @@ def folder(tmp_path, topics) -> Path:
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_pretrained_then_fine_tuned(folder, name):
-    (folder / "my.toml").write_text(CONFIG.format(backbone=BACKBONES[name]))
+def test_pretrained_then_fine_tuned(folder, name, backend):
+    config = CONFIG.format(backend=backend, backbone=BACKBONES[name])
+    (folder / "my.toml").write_text(config)
 
     done = loomlm.run(loomlm.load_config(folder / "my.toml"))
 

@@ -168,6 +168,7 @@ def test_a_run_starts_from_the_vectors_beside_its_config(
         assert moved < 1
 
 
+@pytest.mark.one_backend
 def test_a_wrong_width_stops_a_run_with_the_line(config_file, loomlm_command, tmp_path):
     (tmp_path / "vectors.txt").write_text("rain 1 2 3\n")
     settings = ["--set", 'backbone.embedding={file="vectors.txt"}']

@@ -18,10 +18,12 @@ from loomlm_torch import compiling
 from loomlm_torch.engine import TorchEngine
 from loomlm_torch.trainer import TorchTrainer
 
-from .conftest import SmallConfig, batch, cut
+from ..small import SmallConfig, batch, cut, state
 
 # The compiler wants setuptools, which cannot be imported any more once other tests have run.
 pytest.importorskip("setuptools")
+
+pytestmark = pytest.mark.one_backend("torch")
 
 
 @pytest.fixture
@@ -36,11 +38,6 @@ def train(engine: TorchEngine, first: int, last: int) -> list[float]:
     for step in range(first, last + 1):
         engine.train_step(cut(batch(step), 2), StepContext(step=step, seed=17, learning_rate=0.01))
     return [s.loss for s in engine.scalars()]
-
-
-def state(engine: TorchEngine) -> dict[str, np.ndarray]:
-    parts = [*engine.state("model"), *engine.state("optimizer")]
-    return {name: array.copy() for name, array in parts}
 
 
 @pytest.mark.usefixtures("compiler")

@@ -5,19 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loomlm.contracts import Batch, StepContext
-from loomlm_torch.engine import TorchEngine
+from loomlm.contracts import Batch, Engine, StepContext
 
-from .conftest import batch
+from ..small import batch
 
 
-def scaler(engine: TorchEngine) -> tuple[float, int]:
+def scaler(engine: Engine) -> tuple[float, int]:
     """The scale, and the number of good steps in a row."""
     state = dict(engine.state("optimizer"))
     return state["scaler.scale"].item(), state["scaler.good"].item()
 
 
-def start(make_engine, scale: float | None = None, good: int = 0, **keys) -> TorchEngine:
+def start(make_engine, scale: float | None = None, good: int = 0, **keys) -> Engine:
     engine = make_engine(precision="fp16", **keys)
     if scale is not None:
         state = {"scaler.scale": np.float32([scale]), "scaler.good": np.int32([good])}
@@ -25,7 +24,7 @@ def start(make_engine, scale: float | None = None, good: int = 0, **keys) -> Tor
     return engine
 
 
-def train(engine: TorchEngine, steps: int, data: Batch | None = None) -> list[bool]:
+def train(engine: Engine, steps: int, data: Batch | None = None) -> list[bool]:
     """Whether each step counts as finite."""
     for step in range(1, steps + 1):
         engine.train_step(
@@ -34,7 +33,7 @@ def train(engine: TorchEngine, steps: int, data: Batch | None = None) -> list[bo
     return [s.finite for s in engine.scalars()]
 
 
-def weights(engine: TorchEngine) -> dict[str, np.ndarray]:
+def weights(engine: Engine) -> dict[str, np.ndarray]:
     return {name: array.copy() for name, array in engine.state("model")}
 
 
