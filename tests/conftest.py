@@ -39,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "one_backend(name): run on this backend alone, or, where a backend is only the vehicle of "
         "the test and none is named, on the first that is installed",
     )
+    config.addinivalue_line("markers", "each_backend: run on each, whatever the module's mark says")
 
 
 def pytest_report_header() -> list[str]:
@@ -50,7 +51,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise the tests that take `backend`; see above."""
     if "backend" not in metafunc.fixturenames:
         return
-    mark = metafunc.definition.get_closest_marker("one_backend")
+    find = metafunc.definition.get_closest_marker
+    mark = None if find("each_backend") else find("one_backend")
     names = BACKENDS if mark is None else [*mark.args, *BACKENDS][:1]
     metafunc.parametrize("backend", names or ["none"], indirect=True)
 

@@ -138,11 +138,13 @@ def weighted_loss(logits: Tensor, batch: Tensors, loss: Loss) -> Tensor:
 
 
 def _cross_entropy(logits: Tensor, label: Tensor, smoothing: float) -> Tensor:
-    each = tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits)
+    # Not TensorFlow's own, which computes in another way where operations have been told to be
+    # deterministic: an evaluation would not score as the run that trained the model did.
+    odds = tf.nn.log_softmax(logits)
+    each = -tf.gather(odds, label, batch_dims=logits.shape.rank - 1)
     if not smoothing:
         return each
-    spread = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
-    return (1 - smoothing) * each + smoothing * spread
+    return (1 - smoothing) * each - smoothing * tf.reduce_mean(odds, axis=-1)
 
 
 def loss_by_parts(head: Any, hidden: Tensor, batch: Tensors, loss: Loss, outputs: int) -> Tensor:

@@ -11,6 +11,8 @@ import pytest
 import loomlm
 from loomlm import hookspecs
 
+pytestmark = pytest.mark.one_backend
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -19,12 +21,11 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.usefixtures("torch_backend")
-def test_the_config_of_the_readme_is_right(tmp_path):
+def test_the_config_of_the_readme_is_right(tmp_path, backend):
     (config,) = blocks(ROOT / "README.md", "toml")
     (tmp_path / "my.toml").write_text(config)
 
-    checked = loomlm.load_config(tmp_path / "my.toml")
+    checked = loomlm.load_config(tmp_path / "my.toml", set=[f"backend={backend}"])
 
     assert checked.settings.stages[0].data.source.config.text == ("title", "description")
 

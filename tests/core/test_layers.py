@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.one_backend
+
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "core" / "loomlm"
 PLUGINS = ROOT / "plugins"
 FRAMEWORKS = {"torch", "tensorflow", "keras", "datasets", "tokenizers", "transformers"}
+BACKENDS = {"torch", "tensorflow", "keras"}
 HEAVY = FRAMEWORKS | {"sklearn", "numpy", "scipy", "pandas", "pyarrow"}
 
 # A part may import those in its own line and in the lines below it.
@@ -120,38 +124,68 @@ def test_built_in_plugins_use_the_public_door():
                 assert steps[0] in (package, "loomlm_backbones"), f"{path} imports {module}"
 
 
-WITHOUT_TORCH = """
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "torch":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Hidden())
-"""
+@pytest.mark.each_backend
+@pytest.mark.parametrize("observers", [[], ["tensorboard"]])
+def test_a_run_imports_the_framework_of_its_backend_alone(config_file, backend, observers):
+    words = ("run", str(config_file(steps="2")), "--set", f"observers={observers}")
+
+    loaded = loaded_after(command(*words))
+
+    assert loaded & BACKENDS == ({"torch"} if backend == "torch" else {"tensorflow", "keras"})
+    assert (Path("runs/small/tensorboard").exists()) == bool(observers)
 
 
-def without_torch(*words: str) -> subprocess.CompletedProcess[str]:
-    """A command where torch is not installed."""
-    code = f"import sys\n{WITHOUT_TORCH}\nsys.argv = ['loomlm', *{list(words)!r}]\n"
-    code += "from loomlm.cli import main\nmain()"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+WITHOUT = Path(__file__).parents[1] / "without"
+MODULES = {"torch": "torch", "tensorflow": "tensorflow keras"}
 
 
-def test_without_a_backend_everything_else_works(config_file):
+def without(backend: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command where a backend's framework is not installed."""
+    hidden = f"{os.environ.get('LOOMLM_TESTS_WITHOUT', '')} {MODULES[backend]}"
+    paths = os.pathsep.join([str(WITHOUT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "LOOMLM_TESTS_WITHOUT": hidden, "PYTHONPATH": paths}
+    command = [sys.executable, "-m", "loomlm", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.each_backend
+def test_a_run_whose_backend_is_not_there_says_what_to_install(config_file, backend):
+    run = without(backend, "run", str(config_file()))
+
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr
+    *said, error = run.stderr.splitlines()
+    assert not any("rror" in line for line in said)
+    assert error.startswith(f"Error: The backend '{backend}' needs ")
+    assert error.endswith(f'not installed. Install it: pip install "loomlm[{backend}]"')
+
+
+@pytest.mark.each_backend
+def test_without_a_backend_everything_else_works(config_file, backend):
+    path, install = str(config_file()), f'pip install "loomlm[{backend}]"'
+
+    assert install in without(backend, "plugins").stdout
+    assert without(backend, "config", "schema").returncode == 0
+    assert without(backend, "init", "classification").returncode == 0
+    assert install in without(backend, "doctor").stdout
+    check = without(backend, "config", "check", path)
+    assert check.returncode == 0
+    assert "is right" in check.stdout
+    assert install in check.stdout
+    assert without(backend, "config", "show", path).returncode == 0
+
+
+def test_without_any_backend_a_config_is_still_checked(config_file, backend, monkeypatch):
+    monkeypatch.setenv("LOOMLM_TESTS_WITHOUT", " ".join(MODULES.values()))
     path = str(config_file())
 
-    assert 'pip install "loomlm[torch]"' in without_torch("plugins").stdout
-    assert without_torch("config", "schema").returncode == 0
-    assert without_torch("init", "classification").returncode == 0
-    doctor = without_torch("doctor")
+    check = without(backend, "config", "check", path, "--set", "backend=auto")
+    doctor = without(backend, "doctor")
+    run = without(backend, "run", path, "--set", "backend=auto")
+
+    assert check.returncode == 0
+    assert "is right" in check.stdout
+    assert 'pip install "loomlm[tensorflow]" or pip install "loomlm[torch]"' in check.stdout
     assert doctor.returncode == 1
-    assert 'pip install "loomlm[torch]"' in doctor.stdout
-    for words in ((), ("--set", "backend=auto")):
-        check = without_torch("config", "check", path, *words)
-        assert check.returncode == 0
-        assert "is right" in check.stdout
-        assert 'pip install "loomlm[torch]"' in check.stdout
-    assert without_torch("config", "show", path).returncode == 0
-    run = without_torch("run", path)
     assert run.returncode == 2
-    assert 'needs torch, which is not installed. Install it: pip install "loomlm[tor' in run.stderr
-    assert "Traceback" not in run.stderr
+    assert "No backend is installed. Install one: pip install" in run.stderr

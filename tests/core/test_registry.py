@@ -254,12 +254,11 @@ def test_a_component_for_another_plugin_api_is_listed_as_such(install, loomlm_co
     assert "for another plugin API" in line
 
 
-@pytest.mark.usefixtures("torch_backend")
-def test_builders_are_keyed_by_backend():
+def test_builders_are_keyed_by_backend(backend):
     registry = Registry.load()
 
-    assert registry.builder("backbone", "mlp", "torch").__module__ == "loomlm_torch.mlp"
-    with pytest.raises(PluginError, match="no builder for the backend 'jax'. It has one for: tor"):
+    assert registry.builder("backbone", "mlp", backend).__module__ == f"loomlm_{backend}.mlp"
+    with pytest.raises(PluginError, match="no builder for the backend 'jax'. It has one for: ten"):
         registry.builder("backbone", "mlp", "jax")
 
 

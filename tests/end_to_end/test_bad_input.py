@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.one_backend
+
 
 def truncated_gzip(folder: Path) -> str:
     whole = gzip.compress((folder / "train.csv").read_bytes())

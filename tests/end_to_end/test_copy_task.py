@@ -13,10 +13,11 @@ PLUGINS = Path(__file__).parents[1] / "third_party"
 LETTERS = list("abcdefghijkl")
 CONFIG = """\
 name = "copying"
-backend = "torch"
+backend = "{backend}"
 plugins = ["loomlm_copying"]
 tokenizer = { type = "character" }
 backbone = { type = "encoder_decoder", width = 64, longest = 16 }
+trainer.compile = false
 
 [[stages]]
 name = "copy"
@@ -34,13 +35,13 @@ def strings(count: int, seed: int) -> list[str]:
 
 
 @pytest.fixture
-def config(tmp_path, monkeypatch, torch_backend) -> Path:
+def config(tmp_path, monkeypatch, backend) -> Path:
     monkeypatch.syspath_prepend(PLUGINS)
     train, test = strings(4000, 1), strings(200, 2)
     unseen = [text for text in test if text not in set(train)]
     (tmp_path / "train.txt").write_text("\n".join(train))
     (tmp_path / "test.txt").write_text("\n".join(unseen))
-    (tmp_path / "copying.toml").write_text(CONFIG)
+    (tmp_path / "copying.toml").write_text(CONFIG.replace("{backend}", backend))
     return tmp_path / "copying.toml"
 
 
@@ -80,6 +81,7 @@ def test_a_batch_that_is_cut_gives_the_same_curve(config):
     assert cut.evaluation["copy"]["test"]["loss"] == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.one_backend
 def test_a_backbone_without_a_decoder_is_refused(config):
     with pytest.raises(loomlm.ConfigError, match="copy needs a backbone that can do encoder_deco"):
         loomlm.load_config(config, set=['backbone={type="mlp"}'])

@@ -48,6 +48,7 @@ def test_the_model_predicts_the_same_in_any_order_and_batch(config_file):
     assert sum(together[1]["probabilities"].values()) == pytest.approx(1)
 
 
+@pytest.mark.one_backend("torch")
 def test_the_module_is_plain_torch(config_file):
     import torch
 
@@ -136,6 +137,7 @@ def test_keep_best_and_early_stopping(config_file):
     assert run.evaluation["finetune"]["validation"]["accuracy"] == best
 
 
+@pytest.mark.one_backend
 def test_an_existing_run_is_kept_unless_told_otherwise(config_file):
     path = config_file()
     first = loomlm.run(path)
@@ -149,6 +151,7 @@ def test_an_existing_run_is_kept_unless_told_otherwise(config_file):
     assert loomlm.run(path, resume="auto").evaluation == first.evaluation
 
 
+@pytest.mark.one_backend
 def test_overwrite_with_bad_data_leaves_the_old_run(config_file, tmp_path):
     path = config_file()
     before = weights(loomlm.run(path).folder)

@@ -26,13 +26,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from sklearn.metrics import matthews_corrcoef
 
-pytestmark = pytest.mark.usefixtures("torch_backend")
-
 DISTRIBUTION = Path(__file__).parents[1] / "third_party" / "loomlm_example"
 SETUPTOOLS = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
 CONFIG = """\
 name = "reviews"
-backend = "torch"
+backend = "{backend}"
 
 [tokenizer]
 type = "whitespace"
@@ -47,6 +45,7 @@ dropout = 0.1
 steps = 150
 batch_size = 16
 learning_rate = 1e-2
+compile = false
 
 [[stages]]
 name = "topics"
@@ -91,7 +90,7 @@ def _install(python: Path, source: Path) -> None:
 
 
 @pytest.fixture
-def run(python: Path, tmp_path: Path) -> Run:
+def run(python: Path, tmp_path: Path, backend: str) -> Run:
     """Runs `loomlm` in that environment, where reviews.db and config.toml are; it must succeed."""
     with closing(sqlite3.connect(tmp_path / "reviews.db")) as database:
         for table, count in (("old", 60), ("new", 10)):
@@ -103,7 +102,7 @@ def run(python: Path, tmp_path: Path) -> Run:
         # One label that the model must get wrong, so that scores are not all 1.
         database.execute("INSERT INTO new VALUES ('rain and wind', 'food')")
         database.commit()
-    (tmp_path / "config.toml").write_text(CONFIG)
+    (tmp_path / "config.toml").write_text(CONFIG.replace("{backend}", backend))
 
     def call(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         command = [str(python), "-m", "loomlm", *words]
@@ -114,6 +113,7 @@ def run(python: Path, tmp_path: Path) -> Run:
     return call
 
 
+@pytest.mark.one_backend
 def test_its_four_components_are_listed_with_where_they_come_from(run: Run):
     plugins = json.loads(run("plugins", "--json").stdout)
 
@@ -147,6 +147,7 @@ def test_one_config_runs_with_all_four(run: Run, tmp_path: Path):
     assert made_by["backbone:gated_mean"]["distribution"] == "loomlm-example"
 
 
+@pytest.mark.one_backend
 def test_the_schema_has_its_keys(run: Run):
     schema = json.loads(run("config", "schema").stdout)
 
@@ -168,6 +169,7 @@ def test_the_schema_has_its_keys(run: Run):
     assert "the most frequent ones" in json.dumps(schema)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
@@ -185,6 +187,7 @@ def test_mistakes_in_its_keys_are_said_as_those_of_ours(run: Run, setting: str, 
     assert "Traceback" not in errors
 
 
+@pytest.mark.one_backend
 def test_a_model_says_which_plugin_it_lacks(run: Run):
     run("run", "config.toml", "--runs", "runs", "--set", "trainer.steps=2")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.one_backend
+
 COMMANDS = ("init", "config", "explain", "run", "evaluate", "predict", "plugins", "doctor")
 
 
@@ -39,9 +41,11 @@ def test_run_without_a_terminal_prints_plain_lines(config_file, loomlm_command):
     assert "Model: " in done.out
 
 
-def test_set_and_backend_reach_the_run(config_file, loomlm_command):
+@pytest.mark.each_backend
+def test_set_and_backend_reach_the_run(config_file, backend, loomlm_command):
     path = config_file()
-    done = loomlm_command("run", path, "--set", "name=other", "--backend", "torch")
+    path.write_text(path.read_text().replace(f'backend = "{backend}"', 'backend = "auto"'))
+    done = loomlm_command("run", path, "--set", "name=other", "--backend", backend)
     unknown = loomlm_command("run", path, "--backend", "pytorch")
 
     assert done.code == 0
@@ -159,13 +163,14 @@ def test_a_model_that_was_changed_is_refused(run, loomlm_command):
     assert "model.safetensors has changed since it was written" in done.err
 
 
-def test_explain_names_the_object_and_file_of_each_step(config_file, loomlm_command):
+@pytest.mark.each_backend
+def test_explain_names_the_object_and_file_of_each_step(config_file, backend, loomlm_command):
     done = loomlm_command("explain", config_file())
 
     assert done.code == 0
     for part in (
         "loomlm_sources.files.Files",
-        "loomlm_torch.mlp.build",
+        f"loomlm_{backend}.mlp.build",
         "mlp.py:",
         "embedding.weight (50000, 16)  sparse",
         "-> hidden (16, 16)",
@@ -178,13 +183,16 @@ def test_explain_names_the_object_and_file_of_each_step(config_file, loomlm_comm
 def test_plugins_as_json(loomlm_command):
     listed = json.loads(loomlm_command("plugins", "--json").out)
 
-    torch = next(plugin for plugin in listed if plugin["module"] == "loomlm_torch")
-    assert torch["state"] == "loaded"
-    assert torch["components"][0]["install"] == 'pip install "loomlm[torch]"'
+    for name in ("torch", "tensorflow"):
+        backend = next(plugin for plugin in listed if plugin["module"] == f"loomlm_{name}")
+        assert backend["state"] == "loaded"
+        assert backend["components"][0]["install"] == f'pip install "loomlm[{name}]"'
 
 
-@pytest.mark.usefixtures("torch_backend")
-def test_doctor_names_versions_devices_and_broken_plugins(tmp_path, loomlm_command, monkeypatch):
+@pytest.mark.each_backend
+def test_doctor_names_versions_devices_and_broken_plugins(
+    backend, tmp_path, loomlm_command, monkeypatch
+):
     site = tmp_path / "site"
     (site / "bad-1.0.dist-info").mkdir(parents=True)
     (site / "bad-1.0.dist-info" / "METADATA").write_text("Name: bad\nVersion: 1.0\n")
@@ -195,7 +203,7 @@ def test_doctor_names_versions_devices_and_broken_plugins(tmp_path, loomlm_comma
     done = loomlm_command("doctor")
 
     assert done.code == 0
-    for part in ("Python", "torch", "cpu", "bad 1.0", "ZeroDivisionError"):
+    for part in ("Python", f"Backend    {backend}: ", "cpu (", "bad 1.0", "ZeroDivisionError"):
         assert part in done.out
 
 

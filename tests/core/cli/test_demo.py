@@ -9,7 +9,7 @@ import pytest
 
 import loomlm
 
-pytestmark = pytest.mark.usefixtures("torch_backend")
+pytestmark = pytest.mark.one_backend
 
 
 @pytest.fixture
@@ -31,19 +31,21 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "DEMO", small)
 
 
-def test_the_config_alone(loomlm_command):
-    done = loomlm_command("demo", "--config-only")
+@pytest.mark.each_backend
+def test_the_config_alone(loomlm_command, backend):
+    done = loomlm_command("demo", "--config-only", "--backend", backend)
 
     assert done.code == 0
     Path("my.toml").write_text(done.out)
     settings = loomlm.load_config("my.toml").settings
+    assert settings.backend == backend
     assert [stage.name for stage in settings.stages] == ["pretrain", "finetune"]
     assert settings.stages[1].init_from == "pretrain"
     assert not Path("runs").exists()
 
 
-def test_what_the_demo_shows_is_what_came_out(quick, loomlm_command):
-    done = loomlm_command("demo")
+def test_what_the_demo_shows_is_what_came_out(quick, loomlm_command, backend):
+    done = loomlm_command("demo", "--backend", backend)
 
     assert done.code == 0
     scores = json.loads(Path("runs/demo/evaluation.json").read_text())["finetune"]["test"]
@@ -53,7 +55,7 @@ def test_what_the_demo_shows_is_what_came_out(quick, loomlm_command):
         assert part in done.out
     assert " points " in done.out
 
-    again = loomlm_command("demo")
+    again = loomlm_command("demo", "--backend", backend)
     assert again.code == 0
     assert "It has ended already" in again.err
     assert again.out == done.out

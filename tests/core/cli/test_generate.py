@@ -14,6 +14,8 @@ import pytest
 import loomlm
 from loomlm.inference.decoding import Decoding
 
+pytestmark = pytest.mark.one_backend
+
 
 @pytest.fixture
 def run(lm_config) -> Path:

@@ -9,6 +9,8 @@ import pytest
 
 import loomlm
 
+pytestmark = pytest.mark.one_backend
+
 MINE = """
 from loomlm.plugin import Component, hookimpl
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.one_backend
+
 
 @pytest.fixture
 def run(config_file, loomlm_command) -> Path:

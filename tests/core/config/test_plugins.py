@@ -9,6 +9,8 @@ import pytest
 import loomlm
 from loomlm.errors import ConfigError, PluginError
 
+pytestmark = pytest.mark.one_backend
+
 CLEANER = """
 from loomlm.plugin import Component, hookimpl
 

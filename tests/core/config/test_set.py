@@ -7,6 +7,8 @@ import pytest
 import loomlm
 from loomlm.errors import UsageError
 
+pytestmark = pytest.mark.one_backend
+
 
 def settings(path, *assignments: str):
     return loomlm.load_config(path, set=assignments).settings

@@ -27,6 +27,8 @@ from loomlm.config.settings import (
 from loomlm.config.show import to_toml
 from loomlm.registry import Registry
 
+pytestmark = pytest.mark.one_backend
+
 
 def test_show_reads_back_as_the_same_config(config_file, tmp_path, loomlm_command):
     path = config_file()
@@ -117,7 +119,7 @@ def test_the_schema_takes_what_the_reader_takes(config_file):
         ('type = "word"', 'type = "loomlm/word"'),
         ("[trainer]", "[trainer]\noptimizer = 'sgd'"),
         ("[trainer]", "[trainer]\noptimizer = { type = 'loomlm/sgd' }"),
-        ("[trainer]", "[trainer]\ngradient_clip = 'off'\nthreads = 'auto'"),
+        ("[trainer]", "[trainer]\ngradient_clip = 'off'\ndevice = 'auto'"),
         ("[trainer]", "[trainer]\nearly_stopping = {}"),
         ("[trainer]", "[backends.torch]\n[trainer]"),
         ("label =", "clean = ['html', { type = 'lowercase' }], label ="),

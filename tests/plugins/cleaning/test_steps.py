@@ -18,6 +18,8 @@ from loomlm_cleaning import loomlm_cleaners
 from loomlm_cleaning.config import UnicodeConfig, WhitespaceConfig
 from loomlm_cleaning.steps import control_step, lowercase_step, unicode_step, whitespace_step
 
+pytestmark = pytest.mark.one_backend
+
 STEPS = {
     "NFC": unicode_step(UnicodeConfig("NFC")),
     "NFD": unicode_step(UnicodeConfig("NFD")),

@@ -11,8 +11,6 @@ from loomlm.plugin import StageStarted
 from loomlm_observers.config import SamplesConfig
 from loomlm_observers.samples import Samples
 
-pytestmark = pytest.mark.usefixtures("torch_backend")
-
 EVERY_20 = "trainer.evaluate_every=20"
 
 

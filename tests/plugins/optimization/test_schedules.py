@@ -18,6 +18,8 @@ from loomlm_optimization.config import (
     WarmupStableDecayConfig,
 )
 
+pytestmark = pytest.mark.one_backend
+
 COUNTS = st.one_of(st.integers(0, 300), st.floats(0, 0.99))
 FLOORS = st.floats(0, 1)
 CONFIGS = st.one_of(

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.one_backend
+
 datasets = pytest.importorskip("datasets")
 
 from loomlm.plugin import DataError, Example  # noqa: E402

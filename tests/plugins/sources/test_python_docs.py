@@ -16,6 +16,8 @@ from loomlm_sources.areas import AREAS
 from loomlm_sources.config import SPLITS, PythonDocsConfig
 from loomlm_sources.python_docs import PythonDocs
 
+pytestmark = pytest.mark.one_backend
+
 Library = Callable[..., PythonDocs]
 
 

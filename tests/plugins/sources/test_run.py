@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.one_backend
+
 
 @pytest.fixture
 def run(config_file, topics, command):

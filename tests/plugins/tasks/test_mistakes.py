@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.one_backend
+
 
 def append(path: Path, line: str) -> int:
     """Adds a line to a file, and gives its number."""

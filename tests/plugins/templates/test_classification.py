@@ -7,6 +7,7 @@ import gzip
 import json
 import random
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,21 +18,28 @@ import loomlm
 from loomlm.plugin import DataSummary, Example
 from loomlm_templates.classification import fit
 
-pytestmark = pytest.mark.usefixtures("torch_backend")
+pytestmark = pytest.mark.one_backend
 
 
-def init(command, *words: object) -> dict:
+@pytest.fixture
+def init(loomlm_command, backend) -> Callable[..., dict]:
     """The config that `loomlm init classification` writes, which `config check` takes."""
-    done = command("init", "classification", *words)
-    assert done.code == 0, done.err
-    Path("my.toml").write_text(done.out)
-    assert command("config", "check", "my.toml").code == 0
-    return tomllib.loads(done.out)
+
+    def call(*words: object) -> dict:
+        done = loomlm_command("init", "classification", *words, "--backend", backend)
+        assert done.code == 0, done.err
+        Path("my.toml").write_text(done.out)
+        checked = loomlm_command("config", "check", "my.toml")
+        assert checked.code == 0, checked.err
+        return tomllib.loads(done.out)
+
+    return call
 
 
-def test_the_config_for_some_files_learns_unedited(topics, loomlm_command):
+@pytest.mark.each_backend
+def test_the_config_for_some_files_learns_unedited(topics, init, loomlm_command):
     train, test = topics
-    init(loomlm_command, "--train", train, "--test", test, "--text", "text", "--label", "label")
+    init("--train", train, "--test", test, "--text", "text", "--label", "label")
 
     assert loomlm_command("run", "my.toml").code == 0
     (evaluation,) = Path("runs").glob("*/evaluation.json")
@@ -40,17 +48,17 @@ def test_the_config_for_some_files_learns_unedited(topics, loomlm_command):
     assert scores["f1"] > 0.95
 
 
-def test_without_files_it_is_a_template(loomlm_command):
-    written = init(loomlm_command)
+def test_without_files_it_is_a_template(init):
+    written = init()
 
     assert written["name"] == "my-run"
     assert written["stages"][0]["data"]["train"] == "train.csv"
 
 
-def test_columns_are_known_by_their_usual_names(tmp_path, loomlm_command):
+def test_columns_are_known_by_their_usual_names(tmp_path, init):
     (tmp_path / "reviews.tsv").write_text("sentiment\treview\n" + "pos\tgood\nneg\tbad\n" * 20)
 
-    written = init(loomlm_command, "--train", "reviews.tsv")
+    written = init("--train", "reviews.tsv")
 
     data = written["stages"][0]["data"]
     assert (data["text"], data["label"]) == ("review", "sentiment")
@@ -76,41 +84,41 @@ def test_data_without_labels_is_refused(tmp_path, loomlm_command):
     assert "no labels" in done.err
 
 
-def test_a_header_that_only_train_has(tmp_path, loomlm_command):
+def test_a_header_that_only_train_has(tmp_path, init, loomlm_command):
     with gzip.open(tmp_path / "train.csv.gz", "wt", newline="") as file:
         csv.writer(file).writerows([("Class", "Title"), *[("1", "a b"), ("2", "c d")] * 20])
     with gzip.open(tmp_path / "test.csv.gz", "wt", newline="") as file:
         csv.writer(file).writerows([("1", "a b"), ("2", "c d")])
 
     words = ("--train", "train.csv.gz", "--test", "test.csv.gz", "--text", "Title")
-    written = init(loomlm_command, *words, "--label", "Class")
+    written = init(*words, "--label", "Class")
 
     assert written["stages"][0]["data"]["header"] == {"test": False}
     assert loomlm_command("run", "my.toml").code == 0
 
 
-def test_markup_is_cleaned(tmp_path, loomlm_command):
+def test_markup_is_cleaned(tmp_path, init):
     rows = [{"text": f"one<br />two {i}", "label": str(i % 2)} for i in range(40)]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    written = init(loomlm_command, "--train", "a.jsonl")
+    written = init("--train", "a.jsonl")
 
     assert written["stages"][0]["data"]["clean"] == ["html", "whitespace"]
 
 
-def test_lists_of_labels_make_it_multi_label(tmp_path, loomlm_command):
+def test_lists_of_labels_make_it_multi_label(tmp_path, init, loomlm_command):
     rows = [
         {"text": f"rain soup {i}", "labels": ["weather", "food"][: 1 + i % 2]} for i in range(50)
     ]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    written = init(loomlm_command, "--train", "a.jsonl")
+    written = init("--train", "a.jsonl")
 
     assert written["stages"][0]["task"]["multi_label"] is True
     assert loomlm_command("run", "my.toml").code == 0
 
 
-def test_text_without_spaces_is_cut_into_characters(tmp_path, loomlm_command):
+def test_text_without_spaces_is_cut_into_characters(tmp_path, init):
     texts = {
         "天气": "今天下雨风很大而且非常寒冷大家都留在家里",
         "体育": "球队在比赛中进了两个球赢得了冠军教练很高兴",
@@ -120,19 +128,19 @@ def test_text_without_spaces_is_cut_into_characters(tmp_path, loomlm_command):
     ]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    written = init(loomlm_command, "--train", "a.jsonl")
+    written = init("--train", "a.jsonl")
 
     assert written["tokenizer"]["type"] == "character"
     run = loomlm.run("my.toml")
     assert run.evaluation["finetune"]["test"]["accuracy"] > 0.95
 
 
-def test_names_that_toml_must_quote(tmp_path, loomlm_command):
+def test_names_that_toml_must_quote(tmp_path, init):
     (tmp_path / 'a "b".csv').write_text('te\\xt,"la""bel"\n' + "x y,1\nz w,2\n" * 20)
 
     words = ("--train", 'a "b".csv', "--text", "te\\xt", "--label", 'la"bel')
 
-    assert init(loomlm_command, *words)["stages"][0]["data"]["label"] == 'la"bel'
+    assert init(*words)["stages"][0]["data"]["label"] == 'la"bel'
 
 
 def test_a_template_that_is_not_there(loomlm_command):

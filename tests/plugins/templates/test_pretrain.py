@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,29 +14,35 @@ from hypothesis import strategies as st
 from loomlm.plugin import DataSummary
 from loomlm_templates.pretrain import fit
 
-pytestmark = pytest.mark.usefixtures("torch_backend")
+pytestmark = pytest.mark.one_backend
 
 
-def init(command, *words: object) -> dict:
+@pytest.fixture
+def init(loomlm_command, backend) -> Callable[..., dict]:
     """The config that `loomlm init pretrain` writes, which `config check` takes."""
-    done = command("init", "pretrain", *words)
-    assert done.code == 0, done.err
-    Path("my.toml").write_text(done.out)
-    checked = command("config", "check", "my.toml")
-    assert checked.code == 0, checked.err
-    return tomllib.loads(done.out)
+
+    def call(*words: object) -> dict:
+        done = loomlm_command("init", "pretrain", *words, "--backend", backend)
+        assert done.code == 0, done.err
+        Path("my.toml").write_text(done.out)
+        checked = loomlm_command("config", "check", "my.toml")
+        assert checked.code == 0, checked.err
+        return tomllib.loads(done.out)
+
+    return call
 
 
-def test_without_files_it_is_a_template(loomlm_command):
-    written = init(loomlm_command)
+def test_without_files_it_is_a_template(init):
+    written = init()
 
     assert written["stages"][0]["data"]["train"] == "corpus.txt"
     assert written["stages"][0]["task"]["type"] == "causal_lm"
 
 
-def test_the_config_for_a_text_trains_and_writes(loomlm_command):
+@pytest.mark.each_backend
+def test_the_config_for_a_text_trains_and_writes(init, loomlm_command):
     Path("play.txt").write_text("To be, or not to be:\nthat is the question.\n\n" * 400)
-    written = init(loomlm_command, "--train", "play.txt")
+    written = init("--train", "play.txt")
 
     data = written["stages"][0]["data"]
     assert data["documents"] == "file"
@@ -48,22 +55,22 @@ def test_the_config_for_a_text_trains_and_writes(loomlm_command):
     assert "To be" in loomlm_command("generate", "runs/play", "--prompt", "To be").out
 
 
-def test_long_lines_are_documents(loomlm_command):
+def test_long_lines_are_documents(init):
     lines = [f"{'A film that I have seen, and will see again. ' * 6}{i}\n" for i in range(300)]
     Path("reviews.txt").write_text("".join(lines))
 
-    data = init(loomlm_command, "--train", "reviews.txt")["stages"][0]["data"]
+    data = init("--train", "reviews.txt")["stages"][0]["data"]
 
     assert "documents" not in data
     assert data["split"]["by"] == "random"
 
 
-def test_what_the_data_says_itself_is_kept(loomlm_command):
+def test_what_the_data_says_itself_is_kept(init):
     Path("a.txt").write_text("one\ntwo\n\nthree\n" * 300)
     Path("b.jsonl").write_text('{"text": "one two three"}\n' * 300)
 
-    told = init(loomlm_command, "--train", "a.txt", "--data", "documents=paragraph")
-    tables = init(loomlm_command, "--train", "b.jsonl", "--validation", "b.jsonl")
+    told = init("--train", "a.txt", "--data", "documents=paragraph")
+    tables = init("--train", "b.jsonl", "--validation", "b.jsonl")
 
     assert told["stages"][0]["data"]["documents"] == "paragraph"
     assert "documents" not in tables["stages"][0]["data"]
