@@ -6,7 +6,6 @@ import re
 import shlex
 from pathlib import Path
 
-
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SMALL = ("backbone.layers=1", "trainer.compile=false", "trainer.threads=1")
