@@ -6,9 +6,12 @@ the same arithmetic. The others each have one mistake that a backend's author co
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from loomlm.plugin import Builder, Component, hookimpl
+from attrs import evolve
+
+from loomlm.plugin import Batch, Builder, Component, hookimpl
 
 VARIANTS = {
     "torch_again": "as_it_is",
@@ -16,9 +19,11 @@ VARIANTS = {
     "torch_rates": "with_another_rate",
     "torch_weights": "with_a_perturbed_weight",
     "torch_clipping": "without_clipping",
-    "torch_states": "with_a_forgotten_slot",
+    "torch_slots": "with_forgotten_slots",
     "torch_steps": "with_wrong_steps",
-    "torch_crash": "that_crashes",
+    "torch_microbatches": "with_a_mean_for_each_microbatch",
+    "torch_broken": "that_raises",
+    "torch_crash": "that_ends",
 }
 BUILT = {
     "backbone": {"mlp": "mlp:build", "rnn": "rnn:Rnn", "transformer": "transformer:Transformer"},
@@ -109,16 +114,12 @@ class FloatDivisor(Around):
     """An optimizer that is told float32, as its kernels want it, whatever the gradients are."""
 
     def update(self, values, gradients, slots, context):
-        from attrs import evolve
-
         told = evolve(context, divisor=context.divisor.float())
         self.engine.update(values, gradients, slots, told)
 
 
 class OtherRate(Around):
     def train_step(self, microbatches, context):
-        from attrs import evolve
-
         self.engine.train_step(
             microbatches, evolve(context, learning_rate=context.learning_rate * 1.01)
         )
@@ -141,8 +142,6 @@ def with_a_perturbed_weight(config: Any) -> Any:
 
 
 def without_clipping(config: Any) -> Any:
-    from attrs import evolve
-
     from loomlm_torch.trainer import TorchTrainer
 
     class Unclipped(TorchTrainer):
@@ -152,14 +151,32 @@ def without_clipping(config: Any) -> Any:
     return Unclipped(config)
 
 
-class ForgottenSlot(Around):
+class ForgottenSlots(Around):
+    """Takes the weights of a checkpoint, and not the optimizer's state."""
+
     def load_state(self, part, arrays):
         if part == "model":
             self.engine.load_state(part, arrays)
 
 
-def with_a_forgotten_slot(config: Any) -> Any:
-    return _trainer(config, ForgottenSlot)
+def with_forgotten_slots(config: Any) -> Any:
+    return _trainer(config, ForgottenSlots)
+
+
+class MeanOfEach(Around):
+    """Takes the mean of each microbatch, and the mean of those."""
+
+    def train_step(self, microbatches, context):
+        whole = sum(float(batch["weight"].sum()) for batch in microbatches) / len(microbatches)
+        scaled = [
+            Batch({**batch.arrays, "weight": batch["weight"] * (whole / batch["weight"].sum())})
+            for batch in microbatches
+        ]
+        self.engine.train_step(scaled, context)
+
+
+def with_a_mean_for_each_microbatch(config: Any) -> Any:
+    return _trainer(config, MeanOfEach)
 
 
 class WrongSteps(Around):
@@ -173,13 +190,15 @@ def with_wrong_steps(config: Any) -> Any:
     return _trainer(config, WrongSteps)
 
 
-def that_crashes(config: Any) -> Any:
-    import os
-
+def that_raises(config: Any) -> Any:
     def change(engine: Any) -> Any:
-        os._exit(3)
+        raise RuntimeError("out of luck")
 
     return _trainer(config, change)
+
+
+def that_ends(config: Any) -> Any:
+    return _trainer(config, lambda engine: os._exit(3))
 
 
 def build_with_other_gates(spec: Any) -> Any:
@@ -191,9 +210,9 @@ def build_with_other_gates(spec: Any) -> Any:
     class Turned(Layer):
         inside = False
 
-        def forward(self, *given: Any) -> Any:
+        def forward(self, *given: Any, **named: Any) -> Any:
             if self.inside:
-                return super().forward(*given)
+                return super().forward(*given, **named)
             order = [1, 0, 2] if self.cell == "gru" else [0, 2, 1, 3]
             turned = {
                 name: value.unflatten(0, (len(order), -1))[order].flatten(0, 1)
@@ -201,7 +220,7 @@ def build_with_other_gates(spec: Any) -> Any:
             }
             self.inside = True
             try:
-                return functional_call(self, turned, given)
+                return functional_call(self, turned, given, named)
             finally:
                 self.inside = False
 
@@ -213,8 +232,6 @@ def build_with_other_gates(spec: Any) -> Any:
 
 
 def other_epsilon(config: Any) -> Any:
-    from attrs import evolve
-
     from loomlm_torch.optimizers import AdamW
 
     return AdamW(evolve(config, epsilon=1e-4))

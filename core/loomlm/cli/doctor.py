@@ -9,15 +9,23 @@ from typing import Any
 
 import click
 
-from loomlm.cli.options import load_registry, plugin_options
+from loomlm.cli.options import load_registry, plugin_options, split_plugins
 
 
 @click.command("doctor")
+@click.option(
+    "--parity",
+    is_flag=False,
+    flag_value="some",
+    type=click.Choice(["some", "all"]),
+    help="Compare the installed backends with one another too; all of it takes many minutes.",
+)
 @plugin_options
-def command(plugins: tuple[str, ...]) -> None:
+def command(parity: str | None, plugins: tuple[str, ...]) -> None:
     """Say what is installed, which backends and devices can be used, and what to install.
 
-    Exit code 1 when no backend can be used.
+    Exit code 1 when no backend can be used, or when two do not come to the same; 2 when there are
+    no two to compare.
     """
     registry = load_registry(plugins)
     click.echo(f"Python     {platform.python_version()} ({sys.executable})")
@@ -30,6 +38,15 @@ def command(plugins: tuple[str, ...]) -> None:
     if not any(usable):
         click.echo("No backend can be used. Install one of those above.")
         sys.exit(1)
+    if parity is not None and not _backends_agree(registry, plugins, parity):
+        sys.exit(1)
+
+
+def _backends_agree(registry: Any, plugins: tuple[str, ...], which: str) -> bool:
+    from loomlm.cli.parity import compare_backends
+
+    extra, block = split_plugins(plugins)
+    return compare_backends(registry, extra, block, which == "all")
 
 
 def _cores() -> int:

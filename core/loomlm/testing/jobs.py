@@ -47,15 +47,16 @@ FORWARDS = 4
 PROMPTS = 4
 
 
-def carry_out(job: Mapping[str, Any], backend: str) -> dict[str, Any]:
+def carry_out(job: Mapping[str, Any]) -> dict[str, Any]:
     """Do a job; gives what can be told in JSON, and leaves arrays in the job's folder.
 
-    kind: "model", "train" or "resume". config: a run's, as a dict. plugins: to load besides.
-    folder: the worker's own, for this job.
+    kind: "model", "train" or "resume". config: a run's, as a dict. backend: whose job it is.
+    plugins, block: as of `load_config`. root, folder: where the job may write.
     """
-    config = load_config(job["config"], backend=backend, plugins=job["plugins"])
-    folder = Path(job["folder"])
-    folder.mkdir(parents=True, exist_ok=True)
+    backend = job["backend"]
+    config = load_config(job["config"], backend=backend, plugins=job["plugins"], block=job["block"])
+    folder = Path(job["root"], job["folder"])
+    folder.mkdir(parents=True)
     if job["kind"] == "model":
         return use_model(config, backend, folder)
     if job["kind"] == "train":

@@ -8,9 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from attrs import define, field
+from attrs import define
 
-from loomlm.config.check import usable_backends
 from loomlm.registry import Registry
 from loomlm.testing.compare import (
     Found,
@@ -38,21 +37,16 @@ class Parity:
 
     What a worker did for one check serves the others: nothing is run twice.
 
-    plan: what there is to check. folder: where models and runs go. text: a file to learn from,
-    1,600 lines or more. plugins: modules or .py files to load besides the installed ones.
+    plan: what there is to check. workers: of the two backends. text: a file to learn from, 1,600
+    lines or more. plugins: modules or .py files to load besides the installed ones; block: names
+    of plugins not to load.
     """
 
     plan: Plan
-    backends: tuple[str, str]
-    folder: Path
+    workers: tuple[Worker, Worker]
     text: Path
-    plugins: tuple[str, ...]
-    _workers: tuple[Worker, Worker] = field(init=False)
-    _done: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = field(factory=dict, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        first, second = (Worker(backend, self.folder) for backend in self.backends)
-        self._workers = (first, second)
+    plugins: tuple[str, ...] = ()
+    block: tuple[str, ...] = ()
 
     @classmethod
     def start(
@@ -62,13 +56,20 @@ class Parity:
         folder: Path,
         text: Path | None = None,
         plugins: Sequence[str] = (),
+        block: Sequence[str] = (),
+        thorough: bool = True,
     ) -> Parity:
-        """The checks that a registry allows. text: by default what Python says of itself."""
+        """The checks that a registry allows; without `thorough` those of a few minutes.
+
+        folder: where models and runs go. text: by default what Python says of itself.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         if text is None:
             text = folder / "text.txt"
             text.write_text(python_text(), encoding="utf-8")
-        return cls(checks(registry, backends), backends, folder, text.resolve(), tuple(plugins))
+        first, second = (Worker(backend, folder / backend) for backend in backends)
+        plan = checks(registry, backends, thorough)
+        return cls(plan, (first, second), text.resolve(), tuple(plugins), tuple(block))
 
     def __enter__(self) -> Parity:
         return self
@@ -79,8 +80,8 @@ class Parity:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for worker in self._workers:
-            worker.stop()
+        for worker in self.workers:
+            worker.process.stop()
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -126,57 +127,63 @@ class Parity:
 
     def _resume(self, check: Check) -> Found:
         """The whole run of the backend that begins, beside the one that the other ended."""
-        whole, ended = self.backends.index(check.begins), 1 - self.backends.index(check.begins)
-        through = self._trained(check)
-        optimizer = check.optimizer
-        job = self._job("resume", check.case, optimizer)
-        replies = self._both(("resume", check.case, optimizer), job, through)
-        return compare_losses(through[whole], replies[ended], CLIP)
+        first, second = self.workers
+        begins, ends = (first, second) if check.begins == first.backend else (second, first)
+        job = self._training(check)
+        begins.ask(job)
+        through = _done(begins, job)
+        rest = {
+            **self._job("resume", check.case, check.optimizer, check.begins),
+            "begun": through["kept"],
+        }
+        ends.ask(rest)
+        return compare_losses(through, _done(ends, rest), CLIP)
 
     def _model(self, case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
-        return self._both(("model", case), self._job("model", case, None))
+        return self._both(self._job("model", case, None))
 
     def _trained(self, check: Check) -> tuple[dict[str, Any], dict[str, Any]]:
-        key = ("train", check.case, check.optimizer)
-        job = self._job("train", check.case, check.optimizer)
-        return self._both(key, {**job, "keep_at": STEPS // 2})
+        return self._both(self._training(check))
 
-    def _both(
-        self,
-        key: Any,
-        job: Mapping[str, Any],
-        begun: tuple[dict[str, Any], dict[str, Any]] | None = None,
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What both workers reply to a job. begun: runs, of which each goes on with the other's.
+    def _training(self, check: Check) -> dict[str, Any]:
+        return {**self._job("train", check.case, check.optimizer), "keep_at": STEPS // 2}
 
-        Raises _FailedError where one of them fails.
-        """
-        if key not in self._done:
-            for index, worker in enumerate(self._workers):
-                own = {**job, "folder": str(self.folder / worker.backend / job["folder"])}
-                if begun is not None:
-                    own["begun"] = begun[1 - index]["kept"]
-                worker.ask(own)
-            first, second = (worker.reply() for worker in self._workers)
-            self._done[key] = (first, second)
-        for worker, reply in zip(self._workers, self._done[key], strict=True):
-            if "error" in reply:
-                raise _FailedError(f"{worker.backend} fails: {reply['error']} See {worker.log}.")
-        return self._done[key]
+    def _both(self, job: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What both workers reply to a job, which they do at the same time."""
+        first, second = self.workers
+        first.ask(job)
+        second.ask(job)
+        second.reply(job)  # Both end before the error of one is raised.
+        return _done(first, job), _done(second, job)
 
-    def _job(self, kind: str, case: Case, optimizer: Trial | None) -> dict[str, Any]:
+    def _job(
+        self, kind: str, case: Case, optimizer: Trial | None, begins: str = ""
+    ) -> dict[str, Any]:
+        parts = (kind, case.slug, str(optimizer or "").replace("/", "-"), begins)
         return {
             "kind": kind,
-            "config": run_config(case, optimizer, self.backends[0], self.text, self.plugins),
+            "config": run_config(case, optimizer, self.text, self.plugins),
             "plugins": self.plugins,
-            "folder": f"{kind}/{case.slug}/{str(optimizer).replace('/', '-')}",
+            "block": self.block,
+            "folder": "/".join(part for part in parts if part),
         }
 
 
+def _done(worker: Worker, job: Mapping[str, Any]) -> dict[str, Any]:
+    """What a worker replies. Raises _FailedError where it failed."""
+    reply = worker.reply(job)
+    if "error" in reply:
+        said = reply["error"].rstrip(".")
+        raise _FailedError(f"{worker.backend} fails: {said}. See {worker.process.log}.")
+    return reply
+
+
 def run_config(
-    case: Case, optimizer: Trial | None, backend: str, text: Path, plugins: Sequence[str]
+    case: Case, optimizer: Trial | None, text: Path, plugins: Sequence[str]
 ) -> dict[str, Any]:
-    """The config of a run, as a dict; all that could differ between machines is said."""
+    """The config of a run, as a dict, without a backend; what could differ from machine to machine
+    is said.
+    """
     trainer: dict[str, Any] = {
         "steps": STEPS,
         "batch_size": 16,
@@ -202,18 +209,11 @@ def run_config(
     return {
         "name": case.slug,
         "seed": SEED,
-        "backend": backend,
         "plugins": [SAMPLE, *plugins],
         "tokenizer": {"type": "parity_letters"},
         "backbone": case.backbone.table,
         "stages": [stage],
     }
-
-
-def pairs(registry: Registry) -> list[tuple[str, str]]:
-    """The first backend that can be used with each of the others."""
-    first, *others = usable_backends(registry) or [""]
-    return [(first, other) for other in others]
 
 
 def _arrays(reply: Mapping[str, Any]) -> dict[str, Any]:

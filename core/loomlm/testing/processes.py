@@ -1,4 +1,4 @@
-"""The other end of a worker: starts the process, sends jobs, takes replies."""
+"""The other end of a worker's process: starts it, sends jobs, takes and remembers replies."""
 
 from __future__ import annotations
 
@@ -6,58 +6,63 @@ import json
 import os
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
+from attrs import Factory, define, field
 
-LONGEST_TAIL = 500
+TAIL = 500
 """Characters of a log that an error quotes."""
 
 
 @define
-class Worker:
-    """A process for one backend, started with its first job.
+class Process:
+    """A process of `loomlm.testing.worker`, started with its first job.
 
-    folder: where its log and its cache are.
+    folder: where its cache is, and its log: what it writes to standard error.
     """
 
-    backend: str
     folder: Path
-    _process: subprocess.Popen[str] | None = field(default=None, init=False)
+    _running: subprocess.Popen[str] | None = field(default=None, init=False)
 
     @property
     def log(self) -> Path:
-        """What the process wrote to standard error."""
-        return self.folder / f"{self.backend}.log"
+        return self.folder / "worker.log"
 
-    def ask(self, job: Mapping[str, Any]) -> None:
-        """Send a job; `reply` waits for what it gives."""
-        if self._process is None:
-            self._process = self._start()
-            self._send({"backend": self.backend, "path": [p or str(Path.cwd()) for p in sys.path]})
-        self._send(job)
+    def send(self, job: Mapping[str, Any]) -> None:
+        """Send a job; `receive` waits for what it gives. Jobs are done in their order."""
+        if self._running is None:
+            self._running = self._start()
+            self._write({"path": [path or str(Path.cwd()) for path in sys.path]})
+        self._write(job)
 
-    def reply(self) -> dict[str, Any]:
-        """The reply to the job that was sent; `error` stands in it where the process is gone."""
-        assert self._process is not None and self._process.stdout is not None
-        line = self._process.stdout.readline()
+    def receive(self) -> dict[str, Any]:
+        """The next reply; `error` stands in it where the job failed or the process is gone."""
+        if self._running is None:
+            return {"error": "its process has ended."}
+        assert self._running.stdout is not None
+        line = self._running.stdout.readline()
         if line:
             return json.loads(line)
-        code = self._process.wait()
-        self._process = None
-        tail = self.log.read_text(encoding="utf-8", errors="replace")[-LONGEST_TAIL:]
-        return {"error": f"its process ended with code {code}: {' '.join(tail.split())}"}
+        code = self._running.wait()
+        self.stop()
+        tail = self.log.read_text(encoding="utf-8", errors="replace")[-TAIL:]
+        return {"error": f"its process ended with code {code}. {' '.join(tail.split())}"}
 
     def stop(self) -> None:
         """End the process; it has nothing to finish."""
-        if self._process is not None:
-            assert self._process.stdin is not None and self._process.stdout is not None
-            self._process.kill()
-            self._process.wait()
-            self._process.stdout.close()
-            self._process = None
+        if self._running is None:
+            return
+        running, self._running = self._running, None
+        running.kill()
+        running.wait()
+        for stream in (running.stdin, running.stdout):
+            assert stream is not None
+            with suppress(BrokenPipeError):  # What was still to be sent is for nobody.
+                stream.close()
 
     def _start(self) -> subprocess.Popen[str]:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -68,13 +73,44 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 encoding="utf-8",
-                env={**os.environ, "LOOMLM_CACHE": str(self.folder / self.backend / "cache")},
+                env={**os.environ, "LOOMLM_CACHE": str(self.folder / "cache")},
             )
 
-    def _send(self, request: Mapping[str, Any]) -> None:
-        assert self._process is not None and self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # `reply` finds that the process is gone, and says why.
+    def _write(self, request: Mapping[str, Any]) -> None:
+        assert self._running is not None and self._running.stdin is not None
+        # `receive` finds that the process is gone, and says why.
+        with suppress(BrokenPipeError):
+            self._running.stdin.write(json.dumps(request) + "\n")
+            self._running.stdin.flush()
+
+
+@define
+class Worker:
+    """A backend's jobs, each done once. folder: where models and runs go.
+
+    process: its own by default. Backends of one framework may share one.
+    """
+
+    backend: str
+    folder: Path
+    process: Process = field(
+        default=Factory(lambda worker: Process(worker.folder), takes_self=True)
+    )
+    _known: dict[str, dict[str, Any]] = field(factory=dict, init=False)
+    _sent: deque[str] = field(factory=deque, init=False)
+
+    def ask(self, job: Mapping[str, Any]) -> None:
+        """Have a job done, unless it was before; `reply` gives what came of it."""
+        if _key(job) not in self._known and _key(job) not in self._sent:
+            self.process.send({**job, "backend": self.backend, "root": str(self.folder)})
+            self._sent.append(_key(job))
+
+    def reply(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        """What came of a job that was asked for; waits for it."""
+        while _key(job) not in self._known:
+            self._known[self._sent.popleft()] = self.process.receive()
+        return self._known[_key(job)]
+
+
+def _key(job: Mapping[str, Any]) -> str:
+    return json.dumps(job, sort_keys=True)

@@ -101,14 +101,17 @@ class Plan:
     left_out: tuple[str, ...]
 
 
-def checks(registry: Registry, backends: tuple[str, str]) -> Plan:
-    """Every check that the registry's components allow.
+def checks(registry: Registry, backends: tuple[str, str], thorough: bool = True) -> Plan:
+    """Every check that the registry's components allow; or those of a few minutes.
 
     Each backbone that both backends build, with every task that it can do: logits, metrics and,
     of tasks that write, text. With the first trial of each task, it is trained with the first
-    trial of every optimizer. A task's and an optimizer's further trials are trained on the first
-    backbone that fits. What is trained with the default optimizer, or is the first with another,
-    is gone on with on the other backend too.
+    trial of every optimizer. A task's further trials are trained on the first backbone that fits,
+    an optimizer's on the first of all. What is trained with the default optimizer, or is the first
+    with another, is gone on with on the other backend too.
+
+    Not thorough: further trials of a task on the first backbone that fits alone; one backbone of
+    each type is trained for each task, and the first with the other optimizers.
     """
     left_out: list[str] = []
     cases = list(_cases(registry, backends, left_out))
@@ -117,33 +120,52 @@ def checks(registry: Registry, backends: tuple[str, str]) -> Plan:
         for name in _built("optimizer", registry, backends, left_out)
         for trial in _trials("optimizer", name, registry, left_out)
     ]
+    choose = _Choose(cases, optimizers, thorough)
     found: list[Check] = []
     for case in cases:
-        found += [Check("logits", case), Check("metrics", case)]
-        found += [Check("greedy", case)] if case.generates else []
+        if choose.is_used(case):
+            found += [Check("logits", case), Check("metrics", case)]
+            found += [Check("greedy", case)] if case.generates else []
         for optimizer in optimizers:
-            if not _is_trained(case, optimizer, cases, optimizers):
-                continue
-            found.append(Check("loss", case, optimizer))
-            if optimizer == optimizers[0] or case == cases[0]:
-                found += [Check("resume", case, optimizer, backend) for backend in backends]
+            if choose.is_trained(case, optimizer):
+                found.append(Check("loss", case, optimizer))
+                if optimizer == optimizers[0] or case == cases[0]:
+                    found += [Check("resume", case, optimizer, backend) for backend in backends]
     return Plan(tuple(found), tuple(dict.fromkeys(left_out)))
 
 
-def _is_trained(case: Case, optimizer: Trial, cases: list[Case], optimizers: list[Trial]) -> bool:
-    first_task = _first(case.task, [other.task for other in cases])
-    first_optimizer = _first(optimizer, optimizers)
-    if first_task and first_optimizer:
-        return True
-    alike = [other for other in cases if other.task == case.task]
-    if first_optimizer:
-        return optimizer == optimizers[0] and case == alike[0]
-    return case == cases[0]
+@frozen
+class _Choose:
+    """Which cases are worth their time; see `checks`."""
 
+    cases: list[Case]
+    optimizers: list[Trial]
+    thorough: bool
 
-def _first(trial: Trial, trials: list[Trial]) -> bool:
-    """Whether a trial is the first of its component."""
-    return trial == next(other for other in trials if other.type == trial.type)
+    def is_used(self, case: Case) -> bool:
+        return self.thorough or self._first_trial_of_task(case) or self._first_with_trial(case)
+
+    def is_trained(self, case: Case, optimizer: Trial) -> bool:
+        if case == self.cases[0] and (self.thorough or self._first_of_optimizer(optimizer)):
+            return True
+        if optimizer == self.optimizers[0] and self._first_with_trial(case):
+            return True
+        if self.thorough:
+            return self._first_trial_of_task(case) and self._first_of_optimizer(optimizer)
+        return optimizer == self.optimizers[0] and self._first_of_types(case)
+
+    def _first_trial_of_task(self, case: Case) -> bool:
+        return case.task == next(c.task for c in self.cases if c.task.type == case.task.type)
+
+    def _first_with_trial(self, case: Case) -> bool:
+        return case == next(c for c in self.cases if c.task == case.task)
+
+    def _first_of_types(self, case: Case) -> bool:
+        types = (case.backbone.type, case.task.type)
+        return case == next(c for c in self.cases if (c.backbone.type, c.task.type) == types)
+
+    def _first_of_optimizer(self, optimizer: Trial) -> bool:
+        return optimizer == next(o for o in self.optimizers if o.type == optimizer.type)
 
 
 def _cases(registry: Registry, backends: tuple[str, str], left_out: list[str]) -> Iterator[Case]:

@@ -1,13 +1,13 @@
-"""A backend's process: `python -m loomlm.testing.worker`. A framework takes seconds to start, and
-no process imports two, so each backend has one for all of its jobs.
+"""A process that does jobs: `python -m loomlm.testing.worker`.
 
-Each line of standard input is a request in JSON, each line of standard output the reply. The first
-request is the backend's name and where Python finds modules. What frameworks print goes to
-standard error.
+A framework takes seconds to start, and no process imports two, so each backend has a process for
+all of its jobs. Standard input has where Python finds modules, then a job a line, in JSON; standard
+output a reply a line. What frameworks print goes to standard error.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -17,22 +17,22 @@ from typing import Any
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Reply until the input ends."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    begin = json.loads(sys.stdin.readline())
-    sys.path[:] = begin["path"]
+    sys.path[:] = json.loads(sys.stdin.readline())["path"]
     for line in sys.stdin:
-        replies.write(json.dumps(answer(json.loads(line), begin["backend"])) + "\n")
+        replies.write(json.dumps(reply(json.loads(line))) + "\n")
         replies.flush()
 
 
-def answer(job: Mapping[str, Any], backend: str) -> dict[str, Any]:
+def reply(job: Mapping[str, Any]) -> dict[str, Any]:
     """What a job gives, or `error`: one sentence. The traceback goes to standard error."""
     from loomlm.testing.jobs import carry_out
 
+    gc.collect()  # Frameworks' models point to themselves, and stay until they are looked for.
     try:
-        return carry_out(job, backend)
+        return carry_out(job)
     # Whatever is wrong with a backend is to be told beside the check that found it.
     except Exception as error:
         traceback.print_exc()
