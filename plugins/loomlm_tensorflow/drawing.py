@@ -62,7 +62,7 @@ def uniform(shape: Sequence[int | Tensor]) -> Tensor:
         draws.places += 1
     else:
         # Somebody trains the Keras model without an engine. TensorFlow's own `tf.random.uniform`
-        # wants a seed of the process once an engine has asked for deterministic operations.
+        # would want a seed of the process where they have asked for deterministic operations.
         drawn = keras.random.randint([2], -(2**31), 2**31 - 1, "int32")
         first, second, place = *tf.unstack(tf.bitcast(drawn, tf.uint32)), 0
     index = tf.cast(tf.range(tf.reduce_prod(tf.stack(list(shape)))), tf.uint32)
