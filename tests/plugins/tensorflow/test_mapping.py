@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from attrs import evolve
@@ -36,7 +38,7 @@ def test_a_matrix_stands_transposed_in_keras_and_not_in_a_checkpoint(make_engine
 
 def test_names_of_a_layer_of_ones_own_are_the_parameters_or_stand_in_forms(backend):
     class Own(keras.layers.Layer):
-        forms = {"scale": Form("gain"), "turned": Form("matrix", transposed=True)}
+        forms: ClassVar = {"scale": Form("gain"), "turned": Form("matrix", transposed=True)}
 
         def __init__(self):
             super().__init__()

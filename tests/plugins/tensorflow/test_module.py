@@ -126,7 +126,7 @@ def test_a_language_model_is_exported_for_rows_of_any_length(writer):
         assert found == pytest.approx(expected, abs=1e-5)
 
 
-def test_keras_own_fit_trains_it_further_and_loomlm_goes_on_with_that(classifier, config_file):
+def test_keras_own_fit_trains_it_further_and_loomlm_goes_on_with_that(classifier):
     texts = ["soup", "bread", "goal", "team"] * 16
     arrays, label = classifier.batch(texts), np.array([2, 2, 0, 0] * 16)
     module, before = classifier.module, dict(classifier.engine.state("model"))
