@@ -42,6 +42,7 @@ class TensorFlowEngine:
     _shapes: list[Mapping[str, int]] = field(init=False)
     _step: Any = field(init=False)
     _functions: dict[Any, Any] = field(factory=dict)
+    _begun: bool = False
 
     def __attrs_post_init__(self) -> None:
         self._stored = stored(self.module, self.spec.layout)
@@ -57,21 +58,26 @@ class TensorFlowEngine:
 
     def train_step(self, microbatches: Sequence[Batch], context: StepContext) -> None:
         """One update; see the contract."""
+        if not self._begun:
+            self._begin()
         total = max(sum(float(batch["weight"].sum()) for batch in microbatches), 1e-12)
         fields = self.spec.batch.fields
         microbatches = [padded(batch, fields, self._shapes) for batch in microbatches]
         arrays = stacked(microbatches, self.trainer.accumulate)
         keys = [_key(context.seed, context.step, i) for i in range(len(arrays["weight"]))]
         with self._place():
-            self._updates.prepare()
             scalars = self._step(
                 {name: tf.constant(array) for name, array in arrays.items()},
                 tf.constant(np.array(keys, np.uint32)),
-                tf.constant(total, tf.float32),
-                tf.constant(context.step, tf.float64),
-                tf.constant(context.learning_rate, tf.float32),
+                tf.constant([total, context.step, context.learning_rate], tf.float64),
             )
         self._pending.append((context.step, scalars))
+
+    def _begin(self) -> None:
+        """What the first step needs, and a model that only predicts does not."""
+        self._begun = True
+        with self._place():
+            self._updates.prepare()
 
     def scalars(self) -> list[StepScalars]:
         """The scalars of the updates since the last call."""
@@ -134,17 +140,19 @@ class TensorFlowEngine:
             return self._updates.tensors()
         return [(one.name, one.variable, one.form) for one in self._stored]
 
-    def _traced_step(
-        self, arrays: Tensors, keys: Tensor, total: Tensor, step: Tensor, rate: Tensor
-    ) -> Tensor:
-        """One update from microbatches, (microbatches, rows, ...); loss, norm and lost in one."""
+    def _traced_step(self, arrays: Tensors, keys: Tensor, numbers: Tensor) -> Tensor:
+        """One update from microbatches, (microbatches, rows, ...); loss, norm and lost in one.
+
+        numbers: the sum of the weights, the step, and the learning rate, in float64.
+        """
+        total, rate = tf.cast(numbers[0], tf.float32), tf.cast(numbers[2], tf.float32)
 
         def microbatch(index: int | Tensor) -> tuple[Tensor, list[Tensor | None]]:
             batch = {name: array[index] for name, array in arrays.items()}
             return self._gradients(batch, keys[index], total)
 
         loss, gradients = accumulated(microbatch, keys.shape[0])
-        norm, lost = self._updates.apply(gradients, loss, step, rate)
+        norm, lost = self._updates.apply(gradients, loss, numbers[1], rate)
         return tf.stack([loss, norm, lost])
 
     def _gradients(
