@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define
 
-from loomlm_tensorflow.framework import tf
+from loomlm_tensorflow.framework import keras, tf
 
 Tensor = Any
 
@@ -61,8 +61,9 @@ def uniform(shape: Sequence[int | Tensor]) -> Tensor:
         first, second, place = draws.key[0], draws.key[1], draws.places
         draws.places += 1
     else:
-        # Somebody trains the Keras model without an engine.
-        drawn = tf.random.uniform([2], -(2**31), 2**31 - 1, tf.int32)
+        # Somebody trains the Keras model without an engine. TensorFlow's own `tf.random.uniform`
+        # would want a seed of the process where they have asked for deterministic operations.
+        drawn = keras.random.randint([2], -(2**31), 2**31 - 1, "int32")
         first, second, place = *tf.unstack(tf.bitcast(drawn, tf.uint32)), 0
     index = tf.cast(tf.range(tf.reduce_prod(tf.stack(list(shape)))), tf.uint32)
     place_key = tf.constant((place + 1) * GOLDEN % 2**32, tf.uint32)

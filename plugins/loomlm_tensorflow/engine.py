@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from attrs import define, field
 from loomlm.plugin import Batch, ModelSpec, StepContext, StepScalars, TrainerConfig
 from loomlm_tensorflow.accumulating import accumulated
 from loomlm_tensorflow.drawing import drawing, reseed
-from loomlm_tensorflow.framework import tf
+from loomlm_tensorflow.framework import reproducible, tf
 from loomlm_tensorflow.mapping import Stored, stored
 from loomlm_tensorflow.model import Model, Tensors, loss_by_parts, weighted_loss
 from loomlm_tensorflow.shapes import kept_shapes, padded, stacked
@@ -64,7 +65,7 @@ class TensorFlowEngine:
         microbatches = [padded(batch, fields, self._shapes) for batch in microbatches]
         arrays = stacked(microbatches, self.trainer.accumulate)
         keys = [_key(context.seed, context.step, i) for i in range(len(arrays["weight"]))]
-        with tf.device(self.device):
+        with self._place():
             scalars = self._step(
                 {name: tf.constant(array) for name, array in arrays.items()},
                 tf.constant(np.array(keys, np.uint32)),
@@ -75,9 +76,7 @@ class TensorFlowEngine:
     def _begin(self) -> None:
         """What the first step needs, and a model that only predicts does not."""
         self._begun = True
-        if self.trainer.determinism == "exact":
-            tf.config.experimental.enable_op_determinism()
-        with tf.device(self.device):
+        with self._place():
             self._updates.prepare()
 
     def scalars(self) -> list[StepScalars]:
@@ -178,7 +177,7 @@ class TensorFlowEngine:
         tensors = tf.nest.map_structure(tf.convert_to_tensor, args)
         form = (function.__name__, *(tuple(a) if isinstance(a, dict) else () for a in args))
         made = self._functions.get(form)
-        with tf.device(self.device):
+        with self._place():
             if made is None:
                 specs = tf.nest.map_structure(
                     lambda tensor: tf.TensorSpec([None] * tensor.shape.rank, tensor.dtype), tensors
@@ -186,6 +185,11 @@ class TensorFlowEngine:
                 made = tf.function(function, autograph=False).get_concrete_function(*specs)
                 self._functions[form] = made
             return made(*tensors)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        with tf.device(self.device), reproducible(self.trainer.determinism == "exact"):
+            yield
 
     def _hidden(self, batch: Tensors) -> Tensor:
         return self.module.backbone(batch, training=False)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -43,3 +45,21 @@ if keras.backend.backend() != "tensorflow":
         f"Keras was imported with the backend {keras.backend.backend()!r} before. Set the "
         "environment variable KERAS_BACKEND to tensorflow, or import loomlm's model first."
     )
+
+
+@contextmanager
+def reproducible(exact: bool) -> Iterator[None]:
+    """Within, operations give the same bits each time.
+
+    The setting is the whole process's, so it is put back: with it, whatever is random and has no
+    seed fails, such as the order in which Keras' `fit` takes a user's examples.
+    """
+    switch: Any = import_module("tensorflow.python.framework.config")
+    if not exact or switch.is_op_determinism_enabled():
+        yield
+        return
+    switch.enable_op_determinism()
+    try:
+        yield
+    finally:
+        switch.disable_op_determinism()

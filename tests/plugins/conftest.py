@@ -1,8 +1,8 @@
-"""Engines of a small model, on the backend that a test is for."""
+"""Engines and whole models, small ones, on the backend that a test is for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -10,10 +10,13 @@ import pytest
 
 from loomlm.config.settings import Choice, TrainerConfig
 from loomlm.contracts import Fitted, Loss
+from loomlm.inference.scoring import Recipe
 from loomlm.models.initial import initial_arrays
+from loomlm.models.spec import model_spec
 from loomlm.registry import Registry
 
 from .small import SmallConfig, small_spec
+from .whole import Whole, Words, engine_of, wider
 
 
 @pytest.fixture(scope="session")
@@ -68,5 +71,50 @@ def make_engine(
         engine = trainer.engine(described, settings, builders)
         engine.load_state("model", initial_arrays(described.layout, 17, Fitted()))
         return engine
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_backbone(registry: Registry) -> Callable[..., Any]:
+    """Makes a backbone from its name and keys of its config."""
+
+    def make(name: str, **keys: Any) -> Any:
+        component = registry.find("backbone", name).component
+        return component.load()(component.config(**keys))
+
+    return make
+
+
+@pytest.fixture
+def small_model(
+    registry: Registry, make_backbone: Callable[..., Any], backend: str
+) -> Callable[..., Whole]:
+    """Makes a model of 20 words, every weight drawn wide so that each has its say.
+
+    widths: the sizes of a row that may come; any by default.
+    """
+
+    def make(
+        name: str,
+        task_name: str = "causal_lm",
+        seed: int = 17,
+        widths: Iterable[int] = (),
+        compiled: bool = False,
+        **keys: Any,
+    ) -> Whole:
+        component = registry.find("task", task_name).component
+        task = component.load()(component.config())
+        facts = {"labels": ["a", "b", "c"], "counts": [1] * 3, "outputs": 20}
+        backbone = make_backbone(name, **keys)
+        words: Any = Words([f"w{i}" for i in range(20)])
+        batch = task.batch_spec(facts, [{"batch": 4, "time": width} for width in widths])
+        spec = model_spec(name, backbone.config, backbone, task, facts, words, batch)
+        engine = engine_of(registry, spec, backend, compiled)
+        wide = [wider(parameter) for parameter in spec.layout]
+        initial = dict(initial_arrays(tuple(wide), seed, Fitted()))
+        engine.load_state("model", initial.items())
+        recipe = Recipe(task, backbone, facts)
+        return Whole(backend, engine, recipe, words, spec.layout, initial)
 
     return make

@@ -25,6 +25,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         ("layers = 4", "layers = 1"),
         ("width = 128", "width = 32"),
         ("vocab_size = 4096", "vocab_size = 1024"),
+        ("rate = 3e-3", "rate = 3e-3\nthreads = 1\ncompile = false"),
+        ("rate = 1e-3", "rate = 1e-3\nthreads = 1\ncompile = false"),
     ):
         assert long in small
         small = small.replace(long, short)

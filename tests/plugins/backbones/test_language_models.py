@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loomlm.contracts import Batch
 
-from .conftest import greedy
+from ..whole import greedy
 
 TRANSFORMER = {"layers": 2, "width": 16, "heads": 4}
 LEARNED = {"positions": "learned", "max_positions": 32}

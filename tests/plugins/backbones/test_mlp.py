@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from loomlm.contracts import BackboneContext, Batch
 
-from .conftest import collated, fit_context
+from ..whole import collated, fit_context
 
 WORDS = [f"w{i}" for i in range(30)]
 CONTEXT = BackboneContext(vocab_size=30, pad_id=0, reads="tokens", causal=True)

@@ -19,7 +19,7 @@ from loomlm.plugin import NoConfig, key
 from loomlm.registry import Registry
 from loomlm_torch import module_backbone
 
-from .conftest import collated, fit_context, greedy
+from ..whole import collated, fit_context, greedy
 from .test_runs import CONFIG, metrics
 
 torch = pytest.importorskip("torch", reason="the backend is optional")

@@ -13,7 +13,7 @@ from loomlm.contracts import BackboneContext
 from loomlm.errors import ConfigError
 from loomlm.models.initial import initial_arrays
 
-from .conftest import fit_context
+from ..whole import fit_context
 
 ROWS = [[3, 1, 4, 1, 5, 9], [6], [5, 3, 5], [8, 9]]
 CELLS = ["lstm", "gru"]

@@ -17,7 +17,7 @@ from loomlm.contracts import BackboneContext, Parameter
 from loomlm.errors import DataError
 from loomlm_backbones.config import VectorsConfig
 
-from .conftest import fit_context
+from ..whole import fit_context
 
 WORDS = ["<pad>", "<unk>", "rain", "wind", "größe", "absent"]
 TEXTS = [[2, 3], [2, 2, 5, 4]]
