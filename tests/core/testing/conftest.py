@@ -23,9 +23,10 @@ def variants() -> Registry:
 
 @pytest.fixture(scope="session")
 def beside(
-    variants: Registry, tmp_path_factory: pytest.TempPathFactory, torch_backend: None
+    variants: Registry, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Parity]]:
     """The checks of `torch` and another of the variants; all of them in one process."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
     folder = tmp_path_factory.mktemp("variants")
     process = Process(folder)
     text = folder / "text.txt"
