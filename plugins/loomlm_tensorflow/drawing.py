@@ -40,6 +40,11 @@ def drawing(key: Tensor) -> Iterator[None]:
         _current.pop()
 
 
+def inside_engine() -> bool:
+    """Whether it is an engine that trains, and not Keras."""
+    return bool(_current)
+
+
 def dropout(
     x: Tensor, share: float, training: bool, shape: Sequence[int | Tensor] | None = None
 ) -> Tensor:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from loomlm.plugin import ModelSpec
-from loomlm_tensorflow.drawing import dropout, sizes
+from loomlm_tensorflow.drawing import dropout, inside_engine, sizes
 from loomlm_tensorflow.framework import keras, tf
 from loomlm_tensorflow.model import Tensors
 from loomlm_tensorflow.pooling import pool
+from loomlm_tensorflow.updates import ABSENT
 
 Tensor = Any
 
@@ -82,16 +83,34 @@ class Table(keras.layers.Layer):
 
         Dropout leaves out words, not numbers, and what is left counts for more.
         """
-        # What the mask leaves out must not learn either: it looks up a row that is there anyway.
-        present = tf.where(mask > 0, rows, -1)
-        named = tf.where(mask > 0, rows, tf.maximum(tf.reduce_max(present), 0))
         weight = mask
         if self.idf is not None:
-            weight = weight * tf.gather(tf.convert_to_tensor(self.idf), named)
+            weight = weight * tf.gather(tf.convert_to_tensor(self.idf), rows)
         size = tf.reduce_sum(tf.square(weight) if root else weight, axis=1)
         kept = dropout(weight, drop, training=True)
-        words = tf.gather(tf.convert_to_tensor(self.weight), named)
+        words = looked_up(tf.convert_to_tensor(self.weight), rows, mask > 0)
         return tf.linalg.matmul(kept[:, None], words)[:, 0], size
+
+
+def looked_up(table: Tensor, rows: Tensor, present: Tensor) -> Tensor:
+    """Rows of a table, (batch, time, width); those that are not present do not learn.
+
+    Their gradient, which is 0, names no row for an engine, and for Keras one that is there anyway.
+    """
+
+    named = tf.where(present, rows, ABSENT)
+    if not inside_engine():
+        named = tf.where(present, rows, tf.maximum(tf.reduce_max(named), 0))
+
+    @tf.custom_gradient
+    def look(table: Tensor) -> tuple[Tensor, Any]:
+        def gradient(upstream: Tensor) -> Any:
+            values = tf.reshape(upstream, [-1, table.shape[1]])
+            return tf.IndexedSlices(values, tf.reshape(named, [-1]), tf.shape(table))
+
+        return tf.gather(table, rows), gradient
+
+    return look(table)
 
 
 class WindowMlp(keras.layers.Layer):

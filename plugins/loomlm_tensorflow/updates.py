@@ -16,6 +16,9 @@ from loomlm_tensorflow.mapping import Stored
 
 Tensor = Any
 
+ABSENT = -1
+"""Where a sparse gradient names no row."""
+
 
 @frozen
 class GroupContext:
@@ -219,7 +222,9 @@ def _taken(gradient: Tensor, count: int) -> _Taken:
     rows = tf.cast(gradient.indices, tf.int32)
     names = rows.shape[0]
     places = tf.range(names)
-    table = tf.fill([count], -1)
-    owner = tf.gather(tf.tensor_scatter_nd_max(table, rows[:, None], places), rows)
+    # The absent ones share a place behind the table's.
+    table, own = tf.fill([count + 1], -1), tf.where(rows == ABSENT, count, rows)
+    owner = tf.gather(tf.tensor_scatter_nd_max(table, own[:, None], places), own)
     sums = tf.math.unsorted_segment_sum(gradient.values, owner, names)
-    return _Taken(sums, rows, owner == places)
+    first = (owner == places) & (rows != ABSENT)
+    return _Taken(sums, tf.maximum(rows, 0), first)

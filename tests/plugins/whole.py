@@ -120,6 +120,11 @@ class Whole:
         fresh = [(n, np.zeros_like(array)) for n, array in self.engine.state("optimizer")]
         self.engine.load_state("optimizer", fresh)
 
+    def learn(self, *microbatches: Batch, step: int, seed: int = 17) -> None:
+        """One update."""
+        context = StepContext(step=step, seed=seed, learning_rate=1e-2)
+        self.engine.train_step(microbatches, context)
+
     def trained(self, rows: Sequence[Sequence[int]], seed: int, steps: int = 1) -> list[np.ndarray]:
         """The weights after some steps on rows that all have one length."""
         tokens = np.array(rows, np.int32)
@@ -131,7 +136,7 @@ class Whole:
             Batch({**collated(rows, tokens.shape[1]).arrays, **given})
         )
         for step in range(1, steps + 1):
-            self.engine.train_step([batch], StepContext(step=step, seed=seed, learning_rate=1e-2))
+            self.learn(batch, step=step, seed=seed)
         return [np.array(value) for _, value in self.engine.state("model")]
 
 

@@ -13,6 +13,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from loomlm.contracts import BackboneContext, Batch
 
+from ..small import cut, state
 from ..whole import collated, fit_context
 
 WORDS = [f"w{i}" for i in range(30)]
@@ -177,6 +178,39 @@ def test_a_text_without_a_word_is_the_heads_bias(mlp, engine_around, texts, weig
 
     assert logits[0] == pytest.approx(weights(engine)["head.bias"])
     assert np.all(np.isfinite(logits))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[3, 1, 4], [9]],  # token 0 fills the second row up
+        [[3], [9]],  # no pair of words
+        [[], []],
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_rows_that_no_text_names_wait(small_model, rows, pieces):
+    """Bit for bit: without a step of their momentum, and without decay."""
+    keys = {"width": 6, "ngrams": 2, "buckets": 50}
+    model = small_model("mlp", "classification", **keys)
+    model.learn(model.batch([np.random.default_rng(0).integers(0, 20, 400)]), step=1)
+    data = model.batch(rows, 4)
+    before = state(model.engine)
+    assert before["backbone.ngrams.weight.square"].all()
+
+    model.learn(*cut(data, pieces), step=2)
+
+    after = state(model.engine)
+    assert all(np.isfinite(value).all() for value in after.values())
+    for table, ids, mask in (
+        ("embedding", "tokens", "word_mask"),
+        ("ngrams", "ngrams", "ngram_mask"),
+    ):
+        named = np.unique(data[ids][data[mask] > 0])
+        for slot in ("", ".mean", ".square"):
+            name = f"backbone.{table}.weight{slot}"
+            moved = np.flatnonzero((after[name] != before[name]).any(axis=1))
+            assert moved.tolist() == named.tolist(), name
 
 
 def test_a_window_is_bengios_model(small_model):
