@@ -26,6 +26,7 @@ def loomlm_optimizers() -> list[Component]:
             target="loomlm_optimization.optimizers:adamw",
             config=AdamWConfig,
             default=True,
+            trials={"plain": {"learning_rate": 3e-4}},
         ),
         Component(
             kind="optimizer",

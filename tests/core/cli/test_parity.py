@@ -74,7 +74,7 @@ def test_backends_that_do_not(again, loomlm_command):
     assert done.code == 1
     failed = [line for line in done.out.splitlines() if line.endswith("FAIL")]
     assert failed
-    assert all(" loss adamw" in line or " resume adamw " in line for line in failed)
+    assert all(" loss adamw" in line or " resume adamw" in line for line in failed)
     said = [line for line in done.out.splitlines() if line.startswith("FAIL: ")]
     assert len(said) == len(failed)
     assert " clipped, the worst at step " in said[0]
