@@ -21,6 +21,10 @@ from attrs import frozen
 
 from loomlm.cli import main
 
+# Threads that spin while they wait make a small model many times as slow where the tests run in
+# several processes. Read when a framework is imported, which is later.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 WITHOUT = Path(__file__).parent / "without"
 if os.environ.get("LOOMLM_TESTS_WITHOUT"):
     runpy.run_path(str(WITHOUT / "sitecustomize.py"))

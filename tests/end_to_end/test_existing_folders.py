@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -188,3 +189,26 @@ def test_run_takes_no_other_words(config_file):
             loomlm.run(path, **how)
     with pytest.raises(loomlm.UsageError, match="a dict, not 3"):
         loomlm.load_config(3)
+
+
+@pytest.mark.one_backend("torch")
+def test_another_backend_may_compute_in_its_own_way_and_change_nothing_else(
+    config_file, loomlm_command, request
+):
+    if find_spec("tensorflow") is None:
+        pytest.skip("TensorFlow is not installed")
+    request.getfixturevalue("tensorflow")
+    path = config_file(steps="3", compile='"auto"', threads='"auto"')
+    assert loomlm_command("run", path).code == 0
+    again = ("run", path, "--resume")
+
+    in_the_config = loomlm_command(*again, "--set", "backend=tensorflow")
+    with_more = loomlm_command(*again, "--backend", "tensorflow", "--set", "trainer.batch_size=8")
+    named = loomlm_command(*again, "--backend", "tensorflow")
+
+    assert in_the_config.code == 2
+    assert "backend: 'torch' there, 'tensorflow' now" in in_the_config.err
+    assert with_more.code == 2
+    assert "trainer.batch_size: 16 there, 8 now" in with_more.err
+    assert "compile" not in with_more.err
+    assert named.code == 0

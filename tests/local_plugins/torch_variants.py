@@ -31,6 +31,8 @@ BUILT = {
 }
 MISTAKES = {
     ("torch_gates", "backbone", "rnn"): "build_with_other_gates",
+    ("torch_gelu", "backbone", "transformer"): "build_with_the_other_gelu",
+    ("torch_waves", "backbone", "transformer"): "build_with_other_waves",
     ("torch_epsilon", "optimizer", "adamw"): "other_epsilon",
 }
 
@@ -229,6 +231,20 @@ def build_with_other_gates(spec: Any) -> Any:
         if isinstance(layer, Layer):
             layer.__class__ = Turned
     return module
+
+
+def build_with_the_other_gelu(spec: Any) -> Any:
+    """GELU as it is where its approximation by tanh is asked for."""
+    from loomlm_torch.transformer import Transformer
+
+    exact = spec.config.activation.replace("gelu_tanh", "gelu")
+    return Transformer(evolve(spec, config=evolve(spec.config, activation=exact)))
+
+
+def build_with_other_waves(spec: Any) -> Any:
+    from loomlm_torch.transformer import Transformer
+
+    return Transformer(evolve(spec, config=evolve(spec.config, rotary_base=9000.0)))
 
 
 def other_epsilon(config: Any) -> Any:

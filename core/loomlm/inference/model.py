@@ -10,7 +10,7 @@ import numpy as np
 from attrs import define, evolve
 
 from loomlm.config.load import Tree, named_plugins, read_tree
-from loomlm.config.settings import TrainerConfig
+from loomlm.config.settings import Auto, TrainerConfig
 from loomlm.config.structure import make_converter
 from loomlm.contracts import Cleaner, Engine, Example, Generates, Predicts, Tokenizer
 from loomlm.data.batches import ExampleRows
@@ -187,13 +187,18 @@ def registry_of_run(tree: Tree | None, plugins: Sequence[str], block: Iterable[s
 
 
 def open_model(
-    folder: Path, registry: Registry, backend: str | None = None, device: str = "auto"
+    folder: Path,
+    registry: Registry,
+    backend: str | None = None,
+    device: str = "auto",
+    threads: int | Auto = "auto",
 ) -> Model:
     """The model in a model folder, made with the components of a registry."""
     config = read_model(folder, registry)
     tokenizer = load_tokenizer(config.tokenizer, registry, folder)
     recipe = Recipe(made(registry, config.task), made(registry, config.backbone), config.facts)
-    engine = _engine(config, recipe, tokenizer, registry, backend or config.backend, device)
+    where = {"device": device, "threads": threads}
+    engine = _engine(config, recipe, tokenizer, registry, backend or config.backend, where)
     engine.load_state("model", from_safetensors(folder / WEIGHTS).items())
     cleaners = [made(registry, choice) for choice in config.clean]
     return Model(config, engine, recipe, tokenizer, cleaners)
@@ -205,12 +210,12 @@ def _engine(
     tokenizer: Tokenizer,
     registry: Registry,
     backend: str,
-    device: str,
+    where: dict[str, Any],
 ) -> Engine:
     component = registry.usable("trainer", backend)
     trainer = component.load()(component.config())
     converter = make_converter(registry, Path())
-    settings = converter.structure({"device": device, "precision": "fp32"}, TrainerConfig)
+    settings = converter.structure({**where, "precision": "fp32"}, TrainerConfig)
     resolved = {
         name: value for name, (value, _) in trainer.resolve(settings, recipe.backbone).items()
     }

@@ -9,6 +9,6 @@ Nothing here imports a framework: each backend has a process of its own.
 
 from loomlm.testing.compare import Result
 from loomlm.testing.parity import Parity
-from loomlm.testing.trials import Case, Check, Trial, checks
+from loomlm.testing.trials import Case, Check, Plan, Trial, checks
 
-__all__ = ["Case", "Check", "Parity", "Result", "Trial", "checks"]
+__all__ = ["Case", "Check", "Parity", "Plan", "Result", "Trial", "checks"]

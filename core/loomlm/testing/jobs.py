@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def use_model(config: Config, backend: str, folder: Path) -> dict[str, Any]:
     """
     tokenizer, (prepared,) = prepare(config.settings, config.registry, _quiet)
     _write_model(config, backend, folder / "model", prepared, tokenizer)
-    model = open_model(folder / "model", config.registry, backend, "cpu")
+    model = open_model(folder / "model", config.registry, backend, "cpu", threads=1)
     rows = prepared.data.splits["validation"]
     arrays = {"logits": np.concatenate(list(_logits(model, rows)))}
     metrics = all_metrics(config.registry, model.recipe)
@@ -159,12 +160,19 @@ def _write_model(
 
 
 def wider(parameter: Parameter) -> Parameter:
-    """The parameter with larger initial values: every one is to matter, biases and norms too."""
+    """The parameter with larger initial values: every one is to matter, biases and norms too.
+
+    What a matrix gives is half as large again as what it gets: with less, some mistakes stay below
+    the limit; with more, logits are so large that rounding does not.
+    """
     if not parameter.trainable:
         return parameter
     if parameter.role == "vector":
         return evolve(parameter, init=Uniform(1.0))
-    return evolve(parameter, init=Normal(1.0 if parameter.role == "embedding" else 0.3))
+    if parameter.role == "embedding":
+        return evolve(parameter, init=Normal(1.0))
+    inputs = prod(parameter.shape[1:])
+    return evolve(parameter, init=Normal(1.5 * inputs**-0.5))
 
 
 def _logits(model: Model, rows: Rows) -> Iterator[np.ndarray]:

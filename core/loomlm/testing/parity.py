@@ -27,6 +27,10 @@ STEPS = 200
 CLIP = 0.2
 SEED = 17
 
+SHORTEST = 13
+"""Characters of a line that is trained on. Then rows of up to 16 tokens have one width: a backend
+that compiles has one program to compile. The first case has all lines, and several widths."""
+
 SAMPLE = "loomlm.testing.sample"
 """The plugin that brings the text."""
 
@@ -37,9 +41,9 @@ class Parity:
 
     What a worker did for one check serves the others: nothing is run twice.
 
-    plan: what there is to check. workers: of the two backends. text: a file to learn from, 1,600
-    lines or more. plugins: modules or .py files to load besides the installed ones; block: names
-    of plugins not to load.
+    plan: what there is to check. workers: of the two backends. text: a file to learn from, of
+    thousands of lines. plugins: modules or .py files to load besides the installed ones. block:
+    names of plugins not to load.
     """
 
     plan: Plan
@@ -162,11 +166,15 @@ class Parity:
         parts = (kind, case.slug, str(optimizer or "").replace("/", "-"), begins)
         return {
             "kind": kind,
-            "config": run_config(case, optimizer, self.text, self.plugins),
+            "config": run_config(case, optimizer, self._data(case), self.plugins),
             "plugins": self.plugins,
             "block": self.block,
             "folder": "/".join(part for part in parts if part),
         }
+
+    def _data(self, case: Case) -> dict[str, Any]:
+        shortest = 1 if case == self.plan.checks[0].case else SHORTEST
+        return {"type": "parity_sample", "file": str(self.text), "shortest": shortest}
 
 
 def _done(worker: Worker, job: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,7 +187,7 @@ def _done(worker: Worker, job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_config(
-    case: Case, optimizer: Trial | None, text: Path, plugins: Sequence[str]
+    case: Case, optimizer: Trial | None, data: Mapping[str, Any], plugins: Sequence[str]
 ) -> dict[str, Any]:
     """The config of a run, as a dict, without a backend; what could differ from machine to machine
     is said.
@@ -203,7 +211,7 @@ def run_config(
     stage = {
         "name": "parity",
         "task": case.task.table,
-        "data": {"type": "parity_sample", "file": str(text), "several": case.several},
+        "data": {**data, "several": case.several},
         "trainer": trainer,
     }
     return {

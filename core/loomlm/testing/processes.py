@@ -27,30 +27,46 @@ class Process:
 
     folder: Path
     _running: subprocess.Popen[str] | None = field(default=None, init=False)
+    _count: int = field(default=0, init=False)
+    _waiting: deque[int] = field(factory=deque, init=False)
+    _replies: dict[int, dict[str, Any]] = field(factory=dict, init=False)
 
     @property
     def log(self) -> Path:
         return self.folder / "worker.log"
 
-    def send(self, job: Mapping[str, Any]) -> None:
-        """Send a job; `receive` waits for what it gives. Jobs are done in their order."""
+    def send(self, job: Mapping[str, Any]) -> int:
+        """Send a job; its number, by which `receive` gives what came of it."""
         if self._running is None:
             self._running = self._start()
             self._write({"path": [path or str(Path.cwd()) for path in sys.path]})
         self._write(job)
+        self._count += 1
+        self._waiting.append(self._count)
+        return self._count
 
-    def receive(self) -> dict[str, Any]:
-        """The next reply; `error` stands in it where the job failed or the process is gone."""
-        if self._running is None:
-            return {"error": "its process has ended."}
-        assert self._running.stdout is not None
+    def receive(self, number: int) -> dict[str, Any]:
+        """The reply to a job, once; waits for it.
+
+        `error` stands in it where the job failed, or where the process is gone.
+        """
+        while number not in self._replies:
+            self._read()
+        return self._replies.pop(number)
+
+    def _read(self) -> None:
+        """Take the next reply; jobs are done in their order."""
+        assert self._running is not None and self._running.stdout is not None
         line = self._running.stdout.readline()
         if line:
-            return json.loads(line)
+            self._replies[self._waiting.popleft()] = json.loads(line)
+            return
         code = self._running.wait()
-        self.stop()
         tail = self.log.read_text(encoding="utf-8", errors="replace")[-TAIL:]
-        return {"error": f"its process ended with code {code}. {' '.join(tail.split())}"}
+        error = f"its process ended with code {code}. {' '.join(tail.split())}"
+        self._replies.update({number: {"error": error} for number in self._waiting})
+        self._waiting.clear()
+        self.stop()
 
     def stop(self) -> None:
         """End the process; it has nothing to finish."""
@@ -97,19 +113,21 @@ class Worker:
         default=Factory(lambda worker: Process(worker.folder), takes_self=True)
     )
     _known: dict[str, dict[str, Any]] = field(factory=dict, init=False)
-    _sent: deque[str] = field(factory=deque, init=False)
+    _sent: dict[str, int] = field(factory=dict, init=False)
 
     def ask(self, job: Mapping[str, Any]) -> None:
         """Have a job done, unless it was before; `reply` gives what came of it."""
-        if _key(job) not in self._known and _key(job) not in self._sent:
-            self.process.send({**job, "backend": self.backend, "root": str(self.folder)})
-            self._sent.append(_key(job))
+        key = _key(job)
+        if key not in self._known and key not in self._sent:
+            whose = {"backend": self.backend, "root": str(self.folder)}
+            self._sent[key] = self.process.send({**job, **whose})
 
     def reply(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """What came of a job that was asked for; waits for it."""
-        while _key(job) not in self._known:
-            self._known[self._sent.popleft()] = self.process.receive()
-        return self._known[_key(job)]
+        key = _key(job)
+        if key in self._sent:
+            self._known[key] = self.process.receive(self._sent.pop(key))
+        return self._known[key]
 
 
 def _key(job: Mapping[str, Any]) -> str:

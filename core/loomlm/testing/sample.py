@@ -31,6 +31,7 @@ class SampleConfig:
     """The lines of a text, labelled by a rule."""
 
     file: Path = key("the text, in UTF-8")
+    shortest: int = key("shorter lines are not trained on", 1, minimum=1)
     several: bool = key("give a tuple of labels instead of one", False)
 
 
@@ -66,20 +67,22 @@ class Sample:
     config: SampleConfig
 
     def fingerprint(self) -> str:
-        return hashlib.sha256(self.config.file.read_bytes()).hexdigest()
+        rules = f"{self.config.shortest} {self.config.several} ".encode()
+        return hashlib.sha256(rules + self.config.file.read_bytes()).hexdigest()
 
     def splits(self) -> tuple[str, ...]:
         return ("train", "validation")
 
     def examples(self, split: str) -> Iterator[Example]:
         lines = [line for line in self._text().splitlines() if line.strip()]
-        if len(lines) < TRAIN + VALIDATION:
+        validation, rest = lines[:VALIDATION], lines[VALIDATION:]
+        train = [line for line in rest if len(line) >= self.config.shortest][:TRAIN]
+        if len(train) < TRAIN:
             raise UsageError(
-                f"{self.config.file} has {len(lines):,} lines that are not empty; the checks need "
-                f"{TRAIN + VALIDATION:,}."
+                f"{self.config.file} has too few lines for the checks: they need {VALIDATION}, and "
+                f"{TRAIN:,} of {self.config.shortest} characters or more."
             )
-        chosen = lines[:TRAIN] if split == "train" else lines[TRAIN : TRAIN + VALIDATION]
-        for line in chosen:
+        for line in train if split == "train" else validation:
             found = tuple(vowel for vowel in VOWELS if line.count(vowel) >= 3)
             yield Example(line, found if self.config.several else "".join(found) or "none")
 

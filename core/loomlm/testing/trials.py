@@ -111,7 +111,8 @@ def checks(registry: Registry, backends: tuple[str, str], thorough: bool = True)
     with another, is gone on with on the other backend too.
 
     Not thorough: further trials of a task on the first backbone that fits alone; one backbone of
-    each type is trained for each task, and the first with the other optimizers.
+    each type is trained for each task, and the first with the other optimizers; the first alone is
+    gone on with.
     """
     left_out: list[str] = []
     cases = list(_cases(registry, backends, left_out))
@@ -129,7 +130,7 @@ def checks(registry: Registry, backends: tuple[str, str], thorough: bool = True)
         for optimizer in optimizers:
             if choose.is_trained(case, optimizer):
                 found.append(Check("loss", case, optimizer))
-                if optimizer == optimizers[0] or case == cases[0]:
+                if choose.is_resumed(case, optimizer):
                     found += [Check("resume", case, optimizer, backend) for backend in backends]
     return Plan(tuple(found), tuple(dict.fromkeys(left_out)))
 
@@ -153,6 +154,10 @@ class _Choose:
         if self.thorough:
             return self._first_trial_of_task(case) and self._first_of_optimizer(optimizer)
         return optimizer == self.optimizers[0] and self._first_of_types(case)
+
+    def is_resumed(self, case: Case, optimizer: Trial) -> bool:
+        default = optimizer == self.optimizers[0]
+        return case == self.cases[0] or (self.thorough and default)
 
     def _first_trial_of_task(self, case: Case) -> bool:
         return case.task == next(c.task for c in self.cases if c.task.type == case.task.type)

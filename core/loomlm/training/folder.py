@@ -28,8 +28,8 @@ ELSEWHERE = "Give the run another name, --set name=..., or another place, --runs
 NOT_COMPARED = ("observers", "plugins")
 """Keys that may change between a run and its resumption."""
 
-OF_BACKEND = ("backend", "compile", "device", "threads")
-"""Keys, by their last part, that may change where a run goes on with another backend."""
+OF_BACKEND = ("compile", "device", "threads")
+"""Keys of a trainer that may change where a run goes on with another backend."""
 
 
 def runs_folder(given: str | Path | None) -> Path:
@@ -62,16 +62,21 @@ def stored_config(folder: Path, config: Config) -> Config | None:
         ) from None
 
 
-def differences(before: Config, now: Config, allowed: tuple[str, ...]) -> list[Difference]:
-    """The keys whose values differ; those whose last part is in `allowed` are left out."""
+def differences(before: Config, now: Config, other_backend: bool = False) -> list[Difference]:
+    """The keys whose values differ. other_backend: whether the backend's own may."""
     old, new = dict(_leaves(plain(before.settings))), dict(_leaves(plain(now.settings)))
     return [
         Difference(key, old.get(key), new.get(key))
         for key in {**old, **new}
         if old.get(key) != new.get(key)
         and key.split(".")[0] not in NOT_COMPARED
-        and key.rpartition(".")[2] not in allowed
+        and not (other_backend and _of_backend(key))
     ]
+
+
+def _of_backend(key: str) -> bool:
+    table, _, name = key.rpartition(".")
+    return key == "backend" or (name in OF_BACKEND and table.endswith(".trainer"))
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -107,7 +112,7 @@ def check_same(folder: Path, before: Config, now: Config, resumes: bool) -> None
     """
     other = before.settings.backend != now.settings.backend
     named = other and origin_of(("backend",), now.origins) == "--backend"
-    found = differences(before, now, OF_BACKEND if named else ())
+    found = differences(before, now, named)
     if found or not resumes:
         raise refuse_existing(folder, found)
 
@@ -140,7 +145,7 @@ def claim(folder: Path, config: Config, resumes: bool, overwrite: bool) -> bool:
     check_same(folder, before, config, resumes)
     sweep(folder)
     # Where nothing differs, the file keeps the reasons that it gives.
-    return not differences(before, config, ())
+    return not differences(before, config)
 
 
 def _empty(folder: Path) -> None:
