@@ -20,7 +20,7 @@ TEXTS = ["rain and wind", "soup with rice", "the team had a very long match", ""
 
 @pytest.fixture
 def classifier(config_file):
-    return loomlm.run(config_file()).model()
+    return loomlm.load_model(loomlm.run(config_file()).folder, backend="tensorflow")
 
 
 @pytest.fixture
