@@ -225,4 +225,5 @@ def _scikit_learn(name: Score, seen: Cells | Decisions, **options: Any) -> Any:
         "f1": metrics.f1_score,
     }[name]
     references, predictions, counts = seen.arrays()
+    # scikit-learn takes a number for zero_division, and says that it takes words alone.
     return score(references, predictions, sample_weight=counts, zero_division=0, **options)  # type: ignore[arg-type]

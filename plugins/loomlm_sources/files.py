@@ -259,6 +259,7 @@ def _contents(paths: Iterable[Path]) -> list[list[str]]:
     found = []
     for path in paths:
         with opened(path, unpack=False) as file:
+            # `file_digest` reads a binary file; `opened` says IO, which may be of text too.
             digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
         found.append([packing(path), digest])
     return found

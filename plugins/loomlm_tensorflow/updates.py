@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from loomlm.plugin import TrainerConfig
 from loomlm_tensorflow.framework import tf
@@ -191,7 +191,7 @@ class _Taken:
 
     gradient: Tensor
     rows: Tensor | None = None
-    first: Tensor | None = field(default=None)
+    first: Tensor | None = None
 
     def of(self, variable: Any) -> Tensor:
         """What takes part of a variable."""
@@ -214,8 +214,8 @@ def _taken(gradient: Tensor, count: int) -> _Taken:
     """A gradient as it takes part: the rows that it names, each row's gradient summed once.
 
     The number of rows is that of the names, whatever they are: a compiled step needs that. Where a
-    name stands first is found by writing each one's place into a table; sorting took 4 times as
-    long.
+    name stands first is found by writing each one's place into a table; sorting took three
+    times as long.
     """
     if not isinstance(gradient, tf.IndexedSlices):
         return _Taken(gradient)

@@ -40,7 +40,7 @@ def command(
         done = run(
             config,
             runs=runs,
-            resume=resume,  # type: ignore[arg-type]
+            resume=resume,  # type: ignore[arg-type] - click lets no other word pass
             overwrite=overwrite,
             observers=[ProgressLine()],
         )

@@ -95,6 +95,7 @@ def structure(
     """The value as the type says, or None and everything that is wrong with it."""
     try:
         return converter.structure(value, hint), ()
+    # A config class may raise anything for a value that it does not take: `_mistakes` sorts it.
     except Exception as error:
         mistakes = tuple(_mistakes(error, ()))
         if not mistakes:
@@ -240,6 +241,7 @@ def _union(value: Any, hint: Any, converter: cattrs.Converter) -> Any:
     for arm in arms:
         try:
             return converter.structure(value, arm)
+        # Whatever an arm raises, the value is none of its kind; the next one may take it.
         except Exception:
             continue
     raise WrongValueError(f"expected {describe(hint)}, got {value!r}")
@@ -303,7 +305,7 @@ def _mistakes(error: BaseException, path: KeyPath) -> Iterator[Mistake]:
 
 
 def _group(error: BaseValidationError, path: KeyPath, attribute: str) -> Iterator[Mistake]:
-    noted, others = error.group_exceptions()  # type: ignore[attr-defined]
+    noted, others = error.group_exceptions()  # type: ignore[attr-defined] - both kinds have it, their base not
     for inner, note in noted:
         step = getattr(note, attribute)
         # The source's keys stand in the data table itself.
@@ -325,7 +327,7 @@ def _note_neighbours(error: ClassValidationError, names: tuple[str, ...]) -> Non
     """Keys that stand in the same table as the class's own, to offer for a misspelt one."""
     for inner in error.exceptions:
         if isinstance(inner, ForbiddenExtraKeysError):
-            inner.neighbours = names  # type: ignore[attr-defined]
+            inner.neighbours = names  # type: ignore[attr-defined] - our note on their error
 
 
 def _bound(error: Exception) -> str:

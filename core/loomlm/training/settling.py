@@ -32,7 +32,8 @@ def resolve(
     for index, stage in enumerate(config.settings.stages):
         known = before.settings.stages if before and resume != "never" else ()
         old = known[index].trainer if index < len(known) else None
-        settled = _take_old(stage.trainer, old, before, backend)
+        same = before is not None and before.settings.backend == backend
+        settled = _take_old(stage.trainer, old, same)
         for key, (value, reason) in trainer.resolve(settled, backbone).items():
             settled = evolve(settled, **{key: value})
             reasons[f"{stage.name}.{key}"] = reason
@@ -45,16 +46,15 @@ def resolve(
 
 
 def _take_old(
-    trainer: TrainerConfig, old: TrainerConfig | None, before: Config | None, backend: str
+    trainer: TrainerConfig, old: TrainerConfig | None, same_backend: bool
 ) -> TrainerConfig:
     """What a run settled for its "auto" values stays as it was.
 
     Another backend settles anew how it computes, but not in which precision.
     """
-    if old is None or before is None:
+    if old is None:
         return trainer
-    same = before.settings.backend == backend
-    names = ("device", "precision", "compile", "threads") if same else ("precision",)
+    names = ("device", "precision", "compile", "threads") if same_backend else ("precision",)
     settled = {name: getattr(old, name) for name in names if getattr(trainer, name) == "auto"}
     return evolve(trainer, **settled)
 
