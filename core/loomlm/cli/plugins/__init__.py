@@ -1,7 +1,8 @@
-"""`loomlm plugins`."""
+"""`loomlm plugins`: the list here, each further command in a file of its name."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import click
@@ -10,14 +11,38 @@ from loomlm.cli.options import load_registry, plugin_options
 from loomlm.cli.tables import table
 
 
-@click.command("plugins")
+COMMANDS: dict[str, str] = {}
+"""The further commands and their help, so that `--help` imports none of them."""
+
+
+class PluginsCommands(click.Group):
+    """Further commands, each imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            return import_module(f"loomlm.cli.plugins.{cmd_name}").command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if COMMANDS:
+            with formatter.section("Commands"):
+                formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group("plugins", cls=PluginsCommands, invoke_without_command=True)
 @plugin_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(plugins: tuple[str, ...], as_json: bool) -> None:
+@click.pass_context
+def command(context: click.Context, plugins: tuple[str, ...], as_json: bool) -> None:
     """List every plugin and component: where it came from, and whether it can be used.
 
     No framework is imported for it.
     """
+    if context.invoked_subcommand is not None:
+        return
     registry = load_registry(plugins)
     if as_json:
         import json

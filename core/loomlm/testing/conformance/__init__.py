@@ -1,0 +1,5 @@
+"""What every component of a kind must hold to: a checker for each kind, in a module of its name.
+
+A property is a function of a `Subject`; its first line says what holds. It raises AssertionError
+where that does not, and `NotApplicable` where there is nothing to check.
+"""

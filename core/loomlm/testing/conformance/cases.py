@@ -1,0 +1,98 @@
+"""What is checked of a component: each property, with each of its trials, on each backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from loomlm.components import Component
+from loomlm.config.check import usable_backends
+from loomlm.config.structure import make_converter, structure
+from loomlm.errors import PluginError, UsageError, did_you_mean
+from loomlm.registry import Registry
+
+KINDS = ("tokenizer", "backbone", "trainer", "metric", "data_source")
+"""The kinds that have a checker, each in the module of its name."""
+
+
+class NotApplicable(Exception):  # noqa: N818 - no error: the test is skipped
+    """A property that this component does not promise, with the reason."""
+
+
+@frozen(kw_only=True)
+class Subject:
+    """A component with one of its `trials`, as a property gets it.
+
+    keys: its keys, as a config gives them. backend: what builds it, where something does.
+    given: what else the author said, such as a metric's `reference`. folder: for files.
+    """
+
+    registry: Registry
+    component: Component
+    keys: Mapping[str, Any] = field(hash=False)
+    backend: str = ""
+    given: Mapping[str, Any] = field(factory=dict, hash=False)
+    folder: Path = Path()
+
+    @property
+    def config(self) -> Any:
+        """The component's own config. Raises PluginError for keys that it does not take."""
+        component = self.component
+        converter = make_converter(self.registry, self.folder)
+        found, mistakes = structure(dict(self.keys), component.config, converter)
+        if mistakes:
+            key = ".".join(map(str, mistakes[0].path))
+            raise PluginError(f"{component.kind}:{component.name}: {key}: {mistakes[0].message}.")
+        return found
+
+
+@frozen(kw_only=True)
+class Case:
+    """One property of one component, with one of its trials, on one backend."""
+
+    holds: Callable[[Subject], None]
+    component: Component
+    trial: str
+    backend: str
+
+    def __str__(self) -> str:
+        parts = (self.backend, self.trial if self.trial != "default" else "", self.holds.__name__)
+        return "-".join(part for part in parts if part)
+
+
+def cases(registry: Registry, spec: str) -> Iterator[Case]:
+    """Every case of the component that `kind:name` names, on the backends that can be used.
+
+    Raises UsageError for another spelling or a kind without a checker; PluginError for a component
+    that is not there or lacks something.
+    """
+    kind, _, name = spec.partition(":")
+    if kind not in KINDS or not name:
+        raise UsageError(
+            f"A component to check is KIND:NAME, such as tokenizer:bpe, not {spec!r}. "
+            f"{did_you_mean(kind, KINDS)}"
+        )
+    component = registry.usable(kind, name)
+    for backend in _backends(registry, component):
+        for trial in component.trials:
+            for holds in _properties(kind):
+                yield Case(holds=holds, component=component, trial=trial, backend=backend)
+
+
+def _properties(kind: str) -> Sequence[Callable[[Subject], None]]:
+    return import_module(f"loomlm.testing.conformance.{kind}").PROPERTIES
+
+
+def _backends(registry: Registry, component: Component) -> Sequence[str]:
+    """Those that build a backbone; a trainer is one; other kinds need none."""
+    if component.kind == "trainer":
+        return (component.name,)
+    if component.kind != "backbone":
+        return ("",)
+    builders = {(b.kind, b.name, b.backend) for b, _ in registry.builders}
+    usable = usable_backends(registry)
+    return [name for name in usable if ("backbone", component.name, name) in builders]
