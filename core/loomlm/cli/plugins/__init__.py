@@ -10,7 +10,6 @@ import click
 from loomlm.cli.options import load_registry, plugin_options
 from loomlm.cli.tables import table
 
-
 COMMANDS: dict[str, str] = {}
 """The further commands and their help, so that `--help` imports none of them."""
 
