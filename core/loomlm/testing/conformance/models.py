@@ -153,16 +153,21 @@ def trainer_of(registry: Registry, backend: str) -> Trainer:
 
 
 def models_of(subject: Subject) -> list[SmallModel]:
-    """A backbone with each kind of task that it can do; the same ones for the next check."""
+    """A backbone with each kind of task that it can do; the same ones for the next check.
+
+    Raises AssertionError where no installed task fits it.
+    """
     key = (id(subject.registry), subject.component, repr(subject.keys), subject.backend)
     trainer = trainer_of(subject.registry, subject.backend)
-    return subject.shared.made(key, lambda: small_models(subject, trainer))
+    found = subject.shared.made(key, lambda: small_models(subject, trainer))
+    assert found, f"no installed task fits {subject.component.name}"
+    return found
 
 
 def small_models(subject: Subject, trainer: Trainer, every: bool = False) -> list[SmallModel]:
     """A backbone with what it can do: the first task of those that have the same needs.
 
-    every: with every trial of every task. Raises AssertionError where no installed task fits it.
+    every: with every trial of every task.
     """
     registry, config = subject.registry, subject.config
     backbone = subject.component.load()(config)
@@ -178,7 +183,6 @@ def small_models(subject: Subject, trainer: Trainer, every: bool = False) -> lis
         if not known and not list(misfits(chosen.type, backbone, trial.type, task)):
             texts = _with_texts(task, chosen, backbone)
             found.append(make(trial=trial, task=of_task, **texts))
-    assert found, f"no installed task fits {subject.component.name}"
     return found
 
 
