@@ -294,7 +294,7 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
 def _warn(plugin: Plugin) -> None:
     """Say what every command has of a plugin that does what it should not."""
     said = []
-    way_out = f"Leave it out with -p no:{plugin.name}."
+    way_out = f"Leave it out with -p no:{plugin.distribution or plugin.name}."
     if plugin.distribution and plugin.state in ("broken", "incompatible"):
         said.append(f"{sentence(f'is left out: {plugin.error}')} {way_out}")
     if plugin.seconds > SLOW and not plugin.built_in:
