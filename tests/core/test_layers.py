@@ -26,8 +26,9 @@ LAYERS = (
     ("training",),
     ("inference",),
     ("data", "models"),
-    ("storage", "plugin", "config"),
+    ("storage", "plugin", "config", "extending"),
     ("registry",),
+    ("deprecations",),
     ("hookspecs", "contracts", "components"),
     ("errors",),
 )

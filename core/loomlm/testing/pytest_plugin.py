@@ -63,7 +63,7 @@ def conformance(
     keys = given.pop("keys", None)
 
     def check() -> None:
-        found = keys(tmp_path) if callable(keys) else keys
+        found: Any = keys(tmp_path) if callable(keys) else keys
         subject = Subject(
             registry=registry,
             component=case.component,
