@@ -148,8 +148,7 @@ class SmallModel:
 
 def trainer_of(registry: Registry, backend: str) -> Trainer:
     """A backend with its default keys."""
-    component = registry.usable("trainer", backend)
-    return component.load()(component.config())
+    return registry.target("trainer", backend)(registry.find("trainer", backend).component.config())
 
 
 def models_of(subject: Subject) -> list[SmallModel]:
@@ -170,7 +169,7 @@ def small_models(subject: Subject, trainer: Trainer, every: bool = False) -> lis
     every: with every trial of every task.
     """
     registry, config = subject.registry, subject.config
-    backbone = subject.component.load()(config)
+    backbone = registry.target("backbone", subject.component.name)(config)
     chosen = Choice("backbone", subject.component.name, config)
     make = partial(
         SmallModel, registry=registry, backend=subject.backend, trainer=trainer, backbone=chosen
@@ -178,7 +177,7 @@ def small_models(subject: Subject, trainer: Trainer, every: bool = False) -> lis
     found: list[SmallModel] = []
     for trial in _task_trials(registry, every):
         of_task = choice_of("task", trial, registry)
-        task = registry.usable("task", trial.type).load()(of_task.config)
+        task = registry.target("task", trial.type)(of_task.config)
         known = not every and task.needs in [model.needs for model in found]
         if not known and not list(misfits(chosen.type, backbone, trial.type, task)):
             texts = _with_texts(task, chosen, backbone)
