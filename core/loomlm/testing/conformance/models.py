@@ -56,6 +56,9 @@ ROOM = 3
 
 DROPPED = 0.4
 
+Rows = Sequence[int] | np.ndarray | None
+"""Numbers of some rows, or None for all."""
+
 
 @frozen(kw_only=True)
 class SmallModel:
@@ -131,7 +134,7 @@ class SmallModel:
         context = FitContext(tokenizer=self.tokenizer, tokens=tokens, seed=SEED)
         return initial_arrays(layout, SEED, self.recipe.backbone.fit(context))
 
-    def collated(self, rows: Sequence[int] | None = None, width: int = 0, height: int = 0) -> Batch:
+    def collated(self, rows: Rows = None, width: int = 0, height: int = 0) -> Batch:
         """A batch of some rows, all by default, as the task makes it.
 
         It is at least `width` wide, and at least `height` high: there are empty rows behind.
@@ -141,7 +144,7 @@ class SmallModel:
         shape = {"batch": max(height, len(taken)), "time": wide}
         return self.recipe.task.collate(self.rows.take(taken), shape, self.recipe.facts)
 
-    def batch(self, rows: Sequence[int] | None = None, width: int = 0, height: int = 0) -> Batch:
+    def batch(self, rows: Rows = None, width: int = 0, height: int = 0) -> Batch:
         """The same as the backbone's module reads it."""
         return self.recipe.backbone.prepare(self.collated(rows, width, height))
 
@@ -196,7 +199,7 @@ def _task_trials(registry: Registry, every: bool) -> Iterator[Trial]:
 def _with_texts(task: Task, backbone: Choice, made: Any) -> dict[str, Any]:
     """What a SmallModel has of texts."""
     examples = _examples(task.produces == "label_sets", min(LONGEST, task.context - ROOM))
-    tokenizer = LettersFactory.train(NoConfig(), LETTERS)
+    tokenizer: Any = LettersFactory.train(NoConfig(), LETTERS)
     facts = task.fit(examples, tokenizer)
     columns = task.encode(examples, tokenizer, facts, True)
     rows = ExampleRows(ColumnStore(dict(columns), len(examples), {}))
