@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from .covered import left_out
+
 ROWS = [("a storm, a flood", "weather"), ('the "cup" final', "sport"), ("Suppe für zwei", "food")]
 
 
@@ -101,3 +103,7 @@ def test_python_docs(conformance, tmp_path, monkeypatch):
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(library))
     monkeypatch.setenv("SMALL_LIBRARY", str(library))
     conformance()
+
+
+def test_none_is_left_out():
+    assert not left_out("data_source", globals())

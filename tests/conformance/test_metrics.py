@@ -11,6 +11,8 @@ from sklearn import metrics
 
 from loomlm.plugin import Likelihood, Outcome
 
+from .covered import left_out
+
 LABELS = ("Business", "Sci/Tech", "Sports", "World")
 
 
@@ -116,3 +118,7 @@ def test_perplexity(conformance):
 @pytest.mark.loomlm("metric:bits_per_byte", reference=bits_per_byte)
 def test_bits_per_byte(conformance):
     conformance()
+
+
+def test_none_is_left_out():
+    assert not left_out("metric", globals())

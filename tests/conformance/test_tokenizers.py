@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from .covered import left_out
+
 
 @pytest.mark.loomlm("tokenizer:bpe", lossless=True)
 def test_bpe(conformance):
@@ -53,3 +55,7 @@ def test_character(conformance):
 @pytest.mark.loomlm("tokenizer:character", lossless=True, keys={"vocab_size": 20})
 def test_character_with_few_characters(conformance):
     conformance()
+
+
+def test_none_is_left_out():
+    assert not left_out("tokenizer", globals())

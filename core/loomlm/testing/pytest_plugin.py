@@ -76,6 +76,7 @@ def conformance(
 ) -> Callable[[], None]:
     """Checks one property of the component that the test's mark names, with a cache of its own."""
     from loomlm.testing.conformance.cases import NotApplicable, Subject
+    from loomlm.testing.conformance.telling import told
 
     monkeypatch.setenv("LOOMLM_CACHE", str(tmp_path / "cache"))
     case, registry = request.param
@@ -92,9 +93,16 @@ def conformance(
             given=_given(mark),
             folder=tmp_path,
         )
+        said = ""
         try:
             case.holds(subject)
         except NotApplicable as reason:
             pytest.skip(str(reason))
+        except AssertionError as error:
+            said = told(case, error)
+            if not said:
+                raise
+        if said:
+            pytest.fail(said, pytrace=False)
 
     return check

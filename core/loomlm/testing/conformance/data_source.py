@@ -157,7 +157,7 @@ def a_split_that_is_not_there_is_refused(subject: Subject) -> None:
 
 
 def what_is_not_there_is_named(subject: Subject) -> None:
-    """A key that names what is not there is a LoomlmError that has the name; a path always is."""
+    """A key that names what is not there gives a LoomlmError that has the name."""
     for key, keys, is_path in _misnamed(subject):
         value = keys[key]
         wrong = attrs.evolve(subject, keys=keys)
@@ -172,6 +172,7 @@ def what_is_not_there_is_named(subject: Subject) -> None:
                 f"{key} = {shown(value)}: the error does not name it: {error}"
             )
             continue
+        # Another string may name what is yet to be, or be read in no case like this.
         assert not is_path, f"{key} = {shown(value)} names nothing, and is no error"
 
 

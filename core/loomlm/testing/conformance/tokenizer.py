@@ -277,7 +277,7 @@ def nothing_to_learn_from_is_said(subject: Subject) -> None:
                 tokenizer = subject.component.load().train(subject.config, iter(texts))
         except LoomlmError:
             continue
-        check_rows(tokenizer, ["a text"])
+        encode(tokenizer, "a text")
 
 
 PROPERTIES = (
