@@ -322,3 +322,6 @@ PROPERTIES = (
     the_layout_is_heeded,
     rows_that_no_batch_names_wait,
 )
+
+GIVEN = ()
+"""A mark says nothing besides plugins and keys."""
