@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from attrs import evolve
 
 import loomlm
-from loomlm_numpy.layers import KeyedDropout
+from loomlm_numpy.layers import KeyedDropout, Rows
 
 LAYERS = {"ngrams": 2, "buckets": 50, "hidden": [8]}
 WRITING = {"type": "causal_lm", "context": 12}
@@ -36,6 +39,53 @@ def test_dropout_is_drawn_anew_for_each_layer_microbatch_step_and_seed():
     assert all(np.mean(one) == pytest.approx(1, abs=0.02) for one in drawn)
     assert len({one.tobytes() for one in drawn}) == 2 * len(places)
     assert np.array_equal(KeyedDropout(1, 2, 0)(shape, 0.25), drawn[4])
+
+
+@pytest.mark.parametrize(
+    ("backbone", "task"),
+    [
+        ({**LAYERS, "weighting": "tfidf", "pooling": "root"}, "classification"),
+        ({"window": 3, "activation": "gelu"}, "classification"),
+        ({"window": 3, "activation": "tanh"}, WRITING),
+    ],
+    ids=["pooled", "window", "writing"],
+)
+def test_gradients_are_those_of_the_loss_with_dropout_too(train, backbone, task):
+    dropout = {"dropout": 0.2} | ({"word_dropout": 0.2} if "window" not in backbone else {})
+    run, _ = train("numpy", {**backbone, **dropout}, task, steps=5)
+    model = run.model()
+    arrays = model.batch(["the rain was very it", "bread", "a wind it was a snow"])
+    weights = {name: array.astype(np.float64) for name, array in model.module.weights.items()}
+    if task is WRITING:
+        weights["head.weight"] = weights["backbone.embedding.weight"]
+    module = evolve(model.module, weights=weights)
+
+    def loss() -> float:
+        return module.learn(arrays, 3.0, KeyedDropout(1, 2, 0))[0]
+
+    _, gradients = module.learn(arrays, 3.0, KeyedDropout(1, 2, 0))
+    found = {name: whole(gradient, weights[name]) for name, gradient in gradients.items()}
+    if task is WRITING:
+        found["backbone.embedding.weight"] += found.pop("head.weight")
+    assert len(found) >= 3
+    for name, gradient in found.items():
+        largest = np.argsort(np.abs(gradient), axis=None)[-5:]
+        for place in zip(*np.unravel_index(largest, gradient.shape), strict=True):
+            before, losses = weights[name][place], []
+            for change in (1e-4, -1e-4):
+                weights[name][place] = before + change
+                losses.append(loss())
+            weights[name][place] = before
+            assert gradient[place] == pytest.approx((losses[0] - losses[1]) / 2e-4, abs=1e-5), name
+
+
+def whole(gradient: Any, value: np.ndarray) -> np.ndarray:
+    """A gradient as an array of its weight's shape."""
+    if not isinstance(gradient, Rows):
+        return gradient
+    rows, total = gradient.summed(), np.zeros_like(value)
+    total[rows.index] = rows.values
+    return total
 
 
 def test_logits_that_are_taken_by_parts_are_the_same(train):

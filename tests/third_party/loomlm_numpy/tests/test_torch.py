@@ -21,7 +21,15 @@ MODELS: dict[str, tuple[dict[str, Any], Any]] = {
     "layers": ({"hidden": [16, 8]}, "classification"),
     "tfidf": ({**NGRAMS, "hidden": [8], "activation": "tanh"}, "classification"),
     "smoothed": ({"ngrams": 3, "buckets": 40}, {"type": "classification", "label_smoothing": 0.1}),
-    "several": ({}, {"type": "classification", "multi_label": True, "separator": "|"}),
+    "several": (
+        {},
+        {
+            "type": "classification",
+            "multi_label": True,
+            "separator": "|",
+            "label_smoothing": 0.1,
+        },
+    ),
     "weighted": ({}, {"type": "classification", "class_weights": "balanced"}),
     "window": ({"window": 3, "activation": "gelu"}, "classification"),
     "writing": ({"window": 4, "hidden": [16, 12], "activation": "gelu"}, WRITING),
