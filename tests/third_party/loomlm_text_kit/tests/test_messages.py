@@ -48,7 +48,7 @@ def write(backend: str) -> str:
 def test_the_config_for_some_data_runs(backend):
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    keys = ("epochs=12", "learning_rate=1e-2", "compile=false", "threads=1")
+    keys = ("epochs=12", "compile=false", "threads=1")
     changes = [word for key in keys for word in ("--set", f"trainer.{key}")]
 
     loomlm_says("run", write(backend), *changes)

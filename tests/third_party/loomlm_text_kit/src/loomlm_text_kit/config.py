@@ -21,7 +21,7 @@ class DeduplicateConfig:
 
 @frozen
 class LionConfig:
-    """Lion; decay applies where the layout says so. It wants a smaller rate than AdamW."""
+    """Lion: each weight moves by the rate, up or down. Decay applies where the layout says so."""
 
     beta1: float = key("share of the momentum in the direction", 0.9, minimum=0, maximum=0.99999)
     beta2: float = key("decay of the momentum", 0.99, minimum=0, maximum=0.99999)

@@ -29,7 +29,7 @@ dropout = 0.1
 [trainer]
 epochs = 5
 batch_size = 32
-learning_rate = 1e-3  # Lion's steps have one size: it wants less than AdamW
+learning_rate = 1e-2  # with Lion, what every weight moves by, up or down, at the peak
 optimizer = {{ type = "lion", weight_decay = 0.1 }}
 schedule = {{ type = "inverse_root", warmup = {warmup} }}
 
