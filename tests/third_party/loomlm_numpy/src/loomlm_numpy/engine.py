@@ -89,9 +89,14 @@ class NumpyEngine:
         part: Literal["model", "optimizer"],
         arrays: Iterable[tuple[str, Array]],
     ) -> None:
-        """Copy arrays into those of their names."""
+        """Copy arrays into those of their names.
+
+        Raises KeyError for a name that there is not, ValueError for another shape.
+        """
         own = dict(self._state(part))
         for name, array in arrays:
+            if array.shape != own[name].shape:
+                raise ValueError(f"{name} has shape {own[name].shape}, not {array.shape}.")
             own[name][...] = array
 
     @property
