@@ -138,7 +138,7 @@ class SplitConfig:
 class DataConfig:
     """Where examples come from, and what happens to them before the tokenizer."""
 
-    source: SourceChoice
+    source: SourceChoice = key("which source; its own keys stand in the same table")
     split: SplitConfig = key("how to cut missing splits", SplitConfig)
     clean: tuple[CleanerChoice, ...] = key("cleaning steps, in order", ())
 
