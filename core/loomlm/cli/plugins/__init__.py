@@ -10,7 +10,9 @@ import click
 from loomlm.cli.options import load_registry, plugin_options
 from loomlm.cli.tables import table
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "new": "Write a plugin to go on from: a distribution that installs, works and is tested.",
+}
 """The further commands and their help, so that `--help` imports none of them."""
 
 
