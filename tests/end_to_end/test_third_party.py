@@ -1,25 +1,15 @@
-"""A plugin distribution that is not ours, installed in an environment of its own, does a whole run.
-
-The environment sees the packages of the one that runs the tests, so nothing is downloaded. pip
-builds the distribution with what is installed: hatchling, which it asks for, or else setuptools,
-which reads the same `[project]` table. With neither, pip has to fetch hatchling from an index.
-"""
+"""A plugin distribution that is not ours, in an environment of its own, does a whole run."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import sqlite3
 import subprocess
-import sys
-import sysconfig
 import tomllib
-import venv
 from collections.abc import Callable
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -27,7 +17,6 @@ from jsonschema import Draft202012Validator
 from sklearn.metrics import matthews_corrcoef
 
 DISTRIBUTION = Path(__file__).parents[1] / "third_party" / "loomlm_example"
-SETUPTOOLS = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
 CONFIG = """\
 name = "reviews"
 backend = "{backend}"
@@ -59,34 +48,10 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def python(environment: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of a fresh environment that has the distribution."""
-    pytest.importorskip("pip", reason="pip installs the distribution")
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder / "venv", with_pip=False)
-    paths = {"base": str(folder / "venv"), "platbase": str(folder / "venv")}
-    site = Path(sysconfig.get_path("purelib", "venv", vars=paths))
-    # `addsitedir` also follows the .pth files there, as that of an editable install of loomlm.
-    here = sysconfig.get_path("purelib"), sysconfig.get_path("platlib")
-    lines = [f"import site; site.addsitedir({path!r})" for path in dict.fromkeys(here)]
-    (site / "packages_of_the_tests.pth").write_text("\n".join(lines) + "\n")
-    binary = "Scripts/python.exe" if os.name == "nt" else "bin/python"
-    python = folder / "venv" / binary
-    _install(python, shutil.copytree(DISTRIBUTION, folder / "distribution"))
-    return python
-
-
-def _install(python: Path, source: Path) -> None:
-    offline = ["--no-build-isolation", "--no-index"]
-    if find_spec("hatchling") is None and find_spec("setuptools") is not None:
-        project = source / "pyproject.toml"
-        _, _, rest = project.read_text().partition("\n[project]")
-        project.write_text(f"{SETUPTOOLS}\n[project]{rest}")
-    elif find_spec("hatchling") is None:
-        offline = []
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", *offline]
-    done = subprocess.run([*pip, str(source)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    copy = tmp_path_factory.mktemp("example") / "distribution"
+    return environment(shutil.copytree(DISTRIBUTION, copy))
 
 
 @pytest.fixture

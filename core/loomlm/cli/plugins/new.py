@@ -25,6 +25,7 @@ from loomlm.errors import UsageError, did_you_mean
 
 SCAFFOLDS = Path(__file__).parents[2] / "scaffolds"
 SHARED = "shared"
+OWN = "loomlm"
 HIDDEN = "dot_"
 """How a name begins that begins with a dot in what is written."""
 
@@ -97,7 +98,7 @@ def command(kind: str, name: str, into: str | None, component: str | None) -> No
     ]
     click.echo(
         f"Wrote {folder} ({len(files)} files): the {_words(names.kind)} {names.component!r}, which "
-        f"works as it stands. Its code is in {folder / 'src' / names.package}.\n\nNext:\n  "
+        f"works as it stands. Its code is in src/{names.package} there.\n\nNext:\n  "
         + "\n  ".join(steps)
     )
 
@@ -166,7 +167,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 def _kind(given: str) -> str:
     """A kind that has a scaffold. Raises UsageError for another."""
     kind = given.replace("-", "_")
-    kinds = [path.stem for path in SCAFFOLDS.glob("*.toml") if path.stem in KINDS]
+    kinds = [path.stem for path in SCAFFOLDS.glob("*.toml")]
     if kind in kinds:
         return kind
     if kind in KINDS:
@@ -209,7 +210,8 @@ def _check_free(names: Names) -> None:
 
 def _is_own(plugin: Any, names: Names) -> bool:
     """Whether a plugin is of the distribution: its author may have installed it before."""
-    return canonical(plugin.distribution) == names.distribution
+    found = canonical(plugin.distribution)
+    return found == names.distribution and plugin.distribution != OWN
 
 
 def _imports(package: str) -> bool:
