@@ -34,6 +34,7 @@ class ModelConfig:
     tokenizer: Choice
     clean: tuple[Choice, ...]
     facts: Facts
+    extensions: tuple[Choice, ...] = ()
 
 
 def save_model(
@@ -45,7 +46,7 @@ def save_model(
     card: str,
 ) -> None:
     """Write a model's folder, complete or not at all."""
-    choices = (config.backbone, config.task, config.tokenizer, *config.clean)
+    choices = (config.backbone, config.task, config.tokenizer, *config.clean, *config.extensions)
     described = {
         "format": FORMAT,
         "backend": config.backend,
@@ -54,6 +55,7 @@ def save_model(
         "task": plain(config.task),
         "tokenizer": _without_file(plain(config.tokenizer)),
         "clean": plain(config.clean),
+        "extensions": plain(config.extensions),
         "facts": config.facts,
         "made_by": {f"{c.kind}:{c.type}": made_by(registry, c) for c in choices},
     }
@@ -137,4 +139,5 @@ def describe_model(folder: Path, registry: Registry) -> ModelConfig:
         tokenizer=choice("tokenizer", described["tokenizer"]),
         clean=tuple(choice("cleaner", value) for value in described["clean"]),
         facts=described["facts"],
+        extensions=tuple(choice("extension", value) for value in described.get("extensions", ())),
     )

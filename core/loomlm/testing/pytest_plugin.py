@@ -51,7 +51,7 @@ def conformance(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], 
     keys = given.pop("keys", None)
 
     def check() -> None:
-        found = keys(tmp_path) if callable(keys) else keys
+        found: Any = keys(tmp_path) if callable(keys) else keys
         subject = Subject(
             registry=registry,
             component=case.component,

@@ -64,10 +64,6 @@ def command(context: click.Context, plugins: tuple[str, ...], as_json: bool) -> 
 
 
 def _state(component: Any) -> str:
-    from loomlm.registry import fits
-
-    if not fits(component):
-        return "for another plugin API"
     missing = component.missing()
     return f"needs {', '.join(missing)}: {component.install}" if missing else "ready"
 
