@@ -1,4 +1,7 @@
-"""A name of `loomlm.plugin` as code and words: for `generate.py`."""
+"""A name of `loomlm.plugin` as code and words: for `generate.py`.
+
+Code is shown as its source spells it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Collection, Iterator
+from functools import cache
 from importlib import import_module
+from textwrap import dedent, indent
 from types import FunctionType
 from typing import Any
 
@@ -36,22 +41,43 @@ def described(name: str) -> Described:
     if inspect.isclass(value) and value.__name__ == name:
         return _class(value)
     if inspect.isfunction(value):
-        arguments = inspect.signature(value).parameters
-        return Described(f"def {name}{signature(value)}: ...", value.__doc__ or "", arguments)
+        return Described(
+            declaration(value), value.__doc__ or "", inspect.signature(value).parameters
+        )
     return _assigned(name)
 
 
+def declaration(function: Callable[..., Any]) -> str:
+    """A function without its body."""
+    source = dedent(inspect.getsource(function))
+    (node,) = ast.parse(source).body
+    assert isinstance(node, ast.FunctionDef)
+    lines = source.splitlines()[node.lineno - 1 : node.body[0].lineno - 1]
+    return "\n".join(lines).rstrip() + " ..."
+
+
 def _class(cls: type) -> Described:
+    source = dedent(inspect.getsource(cls))
+    (node,) = ast.parse(source).body
+    assert isinstance(node, ast.ClassDef)
     fields = {field.name: field for field in attrs.fields(cls)} if attrs.has(cls) else {}
-    lines = [f"    {n}: {hint}{_default(fields.get(n))}" for n, hint in _annotations(cls).items()]
+    declared = {
+        inner.target.id: ast.get_source_segment(source, inner.annotation)
+        for inner in node.body
+        if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name)
+    }
+    declared = {name: hint for name, hint in declared.items() if not name.startswith("_")}
+    members = [f"{name}: {hint}{_default(fields.get(name))}" for name, hint in declared.items()]
     methods = list(_methods(cls))
-    lines += [f"    def {name}{signature(method)}: ..." for name, method in methods]
-    bases = [base.__name__ for base in cls.__bases__ if base is not object]
-    head = f"class {cls.__name__}{f'({chr(44).join(bases)})' if bases else ''}:"
+    blocks = ["\n".join(members)] if members else []
+    blocks.append("\n".join(declaration(method) for _, method in methods))
+    body = "\n\n".join(block for block in blocks if block)
+    bases = ", ".join(base.__name__ for base in cls.__bases__ if base is not object)
+    head = f"class {cls.__name__}{f'({bases})' if bases else ''}:"
     return Described(
-        code="\n".join([head, *lines]) if lines else f"{head} ...",
-        doc=inspect.cleandoc(cls.__doc__ or ""),
-        names=tuple(_annotations(cls)),
+        code=f"{head}\n{indent(body, '    ')}" if body else f"{head} ...",
+        doc=cls.__doc__ or "",
+        names=tuple(declared),
         methods=tuple(
             (name, method.__doc__ or "", inspect.signature(method).parameters)
             for name, method in methods
@@ -59,19 +85,15 @@ def _class(cls: type) -> Described:
     )
 
 
-def _annotations(cls: type) -> dict[str, str]:
-    """The public attributes that a class declares, as its source spells their types."""
-    return {n: str(hint) for n, hint in cls.__annotations__.items() if not n.startswith("_")}
-
-
 def _default(field: Any) -> str:
     if field is None or field.default is attrs.NOTHING:
         return ""
     default = field.default
     if hasattr(default, "factory"):
-        made = None if default.takes_self else default.factory()
-        return f" = {made!r}" if made is None or isinstance(made, dict | tuple) else " = ..."
-    return f" = {default!r}"
+        default = ... if default.takes_self else default.factory()
+    if inspect.isclass(default):
+        return f" = {default.__name__}"
+    return f" = {'...' if default is ... else repr(default)}".replace("'", '"')
 
 
 def _methods(cls: type) -> Iterator[tuple[str, Callable[..., Any]]]:
@@ -84,16 +106,15 @@ def _methods(cls: type) -> Iterator[tuple[str, Callable[..., Any]]]:
 def _assigned(name: str) -> Described:
     """What is no class or function, as its home assigns it, with the string below it."""
     home = _home(name)
-    body = ast.parse(inspect.getsource(import_module(home))).body
-    for index, node in enumerate(body):
+    source, tree = _read(home)
+    for node, after in zip(tree.body, [*tree.body[1:], None], strict=True):
         targets = node.targets if isinstance(node, ast.Assign) else []
         targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            after = body[index + 1] if index + 1 < len(body) else None
             doc = ""
             if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-                doc = inspect.cleandoc(str(after.value.value))
-            return Described(ast.unparse(node), doc)
+                doc = str(after.value.value)
+            return Described(ast.get_source_segment(source, node) or "", doc)
     raise AssertionError(f"{home} does not assign {name}.")
 
 
@@ -101,10 +122,9 @@ def _home(name: str) -> str:
     """The module whose statement makes a name, behind those that pass it on."""
     module = "loomlm.plugin"
     while True:
-        tree = ast.parse(inspect.getsource(import_module(module)))
         passed_on = [
             node.module
-            for node in tree.body
+            for node in _read(module)[1].body
             if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]
         ]
         if not passed_on or passed_on[0] is None:
@@ -112,44 +132,37 @@ def _home(name: str) -> str:
         module = passed_on[0]
 
 
-class _Spelt:
-    """An annotation that is shown as its source spells it."""
-
-    def __init__(self, text: object) -> None:
-        self.text = text
-
-    def __repr__(self) -> str:
-        return str(self.text)
-
-
-def signature(function: Callable[..., Any]) -> str:
-    """The arguments and the result, as they are declared."""
-    found = inspect.signature(function)
-    empty = inspect.Parameter.empty
-    parameters = [
-        p if p.annotation is empty else p.replace(annotation=_Spelt(p.annotation))
-        for p in found.parameters.values()
-    ]
-    returns = found.return_annotation
-    returns = returns if returns is empty else _Spelt(returns)
-    return str(found.replace(parameters=parameters, return_annotation=returns))
+@cache
+def _read(module: str) -> tuple[str, ast.Module]:
+    source = inspect.getsource(import_module(module))
+    return source, ast.parse(source)
 
 
 def paragraphs(doc: str | None, names: Collection[str]) -> str:
-    """A docstring in Markdown: lines that begin with one of the names and a colon are a list."""
+    """A docstring in Markdown: what it says of each of the names, "name: what", is a list."""
+    known = "|".join(names) or "(?!)"
+    start = re.compile(rf"((?:{known})(?:, (?:{known}))*): ")
     lines: list[str] = []
-    in_list = False
-    for line in inspect.cleandoc(doc or "").splitlines():
-        found = re.match(r"([a-z_]+(?:, [a-z_]+)*): ", line)
-        if found and all(name in names for name in found[1].split(", ")):
-            listed = ", ".join(f"`{name}`" for name in found[1].split(", "))
-            lines += [] if in_list or not lines or not lines[-1] else [""]
-            lines.append(f"- {listed}: {line[found.end() :]}")
-            in_list = True
-        elif in_list and line.strip() and not line.startswith(" ") and lines[-1].endswith("."):
-            lines += ["", line]
-            in_list = False
+    listed = False
+    for line in _on_lines_of_their_own(inspect.cleandoc(doc or ""), start):
+        found = start.match(line)
+        # Some wrapped lines are indented; a sentence that follows a list never is.
+        goes_on = listed and line.strip() and (line[0] == " " or lines[-1][-1:] not in ".;")
+        if found:
+            lines += [""] if lines and lines[-1] and not listed else []
+            called = ", ".join(f"`{name}`" for name in found[1].split(", "))
+            lines.append(f"- {called}: {line[found.end() :]}")
+        elif goes_on:
+            lines.append(f"  {line.strip()}")
         else:
-            in_list = in_list and bool(line.strip())
-            lines.append(f"  {line.strip()}" if in_list else line)
+            lines += ["", line] if listed and line else [line]
+        listed = bool(found or goes_on)
     return "\n".join(lines)
+
+
+def _on_lines_of_their_own(doc: str, start: re.Pattern[str]) -> Iterator[str]:
+    """The lines of a docstring, cut where "name: what" begins behind the end of a sentence."""
+    for line in doc.splitlines():
+        cut = [0, *(m.start() for m in start.finditer(line) if line[: m.start()].endswith(". "))]
+        for first, last in zip(cut, [*cut[1:], len(line)], strict=True):
+            yield line[first:last].rstrip()

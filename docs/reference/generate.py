@@ -25,7 +25,7 @@ from loomlm.config.settings import RunConfig
 from loomlm.registry import AUTOLOAD_OFF, Registry
 
 sys.path.insert(0, str(Path(__file__).parent))
-from describing import Described, described, paragraphs, signature
+from describing import Described, declaration, described, paragraphs
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/reference/generate.py: mend what it reads, and run it again. -->"
@@ -64,8 +64,8 @@ def page(title: str, parts: Iterable[str]) -> str:
 
 def index(written: Iterable[str]) -> Iterator[str]:
     yield (
-        "Every key, component, hook and name that Loomlm promises, generated from the code. The same "
-        "of what is installed with you: `loomlm plugins show KIND:NAME`."
+        "Every key, component, hook and name that Loomlm promises, written from the code. "
+        "`loomlm plugins show KIND:NAME` tells the same of what is installed where you are."
     )
     kinds = [f"- [{plural(kind).capitalize()}]({kind}.md)" for kind in KINDS]
     yield "For who runs a config:"
@@ -74,23 +74,39 @@ def index(written: Iterable[str]) -> Iterator[str]:
     yield "\n".join(["- [Hooks](hooks.md)", "- [The names of `loomlm.plugin`](plugin-api.md)"])
 
 
+GROUPS = {
+    "Registration": "Called once, when plugins are loaded.",
+    "Around what a run does": "On extensions that a config names, the first of them outermost. "
+    "Mark an implementation `@hookimpl(wrapper=True)`: `result = yield` gives what is inside, and "
+    "what it returns is taken.",
+    "A run's life": "On observers, extensions and plugins, during a run. What they return is "
+    "ignored.",
+}
+
+
+def group(hook: Any) -> str:
+    """The title that a hook stands under."""
+    if hook.__name__ in hookspecs.ON_EXTENSIONS:
+        return "Around what a run does"
+    return "A run's life" if hook.__name__ in hookspecs.ON_PLUGINS else "Registration"
+
+
 def hooks() -> Iterator[str]:
-    """Every hook with its exact arguments, those that register things first."""
-    found = [value for name, value in vars(hookspecs).items() if name.startswith("loomlm_")]
+    """Every hook with its exact arguments."""
     yield (
         "A plugin is a module, or an object, with functions of these names, marked "
         "`@loomlm.plugin.hookimpl`. An implementation names only the arguments that it uses. "
         "[Write a plugin](../write-a-plugin.md) shows how."
     )
-    groups = {
-        "Registration": [hook for hook in found if not inspect.signature(hook).parameters],
-        "During a run": [hook for hook in found if inspect.signature(hook).parameters],
-    }
-    for title, members in groups.items():
+    found = [value for name, value in vars(hookspecs).items() if name.startswith("loomlm_")]
+    for title, when in GROUPS.items():
         yield f"## {title}"
-        for hook in members:
+        yield when
+        for hook in found:
+            if group(hook) != title:
+                continue
             yield f"### {hook.__name__}"
-            yield code(f"def {hook.__name__}{signature(hook)}: ...")
+            yield code(declaration(hook))
             yield paragraphs(hook.__doc__, inspect.signature(hook).parameters)
             yield from hook_links(hook)
 
@@ -102,7 +118,8 @@ def hook_links(hook: Any) -> Iterator[str]:
         yield f"Those that come with Loomlm: [{plural(kind)}]({kind}.md)."
     for name, parameter in inspect.signature(hook).parameters.items():
         if parameter.annotation in loomlm.plugin.__all__:
-            yield f"`{name}`: [{parameter.annotation}](plugin-api.md#{anchor(parameter.annotation)})"
+            known = str(parameter.annotation)
+            yield f"`{name}`: [{known}](plugin-api.md#{known.lower()})"
 
 
 def config() -> Iterator[str]:
@@ -136,6 +153,8 @@ def components(kind: str, registry: Registry) -> Iterator[str]:
     hook = getattr(hookspecs, KINDS[kind])
     named = f"A config names one at {' and '.join(places)}. " if places else ""
     yield f"{named}A plugin adds more by [{hook.__name__}](hooks.md#{hook.__name__})."
+    if not registry.of(kind):
+        yield "None comes with Loomlm."
     for entry in sorted(registry.of(kind), key=lambda entry: entry.component.name):
         component = entry.component
         yield f"## {component.name}"
@@ -196,7 +215,8 @@ def api_entry(found: Described) -> Iterator[str]:
     yield code(found.code)
     yield paragraphs(found.doc, found.names)
     for name, doc, names in found.methods:
-        yield f"`{name}`: {paragraphs(doc, names)}"
+        yield f"### {name}"
+        yield paragraphs(doc, names)
 
 
 def code(text: str) -> str:
@@ -206,10 +226,6 @@ def code(text: str) -> str:
 def plural(kind: str) -> str:
     """As the hook that registers it says: "data sources"."""
     return KINDS[kind].removeprefix("loomlm_").replace("_", " ")
-
-
-def anchor(heading: str) -> str:
-    return heading.lower()
 
 
 def main(arguments: list[str]) -> int:
