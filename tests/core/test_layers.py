@@ -28,8 +28,9 @@ LAYERS = (
     ("training",),
     ("inference",),
     ("data", "models"),
-    ("storage", "plugin", "config"),
+    ("storage", "plugin", "config", "extending"),
     ("registry",),
+    ("deprecations",),
     ("hookspecs", "contracts", "components"),
     ("errors",),
 )
