@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loomlm.errors import PluginError, UsageError
+from loomlm.errors import PluginError, PluginWarning, UsageError
 from loomlm.registry import Registry
 
 METRIC = """
@@ -20,6 +20,12 @@ from loomlm.plugin import Component, hookimpl
 def loomlm_metrics():
     return [Component(kind="metric", name="{name}", summary="s", target="{target}", {more})]
 """
+
+
+def load_with_fault() -> Registry:
+    """The registry where a plugin is at fault, which is told."""
+    with pytest.warns(PluginWarning):
+        return Registry.load()
 
 
 def metric(name: str, target: str = "nowhere:Nothing", more: str = "") -> str:
@@ -123,11 +129,43 @@ def test_two_plugins_with_one_name_are_told_apart_by_their_distribution(install)
     assert registry.find("metric", "first_one/mcc").plugin.distribution == "first-one"
 
 
-def test_a_component_for_another_plugin_api_is_refused(install):
-    install("old", metric("mcc", more="api=(0, 0)"))
+@pytest.mark.parametrize(
+    "source",
+    [
+        metric("mcc"),
+        # What is made for another API may fail in any way when it is imported.
+        "from loomlm.plugin import NoLongerThere\n",
+        "import loomlm.plugin\nloomlm.plugin.no_longer_there()\n",
+    ],
+)
+@pytest.mark.parametrize(("api", "said"), [("(0, 0)", "plugin API 0;"), ("(2, 3)", "API 2 to 3;")])
+def test_a_plugin_for_another_api_is_refused_with_one_line(
+    install, loomlm_command, source, api, said
+):
+    install("old", f"loomlm_api = {api}  # the first\n{source}")
 
-    with pytest.raises(PluginError, match=r"made for plugin API 0 to 0; this is 1"):
-        Registry.load().find("metric", "mcc")
+    with pytest.warns(PluginWarning, match="old 1.5 .* is left out: is made for plugin API"):
+        registry = Registry.load()
+    with pytest.raises(PluginError, match=f"{said} this is 1. Install another version of it"):
+        registry.find("metric", "mcc")
+    lines = [line for line in loomlm_command("plugins").out.splitlines() if "old 1.5" in line]
+    assert len(lines) == 1
+    assert "incompatible" in lines[0]
+
+
+@pytest.mark.parametrize("api", ["1", "(1, 1)", "(0, 2)"])
+def test_a_plugin_whose_range_holds_this_api_is_loaded(install, api):
+    install("good", f"loomlm_api = {api}\n{metric('mcc')}")
+
+    assert Registry.load().find("metric", "mcc")
+
+
+def test_a_range_that_is_none_is_said(install):
+    install("odd", f"loomlm_api = 'one'\n{metric('mcc')}")
+
+    broken = load_with_fault().plugins[-1]
+
+    assert "its loomlm_api is 'one'; expected a number, or (first, last)" in broken.error
 
 
 def test_what_a_component_requires_is_named_with_how_to_install_it(install):
@@ -244,14 +282,6 @@ def test_a_file_named_without_its_ending_is_pointed_to(tmp_path):
 
     with pytest.raises(PluginError, match=r"A file is named with its ending: mine.py."):
         Registry.load(["mine"])
-
-
-def test_a_component_for_another_plugin_api_is_listed_as_such(install, loomlm_command):
-    install("old", metric("mcc", more="api=(0, 0)"))
-
-    line = next(s for s in loomlm_command("plugins").out.splitlines() if " mcc " in s)
-
-    assert "for another plugin API" in line
 
 
 def test_builders_are_keyed_by_backend(backend):

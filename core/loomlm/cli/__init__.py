@@ -49,7 +49,9 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if not name.startswith("-") and name not in self.list_commands(ctx):
+        # Looking for the commands of plugins takes time, which our own need not.
+        ours = name in COMMANDS or name.startswith("-")
+        if not ours and name not in self.list_commands(ctx):
             from loomlm.errors import did_you_mean
 
             ctx.fail(f"There is no command {name!r}. {did_you_mean(name, self.list_commands(ctx))}")

@@ -22,7 +22,7 @@ def traced() -> Iterator[None]:
                     line.who,
                     str(line.calls),
                     str(line.answers),
-                    _milliseconds(line.seconds),
+                    _ms(line.seconds),
                 )
                 for line in trace.lines.values()
                 if line.calls
@@ -30,5 +30,5 @@ def traced() -> Iterator[None]:
             table(("hook", "of", "calls", "answered", "ms"), rows, err=True)
 
 
-def _milliseconds(seconds: float) -> str:
+def _ms(seconds: float) -> str:
     return f"{seconds * 1000:,.2f}"

@@ -98,7 +98,8 @@ def _choice(kind: str, registry: Registry, extra: Mapping[str, Any] | None = Non
         if not required:
             names += spelt
     by_name = [{"enum": names}] if names and not extra else []
-    return {"anyOf": [*by_name, *tables]}
+    # Where nobody registers the kind, nothing is right.
+    return {"anyOf": [*by_name, *tables]} if tables else {"not": {}}
 
 
 def _data(registry: Registry) -> dict[str, Any]:

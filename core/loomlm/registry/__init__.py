@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from email.parser import HeaderParser
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -284,9 +285,11 @@ def _plugin(point: EntryPoint) -> Plugin:
 def _distribution(point: EntryPoint) -> tuple[str, str]:
     """Name and version of what installed an entry point; empty where its metadata is broken."""
     try:
-        # Each look at the metadata reads it anew.
-        metadata: Any = point.dist.metadata if point.dist else {}
-        return metadata.get("Name") or "", metadata.get("Version") or ""
+        read = point.dist.read_text if point.dist else lambda name: ""
+        text = read("METADATA") or read("PKG-INFO") or ""
+        # `dist.metadata` would parse the whole README behind the first empty line, twice.
+        head = HeaderParser().parsestr(text.partition("\n\n")[0])
+        return head["Name"] or "", head["Version"] or ""
     except Exception:  # What a broken dist-info raises depends on the version of Python.
         return "", ""
 
@@ -294,7 +297,7 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
 def _warn(plugin: Plugin) -> None:
     """Say what every command has of a plugin that does what it should not."""
     said = []
-    way_out = f"Leave it out with -p no:{plugin.name}."
+    way_out = f"Leave it out with -p no:{plugin.distribution or plugin.name}."
     if plugin.distribution and plugin.state in ("broken", "incompatible"):
         said.append(f"{sentence(f'is left out: {plugin.error}')} {way_out}")
     if plugin.seconds > SLOW and not plugin.built_in:

@@ -21,7 +21,7 @@ from typing import Any
 from loomlm import hookspecs
 from loomlm.components import KINDS, PLUGIN_API, Builder, Component
 from loomlm.deprecations import warn_of_hooks
-from loomlm.errors import PluginError, nearest
+from loomlm.errors import LoomlmError, PluginError, nearest
 from loomlm.hookspecs import ON_EXTENSIONS, ON_PLUGINS
 from loomlm.registry.plugins import Plugin, words
 from loomlm.registry.tracing import traced_call
@@ -58,6 +58,9 @@ def fail(plugin: Plugin, error: BaseException) -> None:
     """A plugin that raised something is broken."""
     plugin.state = "broken"
     said = " ".join(str(error).split()).rstrip(".")
+    if isinstance(error, LoomlmError):
+        plugin.error = said
+        return
     plugin.error = f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 

@@ -5,7 +5,7 @@ Loaded in every pytest session where loomlm is installed: it imports nothing unt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("conformance", found, ids=[str(case) for case, _ in found], indirect=True)
 
 
+@pytest.fixture(scope="session")
+def loomlm_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """What the checks of a session share: see `loomlm.testing.conformance.shared`."""
+    from loomlm.testing.conformance.shared import Shared
+
+    shared = Shared(tmp_path_factory.mktemp)
+    yield shared
+    shared.stop()
+
+
 @pytest.fixture
-def conformance(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], None]:
+def conformance(
+    request: pytest.FixtureRequest, tmp_path: Path, loomlm_shared: Any
+) -> Callable[[], None]:
     """Checks one property of the component that the test's mark names."""
     from loomlm.testing.conformance.cases import NotApplicable, Subject
 
@@ -59,6 +71,7 @@ def conformance(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], 
             backend=case.backend,
             given=given,
             folder=tmp_path,
+            shared=loomlm_shared,
         )
         try:
             case.holds(subject)
