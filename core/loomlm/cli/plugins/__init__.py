@@ -14,6 +14,7 @@ from loomlm.cli.options import load_registry, plugin_options
 COMMANDS: dict[str, str] = {
     "show": "Say everything of a component, a kind or a plugin.",
     "check": "Check a plugin as its author should before publishing it.",
+    "new": "Write a plugin to go on from: a distribution that installs, works and is tested.",
 }
 """The further commands and their help, so that `--help` imports none of them."""
 
