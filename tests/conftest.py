@@ -34,7 +34,8 @@ FRAMEWORKS = {"torch": ("torch",), "tensorflow": ("tensorflow", "keras")}
 BACKENDS = [name for name, modules in FRAMEWORKS.items() if all(map(find_spec, modules))]
 LACKING = [name for name in FRAMEWORKS if name not in BACKENDS]
 
-collect_ignore = [f"plugins/{name}" for name in LACKING]
+# Distributions of third parties bring tests of their own, for where they are installed.
+collect_ignore = ["third_party", *(f"plugins/{name}" for name in LACKING)]
 
 
 def pytest_configure(config: pytest.Config) -> None:

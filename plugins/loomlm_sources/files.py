@@ -26,7 +26,7 @@ from loomlm_sources.opening import (
     packing,
 )
 from loomlm_sources.readers import BadLine, Form, Row, column_names, read_rows
-from loomlm_sources.values import joined_text, label_of
+from loomlm_sources.values import check_split, joined_text, label_of
 
 
 @define
@@ -87,6 +87,7 @@ class Files:
 
     def examples(self, split: str) -> Iterator[Example]:
         """The split's examples, file by file."""
+        check_split(split, self.splits())
         for path in (*find_files(getattr(self.config, split)), *self._label_files(split)):
             self._skipped.pop(path, None)
         for part in self._parts(split):

@@ -16,7 +16,7 @@ from attrs import define, field
 from loomlm.plugin import DataError, Example, did_you_mean
 from loomlm_sources.config import SPLITS, HuggingFaceConfig
 from loomlm_sources.readers import BadLine
-from loomlm_sources.values import joined_text, label_of
+from loomlm_sources.values import check_split, joined_text, label_of
 
 Value = TypeVar("Value", bound=str | tuple[str, ...] | None)
 
@@ -56,6 +56,7 @@ class HuggingFace:
 
     def examples(self, split: str) -> Iterator[Example]:
         """The split's rows, in the data set's order."""
+        check_split(split, self.splits())
         name = getattr(self.config, split)
         data = self._data()[name]
         texts = (self.config.text,) if isinstance(self.config.text, str) else self.config.text

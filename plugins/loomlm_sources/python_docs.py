@@ -25,6 +25,7 @@ from loomlm_sources.library import (
     topics,
 )
 from loomlm_sources.shares import assigned, without_copies
+from loomlm_sources.values import check_split
 
 # Raised when another text or split comes from the same files.
 FORMAT = 1
@@ -68,6 +69,7 @@ class PythonDocs:
 
     def examples(self, split: str) -> Iterator[Example]:
         """The split's examples, in the order of the files' names."""
+        check_split(split, self.splits())
         passages = self._passages[split]
         if self.config.label == "area":
             return self._labelled(passages)

@@ -6,8 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from loomlm.plugin import nearest
+from loomlm.plugin import DataError, did_you_mean, nearest
 from loomlm_sources.readers import BadLine
+
+
+def check_split(split: str, splits: Sequence[str]) -> None:
+    """Raises DataError for a split that the data does not have."""
+    if split not in splits:
+        raise DataError(f"The data has no split {split!r}. {did_you_mean(split, splits)}")
 
 
 def joined_text(values: Mapping[str, Any], names: Sequence[str]) -> str | BadLine:

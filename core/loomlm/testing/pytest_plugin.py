@@ -27,16 +27,47 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test for each property of the component, with each of its trials, on each backend."""
-    mark = metafunc.definition.get_closest_marker("loomlm")
-    if mark is None or "conformance" not in metafunc.fixturenames:
+    if "conformance" not in metafunc.fixturenames:
         return
-    from loomlm.registry import Registry
-    from loomlm.testing.conformance.cases import cases
+    from loomlm.errors import LoomlmError
 
+    try:
+        found = _parameters(metafunc.definition.get_closest_marker("loomlm"))
+    except LoomlmError as error:
+        raise pytest.Collector.CollectError(f"{metafunc.function.__name__}: {error}") from None
+    metafunc.parametrize("conformance", found, indirect=True)
+
+
+def _parameters(mark: pytest.Mark | None) -> list[Any]:
+    """The cases that a mark asks for, with the registry that they come from.
+
+    Raises LoomlmError for a mark that cannot be meant.
+    """
+    from loomlm.errors import UsageError
+    from loomlm.registry import Registry
+    from loomlm.testing.conformance.cases import cases, check_given, lacking
+
+    if mark is None or len(mark.args) != 1:
+        raise UsageError(
+            "It takes the fixture `conformance`, so it needs a mark that says what to check: "
+            '@pytest.mark.loomlm("KIND:NAME").'
+        )
     (spec,) = mark.args
     registry = Registry.load([str(name) for name in mark.kwargs.get("plugins", ())])
-    found = [(case, registry) for case in cases(registry, spec)]
-    metafunc.parametrize("conformance", found, ids=[str(case) for case, _ in found], indirect=True)
+    reason = lacking(registry, spec)
+    if reason:
+        return [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="lacking")]
+    check_given(spec, _given(mark))
+    found = list(cases(registry, spec))
+    if mark.kwargs.get("keys") is not None:
+        # These stand in the place of every trial.
+        found = [case for case in found if case.trial == found[0].trial]
+    return [pytest.param((case, registry), id=str(case)) for case in found]
+
+
+def _given(mark: pytest.Mark) -> dict[str, Any]:
+    """What the mark says besides plugins and keys."""
+    return {name: value for name, value in mark.kwargs.items() if name not in ("plugins", "keys")}
 
 
 @pytest.fixture(scope="session")
@@ -51,16 +82,19 @@ def loomlm_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def conformance(
-    request: pytest.FixtureRequest, tmp_path: Path, loomlm_shared: Any
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    loomlm_shared: Any,
 ) -> Callable[[], None]:
-    """Checks one property of the component that the test's mark names."""
+    """Checks one property of the component that the test's mark names, with a cache of its own."""
     from loomlm.testing.conformance.cases import NotApplicable, Subject
+    from loomlm.testing.conformance.telling import told
 
+    monkeypatch.setenv("LOOMLM_CACHE", str(tmp_path / "cache"))
     case, registry = request.param
     mark = request.node.get_closest_marker("loomlm")
-    given: dict[str, Any] = dict(mark.kwargs)
-    given.pop("plugins", None)
-    keys = given.pop("keys", None)
+    keys = mark.kwargs.get("keys")
 
     def check() -> None:
         found: Any = keys(tmp_path) if callable(keys) else keys
@@ -69,13 +103,20 @@ def conformance(
             component=case.component,
             keys=case.component.trials[case.trial] if found is None else found,
             backend=case.backend,
-            given=given,
+            given=_given(mark),
             folder=tmp_path,
             shared=loomlm_shared,
         )
+        said = ""
         try:
             case.holds(subject)
         except NotApplicable as reason:
             pytest.skip(str(reason))
+        except AssertionError as error:
+            said = told(case, error)
+            if not said:
+                raise
+        if said:
+            pytest.fail(said, pytrace=False)
 
     return check

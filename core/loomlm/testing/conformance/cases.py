@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from attrs import field, frozen
@@ -73,12 +74,7 @@ def cases(registry: Registry, spec: str) -> Iterator[Case]:
     Raises UsageError for another spelling or a kind without a checker; PluginError for a component
     that is not there or lacks something.
     """
-    kind, _, name = spec.partition(":")
-    if kind not in KINDS or not name:
-        raise UsageError(
-            f"A component to check is KIND:NAME, such as tokenizer:bpe, not {spec!r}. "
-            f"{did_you_mean(kind, KINDS)}"
-        )
+    kind, name = _parts(spec)
     component = registry.usable(kind, name)
     for backend in backends_of(registry, component):
         for trial in component.trials:
@@ -86,8 +82,51 @@ def cases(registry: Registry, spec: str) -> Iterator[Case]:
                 yield Case(holds=holds, component=component, trial=trial, backend=backend)
 
 
+def lacking(registry: Registry, spec: str) -> str:
+    """Why the component cannot be checked here: a module that it requires is not installed.
+
+    Raises UsageError and PluginError as `cases` does.
+    """
+    kind, name = _parts(spec)
+    if not registry.find(kind, name).component.missing():
+        return ""
+    try:
+        registry.usable(kind, name)
+    except PluginError as error:
+        return str(error)
+    return ""
+
+
+def check_given(spec: str, given: Mapping[str, Any]) -> None:
+    """Raises UsageError for what the checker of the kind does not take in the mark."""
+    kind, _ = _parts(spec)
+    known = getattr(_checker(kind), "GIVEN", None)
+    for name in given:
+        if known is not None and name not in known:
+            raise UsageError(
+                f"The check of a {kind.replace('_', ' ')} takes no {name!r}. "
+                f"{did_you_mean(name, ('plugins', 'keys', *known))}"
+            )
+
+
+def _parts(spec: str) -> tuple[str, str]:
+    """Kind and name."""
+    kind, _, name = spec.partition(":")
+    if kind not in KINDS or not name:
+        raise UsageError(
+            f"A component to check is KIND:NAME, such as tokenizer:bpe, not {spec!r}. "
+            f"{did_you_mean(kind, KINDS)}"
+        )
+    return kind, name
+
+
+def _checker(kind: str) -> ModuleType:
+    """The module that checks a kind: PROPERTIES, and GIVEN, the names that a mark may have."""
+    return import_module(f"loomlm.testing.conformance.{kind}")
+
+
 def _properties(kind: str) -> Sequence[Callable[[Subject], None]]:
-    return import_module(f"loomlm.testing.conformance.{kind}").PROPERTIES
+    return _checker(kind).PROPERTIES
 
 
 def backends_of(registry: Registry, component: Component) -> Sequence[str]:

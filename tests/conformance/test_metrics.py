@@ -1,0 +1,124 @@
+"""The built-in metrics hold to what every metric promises, and agree with scikit-learn."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import exp, log
+from typing import Any
+
+import pytest
+from sklearn import metrics
+
+from loomlm.plugin import Likelihood, Outcome
+
+from .covered import left_out
+
+LABELS = ("Business", "Sci/Tech", "Sports", "World")
+
+
+def accuracy(outcome: Outcome) -> float:
+    return metrics.accuracy_score(outcome.references, outcome.predictions)
+
+
+def confusion_matrix(outcome: Outcome) -> list[list[int]]:
+    found = metrics.confusion_matrix(outcome.references, outcome.predictions, labels=range(4))
+    return found.tolist()
+
+
+def average_of(name: str, average: str, outcome: Outcome) -> float:
+    score = getattr(metrics, f"{name}_score")
+    found = score(outcome.references, outcome.predictions, average=average, zero_division=0)
+    return float(found)
+
+
+def with_labels(name: str, outcome: Outcome) -> dict[str, Any]:
+    """The average, and each label's score."""
+    each = getattr(metrics, f"{name}_score")(
+        outcome.references, outcome.predictions, labels=range(4), average=None, zero_division=0
+    )
+    scores = {f"{name}/{label}": found for label, found in zip(LABELS, each.tolist(), strict=True)}
+    return {name: average_of(name, "macro", outcome), **scores}
+
+
+def binary(name: str, outcome: Outcome) -> float:
+    """Of the label "ham", the first of two."""
+    right, given = outcome.references, outcome.predictions
+    if right.ndim == 2:
+        right, given = right[:, 0], given[:, 0]
+    else:
+        right, given = right == 0, given == 0
+    return getattr(metrics, f"{name}_score")(right, given, zero_division=0)
+
+
+def perplexity(likelihood: Likelihood) -> float:
+    return exp(likelihood.loss / likelihood.tokens)
+
+
+def bits_per_byte(likelihood: Likelihood) -> float:
+    return likelihood.loss / log(2) / likelihood.bytes
+
+
+@pytest.mark.loomlm("metric:accuracy", reference=accuracy)
+def test_accuracy(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:confusion_matrix", reference=confusion_matrix)
+def test_confusion_matrix(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:precision", reference=partial(average_of, "precision", "macro"))
+def test_precision(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:recall", reference=partial(average_of, "recall", "macro"))
+def test_recall(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:f1", keys={"per_class": True}, reference=partial(with_labels, "f1"))
+def test_f1_and_each_label_s(conformance):
+    conformance()
+
+
+def averages(average: str) -> pytest.MarkDecorator:
+    """The three scores share what makes one of the labels' scores."""
+    return pytest.mark.loomlm(
+        "metric:f1", keys={"average": average}, reference=partial(average_of, "f1", average)
+    )
+
+
+@averages("micro")
+def test_micro(conformance):
+    conformance()
+
+
+@averages("weighted")
+def test_weighted(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm(
+    "metric:recall",
+    keys={"average": "binary", "positive": "ham"},
+    labels=("ham", "spam"),
+    reference=partial(binary, "recall"),
+)
+def test_binary(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:perplexity", reference=perplexity)
+def test_perplexity(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:bits_per_byte", reference=bits_per_byte)
+def test_bits_per_byte(conformance):
+    conformance()
+
+
+def test_none_is_left_out():
+    assert not left_out("metric", globals())
