@@ -15,6 +15,13 @@ State = Mapping[str, Mapping[str, np.ndarray]]
 
 RATE = 1e-2
 
+ROUNDED = 1e-6
+"""How far numbers may be apart that are the same but for rounding, by share of those above 1."""
+
+TURNED = 1e-2
+"""How far updates may be apart that are the same but for rounding, by share of their size: where a
+gradient is next to nothing, some rules go by its sign."""
+
 
 def teach(
     engine: Engine, steps: Iterable[int], *microbatches: Batch, seed: int = SEED, rate: float = RATE
@@ -67,3 +74,8 @@ def apart(first: np.ndarray, second: np.ndarray) -> float:
         return 0.0
     size = max(1.0, float(np.abs(first).max()))
     return float(np.abs(first.astype(np.float64) - second).max()) / size
+
+
+def size_of(change: np.ndarray) -> float:
+    """The root of the mean square."""
+    return float(np.sqrt(np.mean(np.square(change, dtype=np.float64))))

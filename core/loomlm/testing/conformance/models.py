@@ -56,6 +56,9 @@ ROOM = 3
 
 DROPPED = 0.4
 
+Rows = Sequence[int] | np.ndarray | None
+"""Numbers of some rows, or None for all."""
+
 
 @frozen(kw_only=True)
 class SmallModel:
@@ -131,7 +134,7 @@ class SmallModel:
         context = FitContext(tokenizer=self.tokenizer, tokens=tokens, seed=SEED)
         return initial_arrays(layout, SEED, self.recipe.backbone.fit(context))
 
-    def collated(self, rows: Sequence[int] | None = None, width: int = 0, height: int = 0) -> Batch:
+    def collated(self, rows: Rows = None, width: int = 0, height: int = 0) -> Batch:
         """A batch of some rows, all by default, as the task makes it.
 
         It is at least `width` wide, and at least `height` high: there are empty rows behind.
@@ -141,15 +144,14 @@ class SmallModel:
         shape = {"batch": max(height, len(taken)), "time": wide}
         return self.recipe.task.collate(self.rows.take(taken), shape, self.recipe.facts)
 
-    def batch(self, rows: Sequence[int] | None = None, width: int = 0, height: int = 0) -> Batch:
+    def batch(self, rows: Rows = None, width: int = 0, height: int = 0) -> Batch:
         """The same as the backbone's module reads it."""
         return self.recipe.backbone.prepare(self.collated(rows, width, height))
 
 
 def trainer_of(registry: Registry, backend: str) -> Trainer:
     """A backend with its default keys."""
-    component = registry.usable("trainer", backend)
-    return component.load()(component.config())
+    return registry.target("trainer", backend)(registry.find("trainer", backend).component.config())
 
 
 def models_of(subject: Subject) -> list[SmallModel]:
@@ -170,7 +172,7 @@ def small_models(subject: Subject, trainer: Trainer, every: bool = False) -> lis
     every: with every trial of every task.
     """
     registry, config = subject.registry, subject.config
-    backbone = subject.component.load()(config)
+    backbone = registry.target("backbone", subject.component.name)(config)
     chosen = Choice("backbone", subject.component.name, config)
     make = partial(
         SmallModel, registry=registry, backend=subject.backend, trainer=trainer, backbone=chosen
@@ -178,7 +180,7 @@ def small_models(subject: Subject, trainer: Trainer, every: bool = False) -> lis
     found: list[SmallModel] = []
     for trial in _task_trials(registry, every):
         of_task = choice_of("task", trial, registry)
-        task = registry.usable("task", trial.type).load()(of_task.config)
+        task = registry.target("task", trial.type)(of_task.config)
         known = not every and task.needs in [model.needs for model in found]
         if not known and not list(misfits(chosen.type, backbone, trial.type, task)):
             texts = _with_texts(task, chosen, backbone)
@@ -197,7 +199,7 @@ def _task_trials(registry: Registry, every: bool) -> Iterator[Trial]:
 def _with_texts(task: Task, backbone: Choice, made: Any) -> dict[str, Any]:
     """What a SmallModel has of texts."""
     examples = _examples(task.produces == "label_sets", min(LONGEST, task.context - ROOM))
-    tokenizer = LettersFactory.train(NoConfig(), LETTERS)
+    tokenizer: Any = LettersFactory.train(NoConfig(), LETTERS)
     facts = task.fit(examples, tokenizer)
     columns = task.encode(examples, tokenizer, facts, True)
     rows = ExampleRows(ColumnStore(dict(columns), len(examples), {}))

@@ -9,6 +9,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from loomlm.contracts import Batch, Engine, Loss, ModelSpec, Trainer
+from loomlm.errors import LoomlmError
 from loomlm.testing.conformance.cases import Subject
 from loomlm.testing.conformance.comparing import State, held, put
 from loomlm.testing.conformance.models import (
@@ -66,26 +67,44 @@ def pairs_of(subject: Subject) -> list[Pair]:
 def trained_models(
     subject: Subject, every: bool = False, dropout: bool = False
 ) -> list[SmallModel]:
-    """For each kind of task the first backbone of those that the trainer builds and that can do it,
-    with its first trial.
+    """For each kind of task the first backbone that the trainer builds and that can do it.
 
-    every: for every trial of every task. Raises AssertionError where there is none.
+    every: for every trial of every task. dropout: with dropout, where the trainer builds that.
+    Raises AssertionError where there is none.
     """
     registry, backend = subject.registry, subject.backend
-    trainer: Trainer = subject.component.load()(subject.config)
+    trainer: Trainer = registry.target("trainer", subject.component.name)(subject.config)
     built = {b.name for b, _ in registry.builders if (b.kind, b.backend) == ("backbone", backend)}
     found: dict[Any, SmallModel] = {}
     for entry in registry.of("backbone"):
         component = entry.component
-        if component.name not in built or component.missing():
-            continue
-        keys = next(iter(component.trials.values()))
-        backbone = evolve(subject, component=component, keys=keys)
-        given = with_dropout(backbone) if dropout else backbone
-        for model in small_models(given, trainer, every):
-            found.setdefault(str(model.trial) if every else model.needs, model)
+        if component.name in built and not component.missing():
+            of = evolve(subject, component=component)
+            for model in _that_it_builds(of, trainer, every, dropout):
+                found.setdefault(str(model.trial) if every else model.needs, model)
     assert found, f"{backend} builds no backbone that an installed task fits"
     return list(found.values())
+
+
+def _that_it_builds(
+    backbone: Subject, trainer: Trainer, every: bool, dropout: bool
+) -> list[SmallModel]:
+    """A backbone with the first of its trials that a trainer takes, or with its defaults.
+
+    A builder may refuse what it does not know.
+    """
+    for keys in (*backbone.component.trials.values(), {}):
+        plain = evolve(backbone, keys=keys)
+        for given in (with_dropout(plain), plain) if dropout else (plain,):
+            try:
+                models = small_models(given, trainer, every)
+                for model in models:
+                    model.engine()
+            except LoomlmError:
+                continue
+            if models:
+                return models
+    return []
 
 
 def weighted(batch: Batch) -> Batch:

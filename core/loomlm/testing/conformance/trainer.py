@@ -15,15 +15,18 @@ from attrs import evolve
 from loomlm.config.settings import TrainerConfig
 from loomlm.contracts import Batch, Engine, Generates
 from loomlm.errors import UsageError
-from loomlm.testing.conformance.cases import NotApplicable, Subject
+from loomlm.testing.conformance.cases import Subject
 from loomlm.testing.conformance.comparing import (
-    State,
+    ROUNDED,
+    TURNED,
     apart,
     differing,
     held,
     put,
+    size_of,
     teach,
 )
+from loomlm.testing.conformance.layouts import rows_that_no_batch_names_wait, the_layout_is_heeded
 from loomlm.testing.conformance.models import TEXTS, SmallModel, optimizers, trainer_config
 from loomlm.testing.conformance.pairs import (
     Pair,
@@ -33,13 +36,6 @@ from loomlm.testing.conformance.pairs import (
     trained_models,
     weighted,
 )
-
-ROUNDED = 1e-6
-"""How far numbers may be apart that are the same but for rounding, by share of those above 1."""
-
-TURNED = 1e-2
-"""How far updates may be apart that are the same but for rounding, by share of their size: where a
-gradient is next to nothing, some rules go by its sign."""
 
 FALLS = 0.8
 RATES = (1e-3, 1e-2, 0.1, 1.0)
@@ -52,18 +48,15 @@ def auto_is_settled(subject: Subject) -> None:
     """`resolve` gives a value and a reason for what is "auto", and refuses an unknown device."""
     model = trained_models(subject)[0]
     trainer, backbone = model.trainer, model.recipe.backbone
-    open_ = TrainerConfig()
-    for name, (value, reason) in trainer.resolve(open_, backbone).items():
-        assert getattr(open_, name) == "auto", f"resolve settles {name}, which was given"
+    unsettled = TrainerConfig()
+    found = dict(trainer.resolve(unsettled, backbone))
+    for name, (value, reason) in found.items():
+        assert getattr(unsettled, name) == "auto", f"resolve settles {name}, which was given"
         assert value != "auto", f"resolve leaves {name} at auto"
         assert isinstance(reason, str) and reason, f"resolve gives no reason for {name} = {value!r}"
+    for name in ("device", "precision", "compile", "threads"):
+        assert name in found, f"resolve leaves {name} at auto"
     settled = trainer_config(trainer, backbone)
-    left = [
-        name
-        for name in ("device", "precision", "compile", "threads")
-        if getattr(settled, name) == "auto"
-    ]
-    assert not left, f"resolve leaves {', '.join(left)} at auto"
     again = dict(trainer.resolve(settled, backbone))
     assert not again, f"resolve settles {', '.join(again)}, where nothing is auto"
     assert trainer.devices(), "the trainer has no device"
@@ -136,17 +129,12 @@ def accumulation_is_exact(subject: Subject) -> None:
                         f"{found:.8g}, in one {wanted:.8g}"
                     )
             for name, values in held(engines[pieces])["model"].items():
-                size = _size(whole[name] - before[name])
-                turned = _size(values - whole[name])
+                size = size_of(whole[name] - before[name])
+                turned = size_of(values - whole[name])
                 assert turned <= TURNED * size + ROUNDED, (
                     f"{model}: in {pieces} microbatches, the update of {name} is apart by "
                     f"{turned:.1e}, of {size:.1e}"
                 )
-
-
-def _size(change: np.ndarray) -> float:
-    """The root of the mean square."""
-    return float(np.sqrt(np.mean(np.square(change, dtype=np.float64))))
 
 
 def resuming_is_exact(subject: Subject) -> None:
@@ -279,81 +267,6 @@ def _check_linear(pair: Pair, clip: float, batch: Batch) -> None:
     assert math.isclose(moved, clip, rel_tol=1e-2), (
         f"{pair}: clipped to {clip:.4g}, with a rate of 1, an update moves by {moved:.4g}"
     )
-
-
-def the_layout_is_heeded(subject: Subject) -> None:
-    """What does not train stays and has no state; `learning_rate_scale` scales an update."""
-    for pair in pairs_of(subject):
-        whole, batch = pair.begun(), pair.model.batch()
-        start = held(whole)["model"]
-        trained = [parameter for parameter in pair.model.stored if parameter.trainable]
-        fixed = next((p for p in trained if p.role == "matrix"), trained[0]).name
-        layout = tuple(
-            evolve(p, trainable=p.trainable and p.name != fixed, learning_rate_scale=0.5)
-            for p in pair.model.spec.layout
-        )
-        engine = pair.engine(evolve(pair.model.spec, layout=layout))
-        for each in whole, engine:
-            teach(each, [1], batch)
-        state, full = held(engine), held(whole)["model"]
-        slots = [name for name in state["optimizer"] if name.rpartition(".")[0] == fixed]
-        assert not slots, f"{pair}: {fixed} does not train, and has the state {', '.join(slots)}"
-        assert np.array_equal(state["model"][fixed], start[fixed]), (
-            f"{pair}: {fixed} does not train, and an update changed it"
-        )
-        for parameter in trained:
-            name = parameter.name
-            moved, half = full[name] - start[name], state["model"][name] - start[name]
-            wrong = _size(half - 0.5 * moved) if name != fixed else 0.0
-            assert wrong <= TURNED * _size(moved) + ROUNDED, (
-                f"{pair}: with half the rate, the update of {name} is not half as large: "
-                f"{_size(half):.2e} and {_size(moved):.2e}"
-            )
-
-
-def rows_that_no_batch_names_wait(subject: Subject) -> None:
-    """An update leaves alone the rows of a sparse table that the batch does not use."""
-    found = False
-    for pair in pairs_of(subject):
-        tables = [p for p in pair.model.stored if p.sparse and p.trainable]
-        if not tables:
-            continue
-        found, engine = True, pair.begun()
-        teach(engine, [1], pair.model.batch())
-        before, batch = held(engine), pair.model.batch([0, 3])
-        teach(engine, [2], batch)
-        after = held(engine)
-        for table in tables:
-            moved = _moved_rows(table.name, before, after)
-            assert moved.any(), f"{pair}: no row of {table.name} learns"
-            for row in np.flatnonzero(moved):
-                assert _has_a_say(engine, table.name, int(row), batch), (
-                    f"{pair}: row {row} of {table.name} changed, which the batch does not use"
-                )
-    if not found:
-        raise NotApplicable("none of its models has a sparse table")
-
-
-def _moved_rows(name: str, before: State, after: State) -> np.ndarray:
-    """Which rows of a table changed, or their state, (rows,)."""
-    moved = np.zeros(len(before["model"][name]), bool)
-    for part in before:
-        for key, array in before[part].items():
-            own = key == name or key.rpartition(".")[0] == name
-            if own and len(array) == len(moved):
-                moved |= (array != after[part][key]).reshape(len(moved), -1).any(axis=1)
-    return moved
-
-
-def _has_a_say(engine: Engine, name: str, row: int, batch: Batch) -> bool:
-    """Whether a row of a table matters to a batch's logits."""
-    values = held(engine)["model"][name]
-    expected, changed = engine.forward(batch), values.copy()
-    changed[row] += np.random.default_rng(0).normal(size=values.shape[1:])
-    engine.load_state("model", [(name, changed)])
-    found = engine.forward(batch)
-    engine.load_state("model", [(name, values)])
-    return not np.array_equal(found, expected)
 
 
 def scalars_come_in_order(subject: Subject) -> None:
