@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -67,7 +68,7 @@ def command(context: click.Context, plugins: tuple[str, ...], check: bool, as_js
     else:
         click.echo("\n".join(line for p in registry.plugins for line in _lines(p, registry, tried)))
     if check and not all(found.ok for found in tried.values()):
-        context.exit(1)
+        sys.exit(1)
 
 
 def quiet_registry(plugins: tuple[str, ...]) -> Any:
