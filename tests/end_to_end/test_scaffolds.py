@@ -92,10 +92,19 @@ def test_it_is_listed_and_ready(project: Project):
 
     (plugin,) = [found for found in listed if found["distribution"] == f"my-{project.kind}"]
     assert plugin["state"] == "loaded"
-    (component,) = plugin["components"]
-    assert component["kind"] == project.kind.replace("-", "_")
-    assert component["name"] == f"my_{project.kind.replace('-', '_')}"
+    kind = project.kind.replace("-", "_")
+    (component,) = [found for found in plugin["components"] if found["kind"] == kind]
+    assert component["name"] == f"my_{kind}"
     assert component["state"] == "ready"
+
+
+def test_nothing_is_wrong_with_it_before_it_is_published(project: Project):
+    checked = project.run("loomlm", "plugins", "check", f"my-{project.kind}")
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "pass" in checked.stdout
+    kind = project.kind.replace("-", "_")
+    assert project.run("loomlm", "plugins", "show", f"{kind}:my_{kind}").returncode == 0
 
 
 def test_the_config_of_its_readme_is_right(project: Project, tmp_path: Path):

@@ -26,6 +26,13 @@ class BackendConfig:
     )
 
 
+@frozen
+class AverageConfig:
+    """The keys of `[backbone]` beside `type`; types and bounds are strict."""
+
+    width: int = key("size of a token's embedding", 64, minimum=1)
+
+
 @hookimpl
 def loomlm_trainers() -> list[Component]:
     return [
@@ -39,16 +46,36 @@ def loomlm_trainers() -> list[Component]:
             # what to type where one is not.
             requires=("numpy",),
             install="pip install numpy",
+            # Sets of keys, by name, that the conformance kit tries.
             trials={"default": {}, "float64": {"arithmetic": "float64"}},
         )
     ]
 
 
 @hookimpl
-def loomlm_builders() -> list[Builder]:
-    """What the backend builds backbones and optimizers with; all others are refused."""
+def loomlm_backbones() -> list[Component]:
+    """A backbone that is small enough to write its gradients out by hand."""
     return [
-        _builder("backbone", "mlp", "plugin_package.model:Pooled"),
+        Component(
+            kind="backbone",
+            name="plugin_component",
+            summary="the mean of a text's embeddings",
+            target="plugin_package.backbone:Average",
+            config=AverageConfig,
+            trials={"default": {"width": 8}},
+        )
+    ]
+
+
+@hookimpl
+def loomlm_builders() -> list[Builder]:
+    """What the backend builds backbones and optimizers with; all others are refused.
+
+    Those of Loomlm, `mlp`, `rnn` and `transformer`, `muon` and `sgd`, are one more line
+    each, and the code that the line names.
+    """
+    return [
+        _builder("backbone", "plugin_component", "plugin_package.model:Average"),
         _builder("optimizer", "adamw", "plugin_package.optimizer:AdamW"),
     ]
 

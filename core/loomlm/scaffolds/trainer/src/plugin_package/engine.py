@@ -16,7 +16,7 @@ from loomlm.plugin import (
     UsageError,
 )
 
-from plugin_package.model import Pooled
+from plugin_package.model import Average
 
 Part = Literal["model", "optimizer"]
 
@@ -25,7 +25,7 @@ Part = Literal["model", "optimizer"]
 class NumpyEngine:
     """See `loomlm.plugin.Engine` for what each method promises."""
 
-    module: Pooled
+    module: Average
     optimizer: Any
     trainer: TrainerConfig
     slots: dict[str, dict[str, np.ndarray]] = field(init=False)
@@ -42,6 +42,10 @@ class NumpyEngine:
 
     def train_step(self, microbatches: Sequence[Batch], context: StepContext) -> None:
         """One update by all microbatches, however a batch was cut into them."""
+        with np.errstate(all="ignore"):  # What is not finite is told by `finite`.
+            self._learn(microbatches, context)
+
+    def _learn(self, microbatches: Sequence[Batch], context: StepContext) -> None:
         total = max(sum(float(b["weight"].sum()) for b in microbatches), 1e-12)
         parts = [self.module.gradients(batch) for batch in microbatches]
         loss = sum(part for part, _, _ in parts) / total
@@ -93,9 +97,14 @@ class NumpyEngine:
         yield from self._state(part).items()
 
     def load_state(self, part: Part, arrays: Iterable[tuple[str, np.ndarray]]) -> None:
-        """Take back what `state` gave, here or on another backend."""
+        """Take back what `state` gave, here or on another backend.
+
+        Raises ValueError for an array of another shape, KeyError for an unknown name.
+        """
         mine = self._state(part)
         for name, array in arrays:
+            if array.shape != mine[name].shape:
+                raise ValueError(f"{name} is {mine[name].shape}, not {array.shape}")
             mine[name][...] = array
 
     def _state(self, part: Part) -> dict[str, np.ndarray]:

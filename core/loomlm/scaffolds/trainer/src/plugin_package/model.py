@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from attrs import define, field
-from loomlm.plugin import Batch, ModelSpec, UsageError
+from loomlm.plugin import Batch, ModelSpec
 
 TABLE, WEIGHT, BIAS = "backbone.embedding.weight", "head.weight", "head.bias"
-PLAIN = {
-    "ngrams": 1,
-    "hidden": (),
-    "weighting": "none",
-    "pooling": "mean",
-    "word_dropout": 0.0,
-    "dropout": 0.0,
-    "window": None,
-}
-"""What the keys of `mlp` must be here."""
 
 
 @define
-class Pooled:
+class Average:
     """Built from a ModelSpec, whose `layout` names each parameter with its shape.
 
     values: the parameters by name, float32. arithmetic: what sums are carried out in.
@@ -34,18 +23,12 @@ class Pooled:
     values: dict[str, np.ndarray] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        for name, plain in PLAIN.items():
-            if getattr(self.spec.config, name) != plain:
-                raise UsageError(
-                    f"backbone.{name} belongs to an mlp that plugin_component does not "
-                    "know. Leave the key out, or take another backend."
-                )
         shapes = {entry.name: entry.shape for entry in self.spec.layout}
         self.values = {name: np.zeros(s, np.float32) for name, s in shapes.items()}
 
     def logits(self, batch: Batch) -> np.ndarray:
         """(batch, outputs), in the arithmetic of the config."""
-        return self._logits(self._pooled(batch))
+        return self._logits(self._hidden(batch))
 
     def loss(self, logits: np.ndarray, batch: Batch) -> tuple[float, np.ndarray]:
         """The sum of the weighted losses, and its gradient (batch, outputs)."""
@@ -65,30 +48,28 @@ class Pooled:
             gradient = (probability - target) / outputs
         return float((each * weight).sum()), gradient * weight[:, None]
 
-    def gradients(self, batch: Batch) -> tuple[float, Mapping[str, np.ndarray], Any]:
+    def gradients(
+        self, batch: Batch
+    ) -> tuple[float, Mapping[str, np.ndarray], np.ndarray]:
         """The loss as in `loss`, its gradient for each parameter, and the table's rows.
 
         Those are the ids that stand in a text: only they take part in an update.
         """
-        pooled = self._pooled(batch)
-        loss, back = self.loss(self._logits(pooled), batch)
-        text, place = np.nonzero(batch["word_mask"] > 0)
+        hidden = self._hidden(batch)
+        loss, back = self.loss(self._logits(hidden), batch)
+        text, place = np.nonzero(batch["share"])
         rows = batch["tokens"][text, place]
         table = np.zeros(self.values[TABLE].shape, self.arithmetic)
-        pushed = (back @ self.values[WEIGHT]) / _size(batch)[:, None]
-        np.add.at(table, rows, pushed[text] * batch["word_mask"][text, place, None])
-        found = {TABLE: table, WEIGHT: back.T @ pooled, BIAS: back.sum(axis=0)}
+        share = batch["share"][text, place, None]
+        np.add.at(table, rows, (back @ self.values[WEIGHT])[text] * share)
+        found = {TABLE: table, WEIGHT: back.T @ hidden, BIAS: back.sum(axis=0)}
         return loss, found, np.unique(rows)
 
-    def _pooled(self, batch: Batch) -> np.ndarray:
-        """(batch, width); a text without a token is 0."""
-        mask = batch["word_mask"].astype(self.arithmetic)
+    def _hidden(self, batch: Batch) -> np.ndarray:
+        """(batch, width)."""
+        share = batch["share"].astype(self.arithmetic)
         words = self.values[TABLE][batch["tokens"]]  # (batch, time, width)
-        return (words * mask[..., None]).sum(axis=1) / _size(batch)[:, None]
+        return (words * share[..., None]).sum(axis=1)
 
-    def _logits(self, pooled: np.ndarray) -> np.ndarray:
-        return pooled @ self.values[WEIGHT].T + self.values.get(BIAS, 0.0)
-
-
-def _size(batch: Batch) -> np.ndarray:
-    return np.maximum(batch["word_mask"].sum(axis=1), 1e-6)
+    def _logits(self, hidden: np.ndarray) -> np.ndarray:
+        return hidden @ self.values[WEIGHT].T + self.values.get(BIAS, 0.0)
