@@ -201,16 +201,6 @@ def test_mistakes_in_its_keys_are_said_as_those_of_ours(run: Run, setting: str, 
 
 
 @pytest.mark.one_backend
-def test_its_own_tests_check_its_components(python: Path, tmp_path: Path):
-    shutil.copytree(DISTRIBUTION / "tests", tmp_path / "tests")
-    command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", "tests"]
-
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.one_backend
 def test_a_model_says_which_plugin_it_lacks(run: Run):
     run("run", "config.toml", "--runs", "runs", "--set", "trainer.steps=2")
 
