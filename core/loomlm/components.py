@@ -12,8 +12,13 @@ from typing import Any
 
 from attrs import field, frozen
 
+from loomlm.errors import PluginError
+
 PLUGIN_API = 1
-"""The version of the plugin API. It grows by one when a contract changes incompatibly."""
+"""The version of the plugin API. It grows by one when a contract changes incompatibly.
+
+A plugin declares the range that it works with beside its hooks: `loomlm_api = (1, 1)`.
+"""
 
 KINDS: Mapping[str, str] = {
     "tokenizer": "loomlm_tokenizers",
@@ -26,6 +31,7 @@ KINDS: Mapping[str, str] = {
     "optimizer": "loomlm_optimizers",
     "schedule": "loomlm_schedules",
     "observer": "loomlm_observers",
+    "extension": "loomlm_extensions",
     "template": "loomlm_templates",
 }
 """Every kind of component, with the hook that registers it."""
@@ -34,10 +40,6 @@ KINDS: Mapping[str, str] = {
 @frozen
 class NoConfig:
     """The config class of a component that has no keys."""
-
-
-def _api_range(value: tuple[int, int] | int) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value
 
 
 @frozen(kw_only=True)
@@ -51,7 +53,6 @@ class Component:
         the hook that registers the kind.
     config: the attrs class of the component's keys; importable without any framework.
     version: the component's own version; recorded with every model that it made a part of.
-    api: the plugin API it works with, one number or (first, last).
     requires: modules that must be findable for the component to work.
     install: what to type when one of them is missing, e.g. `pip install "loomlm[torch]"`.
     default: taken where a config has a place for the kind and names none.
@@ -67,7 +68,6 @@ class Component:
     target: str
     config: type = NoConfig
     version: str = "1"
-    api: tuple[int, int] = field(default=(PLUGIN_API, PLUGIN_API), converter=_api_range)
     requires: tuple[str, ...] = ()
     install: str = ""
     default: bool = False
@@ -77,9 +77,9 @@ class Component:
         """The modules of `requires` that cannot be found. Imports none of them."""
         return tuple(name for name in self.requires if not _findable(name))
 
-    def load(self) -> Any:
-        """The object behind `target`."""
-        return follow(self.target)
+    def load(self, origin: str = "") -> Any:
+        """The object behind `target`. Raises PluginError, with the origin, where there is none."""
+        return _followed(self.target, f"The {self.kind} {self.name!r}", origin)
 
 
 @frozen(kw_only=True)
@@ -95,15 +95,30 @@ class Builder:
     backend: str
     target: str
 
-    def load(self) -> Any:
-        """The object behind `target`."""
-        return follow(self.target)
+    def load(self, origin: str = "") -> Any:
+        """The object behind `target`. Raises PluginError, with the origin, where there is none."""
+        what = f"The builder of the {self.kind} {self.name!r} for {self.backend}"
+        return _followed(self.target, what, origin)
 
 
 def follow(target: str) -> Any:
     """Import `"package.module:object"` and return the object."""
-    module, _, attribute = target.partition(":")
+    module, colon, attribute = target.partition(":")
+    if not colon:
+        raise ValueError("a target is package.module:object")
     return getattr(import_module(module), attribute)
+
+
+def _followed(target: str, what: str, origin: str) -> Any:
+    try:
+        return follow(target)
+    # Importing somebody's module may raise anything.
+    except Exception as error:
+        whose = f" of {origin}" if origin else ""
+        raise PluginError(
+            f"{what}{whose} cannot be had: its target {target!r} gives "
+            f"{type(error).__name__}: {str(error).rstrip('.')}."
+        ) from error
 
 
 def _findable(module: str) -> bool:

@@ -33,6 +33,14 @@ class PluginError(UsageError):
     """A plugin that a run needs is missing, broken, blocked or ambiguous."""
 
 
+class PluginWarning(UserWarning):
+    """A plugin that was left out, is slow, or failed where the program goes on without it."""
+
+
+class LoomlmDeprecationWarning(FutureWarning):
+    """Something that goes away in the next minor release; see `loomlm.deprecations`."""
+
+
 @frozen
 class Problem:
     """One mistake in a config: what, where (`place` is file:line), which key, and the next step."""

@@ -7,16 +7,19 @@ arguments that you use.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 if TYPE_CHECKING:
     from loomlm.components import Builder, Component
     from loomlm.contracts import (
+        Batch,
         CheckpointSaved,
         Evaluated,
+        Example,
+        ModelSpec,
         Progress,
         RunEnded,
         RunStarted,
@@ -25,8 +28,29 @@ if TYPE_CHECKING:
         StepsEnded,
     )
 
+ON_EXTENSIONS = (
+    "loomlm_examples",
+    "loomlm_batch",
+    "loomlm_model_spec",
+    "loomlm_module",
+)
+"""Hooks that change what a run does: only what a config names may implement them."""
+
+ON_PLUGINS = (
+    "loomlm_run_started",
+    "loomlm_progress",
+    "loomlm_stage_started",
+    "loomlm_steps_ended",
+    "loomlm_evaluated",
+    "loomlm_checkpoint_saved",
+    "loomlm_stage_ended",
+    "loomlm_run_ended",
+)
+"""The hooks of a run's life."""
+
 hookspec = pluggy.HookspecMarker("loomlm")
 hookimpl = pluggy.HookimplMarker("loomlm")
+"""Marks a function, or a method, as an implementation of the hook that it is named as."""
 
 
 # --- registration: called once, when plugins are loaded. Import nothing heavy in them. --------
@@ -99,6 +123,17 @@ def loomlm_observers() -> Iterable[Component] | None:
 
 
 @hookspec
+def loomlm_extensions() -> Iterable[Component] | None:
+    """Extensions, for a config's `extensions`: they change what a run does.
+
+    Target: called with the config, gives an object whose methods are marked `hookimpl` and named as
+    the wrapping hooks below; it may have life-cycle hooks too. What it does is a function of its
+    config and of what the hooks are given: a model's folder keeps both, and is used with the
+    extensions that it was trained with.
+    """
+
+
+@hookspec
 def loomlm_templates() -> Iterable[Component] | None:
     """Templates: `loomlm init NAME` writes what one gives.
 
@@ -112,7 +147,53 @@ def loomlm_builders() -> Iterable[Builder] | None:
     """How a backend builds a backbone or an optimizer, keyed (kind, name, backend)."""
 
 
-# --- life cycle: called during a run, on observers and plugins. What they return is ignored. ---
+# --- wrapping: on extensions alone, the first of a config outermost. Mark an implementation
+# `@hookimpl(wrapper=True)`: `result = yield` gives what is inside; what it returns is taken. -----
+
+
+@hookspec(firstresult=True)
+def loomlm_examples(examples: Iterator[Example], split: str) -> Iterator[Example]:
+    """The examples of a split, read and cleaned: change them, leave some out, add some.
+
+    examples: each once, in order. split: "train", "validation", "test", or "predict" for texts
+    that a user gives; of those, each must come out again, one for one.
+    Called once a split, when it is read; what comes out is kept, like all that is prepared.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def loomlm_batch(batch: Batch, step: int, seed: int) -> Batch:
+    """The batch of an update, before it is cut into microbatches.
+
+    batch: as the model's `BatchSpec` says, and so must be what comes out. step: counted from 1.
+    seed: the run's. The same step and seed give the same batch, or resuming is not exact.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def loomlm_model_spec(spec: ModelSpec) -> ModelSpec:
+    """What a trainer builds, whenever a model is made: to train, to go on, to predict.
+
+    spec: a layout with `backbone.` and `head.` before the names. Add parameters, which start with
+    the values that they say, or change what is trained. A parameter that is added needs a module
+    that has it, on each backend: see `loomlm_module`.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def loomlm_module(spec: ModelSpec, backend: str) -> Any:
+    """The backbone's module of a backend, as its builder made it.
+
+    spec: with what `loomlm_model_spec` did to it. backend: whose module it is, "torch" say; a
+    backend that an extension does not know is a `UsageError`.
+    """
+
+
+# --- life cycle: called during a run, on observers, extensions and plugins. What they return is
+# ignored; one that raises is not called again, unless it is a LoomlmError. ----------------------
 
 
 @hookspec

@@ -7,6 +7,8 @@ from loomlm.plugin import Component, hookimpl
 from loomlm_backbones import trials
 from loomlm_backbones.config import MlpConfig, RnnConfig, TransformerConfig
 
+loomlm_api = (1, 1)
+
 
 @hookimpl
 def loomlm_backbones() -> list[Component]:

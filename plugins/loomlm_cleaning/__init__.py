@@ -3,6 +3,8 @@
 from loomlm.plugin import Component, NoConfig, hookimpl
 from loomlm_cleaning.config import UnicodeConfig, WhitespaceConfig
 
+loomlm_api = (1, 1)
+
 
 @hookimpl
 def loomlm_cleaners() -> list[Component]:

@@ -3,6 +3,8 @@
 from loomlm.plugin import Component, hookimpl
 from loomlm_metrics.config import AverageConfig
 
+loomlm_api = (1, 1)
+
 
 @hookimpl
 def loomlm_metrics() -> list[Component]:

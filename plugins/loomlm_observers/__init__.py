@@ -3,6 +3,8 @@
 from loomlm.plugin import Component, hookimpl
 from loomlm_observers.config import SamplesConfig, TensorBoardConfig
 
+loomlm_api = (1, 1)
+
 
 @hookimpl
 def loomlm_observers() -> list[Component]:

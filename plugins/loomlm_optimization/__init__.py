@@ -15,6 +15,8 @@ from loomlm_optimization.config import (
     WarmupStableDecayConfig,
 )
 
+loomlm_api = (1, 1)
+
 
 @hookimpl
 def loomlm_optimizers() -> list[Component]:

@@ -3,6 +3,8 @@
 from loomlm.plugin import Component, hookimpl
 from loomlm_sources.config import FilesConfig, HuggingFaceConfig, PythonDocsConfig
 
+loomlm_api = (1, 1)
+
 
 @hookimpl
 def loomlm_data_sources() -> list[Component]:

@@ -3,6 +3,8 @@
 from loomlm.plugin import Component, hookimpl
 from loomlm_tasks.config import CausalLmConfig, ClassificationConfig
 
+loomlm_api = (1, 1)
+
 
 @hookimpl
 def loomlm_tasks() -> list[Component]:

@@ -2,6 +2,8 @@
 
 from loomlm.plugin import Component, hookimpl
 
+loomlm_api = (1, 1)
+
 
 @hookimpl
 def loomlm_templates() -> list[Component]:

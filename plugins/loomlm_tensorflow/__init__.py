@@ -2,6 +2,8 @@
 
 from loomlm.plugin import Builder, Component, hookimpl
 
+loomlm_api = (1, 1)
+
 
 @hookimpl
 def loomlm_trainers() -> list[Component]:

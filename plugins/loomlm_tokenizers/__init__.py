@@ -9,6 +9,8 @@ from loomlm_tokenizers.config import (
     WordPieceConfig,
 )
 
+loomlm_api = (1, 1)
+
 
 @hookimpl
 def loomlm_tokenizers() -> list[Component]:

@@ -6,6 +6,9 @@ from loomlm_torch.modules import module_backbone
 __all__ = ["module_backbone"]
 
 
+loomlm_api = (1, 1)
+
+
 @hookimpl
 def loomlm_trainers() -> list[Component]:
     return [

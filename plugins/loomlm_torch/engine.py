@@ -120,9 +120,13 @@ class TorchEngine:
     def load_state(
         self, part: Literal["model", "optimizer"], arrays: Iterable[tuple[str, np.ndarray]]
     ) -> None:
-        """Copy arrays into the tensors of their names."""
+        """Copy arrays into the tensors of their names. Raises ValueError for another shape."""
         tensors = dict(self._state(part))
         for name, array in arrays:
+            # `copy_` would repeat a single row.
+            if tensors[name].shape != array.shape:
+                shapes = f"{tuple(tensors[name].shape)}, and {array.shape} is given"
+                raise ValueError(f"{name} has the shape {shapes}.")
             tensors[name].copy_(torch.from_numpy(np.array(array)))
 
     def _state(self, part: Literal["model", "optimizer"]) -> Iterable[tuple[str, Tensor]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -29,6 +30,8 @@ COMMANDS = {
 
 PLUGIN_COMMANDS = "loomlm.commands"
 
+TRACE_HOOKS = "--trace-hooks"
+
 
 class Commands(click.Group):
     """Built-in commands, and those of the entry points in the group `loomlm.commands`."""
@@ -46,7 +49,9 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if not name.startswith("-") and name not in self.list_commands(ctx):
+        # Looking for the commands of plugins takes time, which our own need not.
+        ours = name in COMMANDS or name.startswith("-")
+        if not ours and name not in self.list_commands(ctx):
             from loomlm.errors import did_you_mean
 
             ctx.fail(f"There is no command {name!r}. {did_you_mean(name, self.list_commands(ctx))}")
@@ -67,7 +72,7 @@ def _plugin_commands() -> dict[str, list[EntryPoint]]:
     from loomlm.registry import plugin_entry_points
 
     found: dict[str, list[EntryPoint]] = {}
-    for point in plugin_entry_points(PLUGIN_COMMANDS):
+    for _, point in plugin_entry_points(PLUGIN_COMMANDS):
         if point.name not in COMMANDS:
             found.setdefault(point.name, []).append(point)
     return found
@@ -83,8 +88,10 @@ def _load_command(name: str, points: list[EntryPoint]) -> click.Command:
         )
     try:
         command = points[0].load()
-    # A plugin may raise anything when it is imported.
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    # A plugin may raise anything when it is imported, SystemExit too.
+    except BaseException as error:
         said = f"{type(error).__name__}: {error}"
         raise PluginError(f"The command {name!r} of {_origin(points[0])} broke: {said}.") from None
     if not isinstance(command, click.Command):
@@ -103,16 +110,34 @@ def loomlm() -> None:
 
     Start with `loomlm init classification --train train.csv --text text --label label > my.toml`,
     then `loomlm run my.toml`.
+
+    Every command takes --trace-hooks: it says at its end which hooks of which plugins ran, in which
+    order, what they answered and how long they took.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program: errors that a user can mend are one message and an exit code, no traceback."""
-    from loomlm.errors import LoomlmError
-
     given = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # Labels may hold any character.
+    before, warnings.showwarning = warnings.showwarning, _show_warning
+    try:
+        if TRACE_HOOKS in _options(given):
+            from loomlm.cli.traced import traced
+
+            given.remove(TRACE_HOOKS)
+            with traced():
+                _run(given)
+        else:
+            _run(given)
+    finally:
+        warnings.showwarning = before
+
+
+def _run(given: list[str]) -> None:
+    from loomlm.errors import LoomlmError
+
     try:
         loomlm.main(args=_with_resume(given), prog_name="loomlm", standalone_mode=False)
     except click.ClickException as error:
@@ -131,6 +156,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
         file = f"{error.filename}: " if error.filename else ""
         click.echo(f"Error: {file}{error.strerror or error}.", err=True)
         sys.exit(1)
+
+
+def _options(arguments: list[str]) -> list[str]:
+    """The words that may be options: those before `--`."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:end]
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """One line for a warning of ours; where it is about somebody's own line, with that line."""
+    from loomlm.errors import LoomlmDeprecationWarning, PluginWarning
+
+    if issubclass(category, PluginWarning):
+        text = f"Warning: {message}\n"
+    elif issubclass(category, LoomlmDeprecationWarning):
+        text = f"Warning: {filename}:{lineno}: {message}\n"
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+    click.echo(text, err=file is None, file=file, nl=False)
 
 
 def _with_resume(arguments: list[str]) -> list[str]:

@@ -65,10 +65,4 @@ def schema(path: str | None, plugins: tuple[str, ...]) -> None:
 
     from loomlm.config.schema import config_schema
 
-    registry = load_registry(plugins)
-    if path is not None:
-        from loomlm.config.load import named_plugins, read_tree
-
-        for name in named_plugins(read_tree(path)):
-            registry.load_extra(name)
-    click.echo(json.dumps(config_schema(registry), indent=2))
+    click.echo(json.dumps(config_schema(load_registry(plugins, path)), indent=2))

@@ -78,7 +78,7 @@ def _backend(entry: Any, registry: Any) -> bool:
         click.echo(f"Backend    {component.name}: needs {', '.join(missing)}. {component.install}")
         return False
     try:
-        devices = component.load()(component.config()).devices()
+        devices = entry.load()(component.config()).devices()
     # A broken installation may fail in any way; finding that out is what this command is for.
     except Exception as error:
         click.echo(f"Backend    {component.name}: broken: {type(error).__name__}: {error}")
@@ -90,8 +90,8 @@ def _backend(entry: Any, registry: Any) -> bool:
 
 def _plugins(registry: Any) -> None:
     for plugin in registry.plugins:
-        if plugin.state == "broken":
-            click.echo(f"Broken     {plugin.full_origin}: {plugin.error}")
+        if plugin.state in ("broken", "incompatible"):
+            click.echo(f"{plugin.state.capitalize():10} {plugin.full_origin}: {plugin.error}")
     for entry in registry.entries:
         component = entry.component
         missing = component.missing()

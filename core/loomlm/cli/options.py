@@ -53,9 +53,17 @@ def split_plugins(plugins: tuple[str, ...]) -> tuple[list[str], list[str]]:
     return [name for name in plugins if not name.startswith("no:")], block
 
 
-def load_registry(plugins: tuple[str, ...]) -> Any:
-    """The registry of a command that reads no config."""
-    from loomlm.registry import Registry
+def load_registry(plugins: tuple[str, ...], config: str | None = None) -> Any:
+    """The registry of a command that needs no config, with what one says of plugins if given."""
+    from loomlm.registry import Control, Registry
 
     extra, block = split_plugins(plugins)
-    return Registry.load(extra, block)
+    control = Control()
+    if config is not None:
+        from attrs import evolve
+
+        from loomlm.config.load import control_of, read_tree
+
+        said = control_of(read_tree(config))
+        extra, control = [*said.load, *extra], evolve(said, load=())
+    return Registry.load(extra, block, control)

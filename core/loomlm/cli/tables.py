@@ -1,4 +1,4 @@
-"""Tables on standard output."""
+"""Tables of plain text."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import click
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Columns as wide as their widest cell; plain text, so that it can be piped."""
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]], err: bool = False) -> None:
+    """Columns as wide as their widest cell; plain text, so that it can be piped. err: where to."""
     if not rows:
         return
     cells = [header, *rows]
     widths = [max(len(row[index]) for row in cells) for index in range(len(header))]
     for row in cells:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo(line.rstrip())
+        click.echo(line.rstrip(), err=err)
 
 
 def evaluation_table(evaluation: Mapping[str, Any]) -> None:

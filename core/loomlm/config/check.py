@@ -17,7 +17,7 @@ from loomlm.config.settings import (
 from loomlm.config.structure import Mistake, make_converter, structure
 from loomlm.contracts import Backbone, Task
 from loomlm.errors import LoomlmError, PluginError, did_you_mean
-from loomlm.registry import Registry, fits
+from loomlm.registry import Registry
 
 NAME = re.compile(r"[^\W_][\w.-]*")
 """Names of runs and stages become folders."""
@@ -113,7 +113,7 @@ def choose_backend(name: str, registry: Registry) -> str:
 def usable_backends(registry: Registry) -> list[str]:
     """The backends for which everything is installed, in the order of their registration."""
     components = [entry.component for entry in registry.of("trainer")]
-    return [c.name for c in components if fits(c) and not c.missing()]
+    return [c.name for c in components if not c.missing()]
 
 
 def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iterator[Mistake]:
@@ -121,8 +121,8 @@ def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iter
     yield from _check_data(stage.data)
     yield from _check_usable(stage.data.source, ("data",), registry)
     try:
-        backbone = registry.usable("backbone", run.backbone.type).load()(run.backbone.config)
-        task = registry.usable("task", stage.task.type).load()(stage.task.config)
+        backbone = registry.target("backbone", run.backbone.type)(run.backbone.config)
+        task = registry.target("task", stage.task.type)(stage.task.config)
     except LoomlmError as error:
         yield Mistake(("task",), str(error))
         return
@@ -132,7 +132,7 @@ def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iter
     for index, metric in enumerate(stage.metrics or ()):
         if metric.type in names[:index]:
             yield Mistake(("metrics", index), f"{metric.type} stands there twice")
-        target = registry.find("metric", metric.type).component.load()
+        target = registry.find("metric", metric.type).load()
         if task.produces not in target.accepts:
             yield Mistake(
                 ("metrics", index),

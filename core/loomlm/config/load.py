@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 from attrs import evolve, frozen
 
 from loomlm.config.check import check_run
+from loomlm.config.needs import required_problems
 from loomlm.config.positions import KeyPath, key_lines
 from loomlm.config.settings import SCRATCH, RunConfig
 from loomlm.config.structure import Mistake, make_converter, structure
+from loomlm.deprecations import warn_of_keys
 from loomlm.errors import ConfigError, Problem, UsageError, did_you_mean, sentence
-from loomlm.registry import Registry
+from loomlm.registry import Control, Registry
 
 ALTERNATIVES = {"steps": "epochs", "epochs": "steps"}
 """Trainer keys of which a stage gives one: its own silences the other's default."""
@@ -68,22 +70,31 @@ def load_config(
     if backend is not None:
         tree.values["backend"] = backend
         tree.origins["backend",] = "--backend"
-    registry = Registry.load(plugins, block, optional=named_plugins(tree))
-    _check_plugins(tree, registry)
-    return check_tree(tree, registry)
-
-
-def _check_plugins(tree: Tree, registry: Registry) -> None:
-    """A plugin that a config names has to load."""
-    problems = [
-        Problem(sentence(f"The plugin cannot be loaded: {plugin.error}"), f"plugins.{index}", place)
-        for index, name in enumerate(named_plugins(tree))
-        for plugin in registry.plugins
-        if plugin.state == "broken" and name in (plugin.name, plugin.module)
-        for place in [origin_of(("plugins", index), tree.origins)]
-    ]
+    registry = Registry.load(plugins, block, control_of(tree))
+    problems = [*_plugin_problems(tree, registry), *_required_problems(tree, registry)]
+    try:
+        checked = check_tree(tree, registry)
+    except ConfigError as error:
+        raise ConfigError(dict.fromkeys((*problems, *error.problems))) from None
     if problems:
         raise ConfigError(problems)
+    return checked
+
+
+def _plugin_problems(tree: Tree, registry: Registry) -> Iterator[Problem]:
+    """A plugin that a config names has to load."""
+    for index, name in enumerate(control_of(tree).load):
+        for plugin in registry.plugins:
+            if plugin.state in ("broken", "incompatible") and name in (plugin.name, plugin.module):
+                said = sentence(f"The plugin cannot be loaded: {plugin.error}")
+                place = origin_of(("plugins", "load", index), tree.origins)
+                yield Problem(said, f"plugins.{index}", place)
+
+
+def _required_problems(tree: Tree, registry: Registry) -> Iterator[Problem]:
+    for index, message in required_problems(_names(tree.values, "required_plugins"), registry):
+        path = ("required_plugins", index)
+        yield Problem(message, "required_plugins", origin_of(path, tree.origins))
 
 
 def check_tree(tree: Tree, registry: Registry) -> Config:
@@ -103,6 +114,7 @@ def check_tree(tree: Tree, registry: Registry) -> Config:
         # What [trainer] says wrong is wrong in every stage, and told once.
         problems = dict.fromkeys(_problem(mistake, tree, merged) for mistake in mistakes)
         raise ConfigError(sorted(problems, key=_by_line))
+    warn_of_keys(settings, merged.origins)
     return Config(settings, registry, merged.origins, merged.folder)
 
 
@@ -158,15 +170,31 @@ def _read(path: Path) -> str:
         raise UsageError(f"The config {path} cannot be read: {error}.") from None
 
 
-def named_plugins(tree: Tree) -> list[str]:
-    """The plugins that a config names; files are taken from beside it."""
-    named = tree.values.get("plugins", [])
-    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
-        return []  # The check of the whole config reports it.
-    return [
-        str((tree.folder / Path(name).expanduser()).resolve()) if name.endswith(".py") else name
-        for name in named
-    ]
+def control_of(tree: Tree) -> Control:
+    """What a config says of plugins; files are taken from beside it.
+
+    What is of a wrong type counts for nothing here: the check of the whole config reports it.
+    """
+    table = tree.values.get("plugins", {})
+    if not isinstance(table, Mapping):
+        table = {"load": table}
+
+    def placed(name: str) -> str:
+        path = tree.folder / Path(name).expanduser()
+        return str(path.resolve()) if name.endswith(".py") else name
+
+    return Control(
+        load=tuple(map(placed, _names(table, "load"))),
+        block=tuple(map(placed, _names(table, "block"))),
+        allow=_names(table, "allow") if "allow" in table else None,
+        order=_names(table, "order"),
+    )
+
+
+def _names(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = table.get(key, [])
+    is_right = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return tuple(names) if is_right else ()
 
 
 def _assign(tree: Tree, assignment: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import attrs
 
-from loomlm.config.settings import DataConfig, RunConfig, TrainerConfig
+from loomlm.config.settings import DataConfig, PluginsConfig, RunConfig, TrainerConfig
 from loomlm.config.show import plain
 from loomlm.config.structure import is_choice, is_union
 from loomlm.registry import Registry
@@ -61,6 +61,9 @@ def _type(hint: Any, registry: Registry) -> dict[str, Any]:  # noqa: PLR0911 - o
         return _choice(get_args(hint)[1], registry)
     if hint is DataConfig:
         return _data(registry)
+    if hint is PluginsConfig:
+        table = _class(hint, registry)
+        return {"anyOf": [table["properties"]["load"], table]}
     if hint in SCALARS:
         return {"type": SCALARS[hint]}
     origin = get_origin(hint)
@@ -95,7 +98,8 @@ def _choice(kind: str, registry: Registry, extra: Mapping[str, Any] | None = Non
         if not required:
             names += spelt
     by_name = [{"enum": names}] if names and not extra else []
-    return {"anyOf": [*by_name, *tables]}
+    # Where nobody registers the kind, nothing is right.
+    return {"anyOf": [*by_name, *tables]} if tables else {"not": {}}
 
 
 def _data(registry: Registry) -> dict[str, Any]:

@@ -69,6 +69,7 @@ CleanerChoice = Annotated[Choice, "cleaner"]
 OptimizerChoice = Annotated[Choice, "optimizer"]
 ScheduleChoice = Annotated[Choice, "schedule"]
 ObserverChoice = Annotated[Choice, "observer"]
+ExtensionChoice = Annotated[Choice, "extension"]
 
 
 @frozen
@@ -138,7 +139,7 @@ class SplitConfig:
 class DataConfig:
     """Where examples come from, and what happens to them before the tokenizer."""
 
-    source: SourceChoice
+    source: SourceChoice = key("which source; its own keys stand in the same table")
     split: SplitConfig = key("how to cut missing splits", SplitConfig)
     clean: tuple[CleanerChoice, ...] = key("cleaning steps, in order", ())
 
@@ -155,6 +156,21 @@ class StageConfig:
         "where weights come from: scratch, an earlier stage, a run's folder, or a model's", SCRATCH
     )
     metrics: tuple[MetricChoice, ...] | None = key("scores; by default the task's", None)
+    extensions: tuple[ExtensionChoice, ...] = key(
+        "what changes examples, batches or the model; the first is outermost", ()
+    )
+
+
+@frozen
+class PluginsConfig:
+    """Which plugins are imported, by name: of the plugin, its module or its distribution."""
+
+    load: tuple[str, ...] = key("modules, or .py files beside the config, to load besides", ())
+    block: tuple[str, ...] = key("plugins not to import", ())
+    allow: tuple[str, ...] | None = key(
+        "the only installed plugins to import besides the built-in ones; all by default", None
+    )
+    order: tuple[str, ...] = key("plugins that come first, in this order", ())
 
 
 @frozen
@@ -169,4 +185,7 @@ class RunConfig:
     backend: str = key("the trainer: a backend's name; auto where only one can be used", "auto")
     backends: Mapping[str, Any] = key("keys that only one backend knows: [backends.NAME]", dict)
     observers: tuple[ObserverChoice, ...] = key("who else watches the run", ())
-    plugins: tuple[str, ...] = key("plugins to load: modules, or .py files beside the config", ())
+    plugins: PluginsConfig = key("which plugins are imported; a list is `load`", PluginsConfig)
+    required_plugins: tuple[str, ...] = key(
+        "distributions that must be there, such as loomlm-foo>=1.2", ()
+    )

@@ -23,7 +23,7 @@ from cattrs.errors import (
 )
 
 from loomlm.config.positions import KeyPath
-from loomlm.config.settings import Choice, DataConfig, RunConfig
+from loomlm.config.settings import Choice, DataConfig, PluginsConfig, RunConfig
 from loomlm.errors import LoomlmError, PluginError, did_you_mean, nearest
 from loomlm.registry import Registry
 
@@ -127,6 +127,8 @@ def _class_hook(cls: type, converter: cattrs.Converter, registry: Registry) -> A
     def hook(value: Any, hint: Any) -> Any:
         if isinstance(value, cls):
             return value
+        if cls is PluginsConfig and isinstance(value, list):
+            value = {"load": value}
         if not isinstance(value, Mapping):
             raise WrongValueError(f"expected a table, got {value!r}")
         value = _with_defaults(value, cls, registry)

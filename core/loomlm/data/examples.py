@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from attrs import evolve, frozen
 
-from loomlm.contracts import Cleaner, DataSource, Example, Ragged
+from loomlm.contracts import Cleaner, Example, Ragged
 from loomlm.data.columns import ColumnStore, ColumnWriter, open_columns
 from loomlm.errors import DataError
 from loomlm.storage.commit import Staging
@@ -74,13 +74,14 @@ def clean(text: str, cleaners: Sequence[Cleaner]) -> str:
 
 
 def keep_examples(
-    source: DataSource, split: str, cleaners: Sequence[Cleaner]
+    examples: Iterable[Example],
+    cleaners: Sequence[Cleaner] = (),
+    notes: Callable[[], Sequence[str]] = tuple,
 ) -> Callable[[Staging], None]:
-    """What fills a cache folder with a split's examples."""
+    """What fills a cache folder with examples. notes: about them, once all are read."""
 
     def make(staging: Staging) -> None:
-        before = source.notes()
-        _write(staging, source, split, cleaners, before)
+        _write(staging, examples, cleaners, notes)
 
     return make
 
@@ -93,17 +94,16 @@ def open_examples(folder: Path) -> Split:
 
 def _write(
     staging: Staging,
-    source: DataSource,
-    split: str,
+    examples: Iterable[Example],
     cleaners: Sequence[Cleaner],
-    before: tuple[str, ...],
+    notes: Callable[[], Sequence[str]],
 ) -> None:
     labels: dict[str, int] = {}
     files: dict[str, int] = {}
     writer = ColumnWriter(staging)
     chunk: list[Example] = []
     forms: set[type] = set()
-    for example in source.examples(split):
+    for example in examples:
         chunk.append(example)
         forms.add(type(example.label))
         if len(forms) > 1:
@@ -120,7 +120,7 @@ def _write(
         "labels": list(labels),
         "files": list(files),
         "multi": tuple in forms,
-        "notes": [note for note in source.notes() if note not in before],
+        "notes": list(notes()),
     }
     writer.close()
 

@@ -26,7 +26,7 @@ def look(
 
     Raises UsageError for keys of the data table that are wrong, DataError for data that is.
     """
-    write = registry.usable("template", template).load()
+    write = registry.target("template", template)
     chosen = backend or _installed_backend(registry)
     registry.find("trainer", chosen)
     if not NAME.fullmatch(name):
@@ -69,7 +69,7 @@ def _source(
 ) -> tuple[dict[str, Any], DataSource]:
     kind = data.get("type", registry.default("data_source"))
     component = registry.usable("data_source", kind)
-    target = component.load()
+    target = registry.target("data_source", kind)
     options = {key: value for key, value in data.items() if key != "type"}
     config = _checked(options, component, registry)
     if hasattr(target, "look"):

@@ -8,7 +8,6 @@ from typing import Any
 
 from attrs import frozen
 
-from loomlm.components import follow
 from loomlm.config.settings import Choice, DataConfig
 from loomlm.config.show import plain
 from loomlm.contracts import Cleaner, DataSource, Facts, Ragged, Task, Tokenizer, TokenizerFactory
@@ -18,6 +17,7 @@ from loomlm.data.examples import Split, keep_examples, open_examples
 from loomlm.data.splits import cut_splits
 from loomlm.data.windows import Windows
 from loomlm.errors import DataError
+from loomlm.extending import Extensions
 from loomlm.registry import Registry
 from loomlm.storage.cache import cache_key, cached
 from loomlm.storage.commit import Staging, file_digest
@@ -49,7 +49,7 @@ class Encoded:
 
 def made(registry: Registry, choice: Choice) -> Any:
     """The object of a component whose target is called with its config."""
-    return registry.usable(choice.kind, choice.type).load()(choice.config)
+    return registry.target(choice.kind, choice.type)(choice.config)
 
 
 def identity(registry: Registry, choice: Choice) -> list[Any]:
@@ -85,7 +85,12 @@ def _read_split(
 ) -> Split:
     def make(staging: Staging) -> None:
         say(f"Reading {name}")
-        keep_examples(source, name, cleaners)(staging)
+        before = source.notes()
+
+        def notes() -> list[str]:
+            return [note for note in source.notes() if note not in before]
+
+        keep_examples(source.examples(name), cleaners, notes)(staging)
 
     split = open_examples(cached("examples", key, make))
     if not len(split):
@@ -95,11 +100,30 @@ def _read_split(
     return split
 
 
+def extended(examples: Examples, extensions: Extensions, registry: Registry, say: Say) -> Examples:
+    """The splits as the extensions of a stage change them; the same where none does."""
+    choices = extensions.with_hook("loomlm_examples")
+    if not choices:
+        return examples
+    whole = cache_key(examples.key, [identity(registry, choice) for choice in choices])
+    splits = {}
+    for name, split in examples.splits.items():
+
+        def make(staging: Staging, name: str = name, split: Split = split) -> None:
+            say(f"Extending {name}")
+            keep_examples(extensions.examples(split.examples(), name))(staging)
+
+        splits[name] = open_examples(cached("examples", cache_key(whole, name), make))
+        if not len(splits[name]):
+            raise DataError(f"The extensions left no example of the {name} split.")
+    return Examples(splits, whole)
+
+
 def make_tokenizer(
     choice: Choice, registry: Registry, train: Split, key: str, say: Say
 ) -> Tokenizer:
     """The run's tokenizer, trained on the training texts or read from the file that it names."""
-    factory: TokenizerFactory = follow(registry.usable("tokenizer", choice.type).target)
+    factory: TokenizerFactory = registry.target("tokenizer", choice.type)
     config = choice.config
     named: Path | None = getattr(config, "file", None)
     key = cache_key("tokenizer", key, identity(registry, choice), _content(named))
@@ -114,7 +138,7 @@ def make_tokenizer(
 
 def load_tokenizer(choice: Choice, registry: Registry, folder: Path) -> Tokenizer:
     """The tokenizer whose files stand in a committed folder."""
-    factory: TokenizerFactory = follow(registry.usable("tokenizer", choice.type).target)
+    factory: TokenizerFactory = registry.target("tokenizer", choice.type)
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     return factory.load(choice.config, files)
 

@@ -12,7 +12,7 @@ from loomlm.config.load import check_tree, read_tree
 from loomlm.config.settings import Choice, DataConfig
 from loomlm.config.show import plain
 from loomlm.config.structure import make_converter
-from loomlm.data.prepare import encode_examples, identity, read_examples
+from loomlm.data.prepare import encode_examples, extended, identity, read_examples
 from loomlm.errors import UsageError, did_you_mean
 from loomlm.inference.folders import how_to_go_on
 from loomlm.inference.model import open_model, registry_of_run
@@ -49,11 +49,12 @@ def evaluate_run(
     found = dict(examples.splits) if data is None else {name: examples.splits["test"]}
     if name not in found:
         raise UsageError(f"The run has no split {name!r}. {did_you_mean(name, found)}")
+    chosen = evolve(examples, splits={name: found[name]})
     encoded = encode_examples(
         model.recipe.task,
         identity(registry, stage.task),
         model.tokenizer,
-        evolve(examples, splits={name: found[name]}),
+        extended(chosen, model.recipe.extensions, registry, _quiet),
         _quiet,
         model.recipe.facts,
     )
@@ -95,13 +96,14 @@ def _other_data(config: DataConfig, path: str, registry: Registry) -> DataConfig
         name: value for name, value in plain(config.source.config).items() if value is not None
     }
     kind = registry.usable("data_source", config.source.type)
-    if not hasattr(kind.load(), "with_file"):
+    target = registry.target("data_source", config.source.type)
+    if not hasattr(target, "with_file"):
         raise UsageError(
             f"Data of the type {config.source.type!r} cannot be read from another file. Score a "
             "split of the run's own data, or train on files."
         )
     converter = make_converter(registry, Path.cwd())
-    source = converter.structure(kind.load().with_file(options, path), kind.config)
+    source = converter.structure(target.with_file(options, path), kind.config)
     return evolve(config, source=Choice("data_source", config.source.type, source))
 
 

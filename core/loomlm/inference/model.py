@@ -9,7 +9,7 @@ from typing import Any, Unpack, overload
 import numpy as np
 from attrs import define, evolve
 
-from loomlm.config.load import Tree, named_plugins, read_tree
+from loomlm.config.load import Tree, control_of, read_tree
 from loomlm.config.settings import Auto, TrainerConfig
 from loomlm.config.structure import make_converter
 from loomlm.contracts import Cleaner, Engine, Example, Generates, Predicts, Tokenizer
@@ -17,7 +17,8 @@ from loomlm.data.batches import ExampleRows
 from loomlm.data.columns import ColumnStore
 from loomlm.data.examples import clean
 from loomlm.data.prepare import load_tokenizer, made
-from loomlm.errors import UsageError
+from loomlm.errors import PluginError, UsageError
+from loomlm.extending import Extensions
 from loomlm.inference.decoding import Decoding, HowToWrite
 from loomlm.inference.folders import CONFIG, model_folder, models_of, run_of
 from loomlm.inference.generate import Generator
@@ -126,7 +127,13 @@ class Model:
         return {name: array[back] for name, array in batch.arrays.items()}
 
     def _encode(self, texts: Sequence[str]) -> ExampleRows:
-        examples = [Example(clean(text, self.cleaners)) for text in texts]
+        cleaned = [Example(clean(text, self.cleaners)) for text in texts]
+        examples = list(self.recipe.extensions.examples(cleaned, "predict"))
+        if len(examples) != len(texts):
+            raise PluginError(
+                f"Of {len(texts)} texts to predict, {len(examples)} came out of the extensions "
+                f"{', '.join(c.type for c in self.recipe.extensions.choices)}; each must."
+            )
         columns = self.recipe.task.encode(examples, self.tokenizer, self.recipe.facts, False)
         return ExampleRows(ColumnStore(dict(columns), len(texts), {}))
 
@@ -183,7 +190,7 @@ def registry_of_run(tree: Tree | None, plugins: Sequence[str], block: Iterable[s
 
     One of a run's that has moved or broken since is an error only where a part of it is needed.
     """
-    return Registry.load(plugins, block, optional=named_plugins(tree) if tree else ())
+    return Registry.load(plugins, block, control_of(tree) if tree else None)
 
 
 def open_model(
@@ -196,7 +203,12 @@ def open_model(
     """The model in a model folder, made with the components of a registry."""
     config = read_model(folder, registry)
     tokenizer = load_tokenizer(config.tokenizer, registry, folder)
-    recipe = Recipe(made(registry, config.task), made(registry, config.backbone), config.facts)
+    recipe = Recipe(
+        made(registry, config.task),
+        made(registry, config.backbone),
+        config.facts,
+        Extensions.of(config.extensions, registry),
+    )
     where = {"device": device, "threads": threads}
     engine = _engine(config, recipe, tokenizer, registry, backend or config.backend, where)
     engine.load_state("model", from_safetensors(folder / WEIGHTS).items())
@@ -213,13 +225,13 @@ def _engine(
     where: dict[str, Any],
 ) -> Engine:
     component = registry.usable("trainer", backend)
-    trainer = component.load()(component.config())
+    trainer = registry.target("trainer", backend)(component.config())
     converter = make_converter(registry, Path())
     settings = converter.structure({**where, "precision": "fp32"}, TrainerConfig)
     resolved = {
         name: value for name, (value, _) in trainer.resolve(settings, recipe.backbone).items()
     }
-    spec = model_spec(
+    plain_spec = model_spec(
         config.backbone.type,
         config.backbone.config,
         recipe.backbone,
@@ -228,6 +240,6 @@ def _engine(
         tokenizer,
         recipe.task.batch_spec(recipe.facts, []),
     )
-    return trainer.engine(
-        spec, evolve(settings, **resolved), lambda kind, name: registry.builder(kind, name, backend)
-    )
+    spec = recipe.extensions.spec(plain_spec)
+    builders = recipe.extensions.builders(registry, backend)
+    return trainer.engine(spec, evolve(settings, **resolved), builders)

@@ -21,16 +21,18 @@ from loomlm.contracts import (
     Task,
 )
 from loomlm.data.batches import Rows
+from loomlm.extending import Extensions
 from loomlm.registry import Registry
 
 
 @frozen
 class Recipe:
-    """How a stage makes batches: its task, its facts, and what the backbone adds."""
+    """How a stage makes batches and its model: task, backbone, facts, and what extends them."""
 
     task: Task
     backbone: Backbone
     facts: Facts
+    extensions: Extensions = Extensions()
 
     def batch(self, split: Rows, rows: np.ndarray, shape: Mapping[str, int]) -> Batch:
         """A padded batch of some rows."""
@@ -76,6 +78,4 @@ def make_metrics(
 ) -> list[Metric]:
     """Fresh metrics for one evaluation."""
     context = MetricContext(labels=tuple(facts.get("labels", ())), produces=task.produces)
-    return [
-        registry.usable("metric", choice.type).load()(choice.config, context) for choice in choices
-    ]
+    return [registry.target("metric", choice.type)(choice.config, context) for choice in choices]

@@ -34,6 +34,7 @@ class ModelConfig:
     tokenizer: Choice
     clean: tuple[Choice, ...]
     facts: Facts
+    extensions: tuple[Choice, ...] = ()
 
 
 def save_model(
@@ -45,7 +46,7 @@ def save_model(
     card: str,
 ) -> None:
     """Write a model's folder, complete or not at all."""
-    choices = (config.backbone, config.task, config.tokenizer, *config.clean)
+    choices = (config.backbone, config.task, config.tokenizer, *config.clean, *config.extensions)
     described = {
         "format": FORMAT,
         "backend": config.backend,
@@ -54,6 +55,7 @@ def save_model(
         "task": plain(config.task),
         "tokenizer": _without_file(plain(config.tokenizer)),
         "clean": plain(config.clean),
+        "extensions": plain(config.extensions),
         "facts": config.facts,
         "made_by": {f"{c.kind}:{c.type}": made_by(registry, c) for c in choices},
     }
@@ -81,6 +83,17 @@ def made_by(registry: Registry, choice: Choice) -> dict[str, str]:
         "version": entry.plugin.version,
         "component": entry.component.version,
     }
+
+
+def _maker(source: Mapping[str, str]) -> tuple[str, str]:
+    """Two sentences: what brought a component, and how to have it again."""
+    name, release = source.get("distribution", ""), source.get("version", "")
+    if not release:
+        return f"The model was made with {name}.", "Have that module or file, and load it with -p."
+    return (
+        f"The model was made with {name} {release}.",
+        f'Install it: pip install "{name}=={release}"',
+    )
 
 
 def _without_file(tokenizer: dict[str, Any]) -> dict[str, Any]:
@@ -114,19 +127,18 @@ def describe_model(folder: Path, registry: Registry) -> ModelConfig:
     converter = make_converter(registry, folder)
 
     def choice(kind: str, value: Mapping[str, Any]) -> Choice:
-        source = described["made_by"].get(f"{kind}:{value['type']}", {})
-        made_with = f"The model was made with {source.get('distribution')} {source.get('version')}."
+        made_with, way_out = _maker(described["made_by"].get(f"{kind}:{value['type']}", {}))
         try:
             component = registry.find(kind, value["type"]).component
         except PluginError as error:
-            raise PluginError(f"{error} {made_with}") from None
+            raise PluginError(f"{error} {made_with} {way_out}") from None
         options = {name: inner for name, inner in value.items() if name != "type"}
         given = {name: inner for name, inner in options.items() if inner is not None}
         config, mistakes = structure(given, component.config, converter)
         if mistakes:
             path = ".".join(map(str, (kind, *mistakes[0].path)))
             said = f"{folder / 'config.json'}: {path}: {mistakes[0].message.rstrip('.')}."
-            raise PluginError(f"{said} {made_with} Install that version of it.")
+            raise PluginError(f"{said} {made_with} {way_out}")
         return Choice(kind, value["type"], config)
 
     return ModelConfig(
@@ -137,4 +149,5 @@ def describe_model(folder: Path, registry: Registry) -> ModelConfig:
         tokenizer=choice("tokenizer", described["tokenizer"]),
         clean=tuple(choice("cleaner", value) for value in described["clean"]),
         facts=described["facts"],
+        extensions=tuple(choice("extension", value) for value in described.get("extensions", ())),
     )

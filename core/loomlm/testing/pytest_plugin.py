@@ -5,7 +5,7 @@ Loaded in every pytest session where loomlm is installed: it imports nothing unt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,22 @@ def _given(mark: pytest.Mark) -> dict[str, Any]:
     return {name: value for name, value in mark.kwargs.items() if name not in ("plugins", "keys")}
 
 
+@pytest.fixture(scope="session")
+def loomlm_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """What the checks of a session share: see `loomlm.testing.conformance.shared`."""
+    from loomlm.testing.conformance.shared import Shared
+
+    shared = Shared(tmp_path_factory.mktemp)
+    yield shared
+    shared.stop()
+
+
 @pytest.fixture
 def conformance(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    loomlm_shared: Any,
 ) -> Callable[[], None]:
     """Checks one property of the component that the test's mark names, with a cache of its own."""
     from loomlm.testing.conformance.cases import NotApplicable, Subject
@@ -92,6 +105,7 @@ def conformance(
             backend=case.backend,
             given=_given(mark),
             folder=tmp_path,
+            shared=loomlm_shared,
         )
         said = ""
         try:

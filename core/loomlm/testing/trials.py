@@ -240,7 +240,7 @@ def choice_of(kind: str, trial: Trial, registry: Registry) -> Choice:
 def _made(kind: str, trial: Trial, registry: Registry, left_out: list[str]) -> Any:
     try:
         choice = choice_of(kind, trial, registry)
-        return registry.usable(kind, trial.type).load()(choice.config)
+        return registry.target(kind, trial.type)(choice.config)
     except LoomlmError as error:
         left_out.append(f"{kind} {trial}: {error}")
         return None

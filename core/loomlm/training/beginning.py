@@ -35,13 +35,21 @@ def first_model(stage: StageConfig, folder: Path) -> Path | None:
 
 
 def check_first(
-    first: Path, stage: str, layout: tuple[Parameter, ...], tokenizer: Tokenizer, registry: Registry
+    first: Path,
+    stage: str,
+    spec: ModelSpec,
+    added: frozenset[str],
+    tokenizer: Tokenizer,
+    registry: Registry,
 ) -> None:
-    """Raise UsageError, saying what differs, where a stage cannot begin with a model."""
+    """Raise UsageError, saying what differs, where a stage cannot begin with a model.
+
+    added: parameters that it need not have.
+    """
     place = f"stages.{stage}.init_from"
     _check_vocabulary(first, place, tokenizer, registry)
     given = from_safetensors(first / WEIGHTS)
-    _check_shapes({name: array.shape for name, array in given.items()}, _stored(layout), first)
+    _check_shapes(given, _stored(spec.layout), added, first)
 
 
 def check_stays(first: Path, stage: str, folder: Path) -> None:
@@ -70,17 +78,22 @@ def _check_vocabulary(first: Path, place: str, tokenizer: Tokenizer, registry: R
 
 
 def with_model(
-    arrays: Arrays, first: Path, spec: ModelSpec, facts: Facts, registry: Registry
+    arrays: Arrays,
+    first: Path,
+    spec: ModelSpec,
+    added: frozenset[str],
+    facts: Facts,
+    registry: Registry,
 ) -> Arrays:
     """Initial arrays with a model's in their place: its backbone's, and its head's if it fits.
 
-    A head fits when its shape and its labels are the same. Raises UsageError that says what
-    differs.
+    A head fits when its shape and its labels are the same. added: parameters that the model need
+    not have. Raises UsageError that says what differs.
     """
     labels = read_model(first, registry).facts.get("labels")
     given = from_safetensors(first / WEIGHTS)
     stored = _stored(spec.layout)
-    _check_shapes({name: array.shape for name, array in given.items()}, stored, first)
+    _check_shapes(given, stored, added, first)
     same_head = labels == facts.get("labels") and _head_fits(given, stored)
     return _replaced(arrays, given, same_head)
 
@@ -105,10 +118,18 @@ def _head_fits(given: dict[str, np.ndarray], stored: dict[str, tuple[int, ...]])
 
 
 def _check_shapes(
-    given: dict[str, tuple[int, ...]], stored: dict[str, tuple[int, ...]], first: Path
+    arrays: dict[str, np.ndarray],
+    stored: dict[str, tuple[int, ...]],
+    added: frozenset[str],
+    first: Path,
 ) -> None:
+    given = {name: array.shape for name, array in arrays.items()}
     names = sorted(n for n in given.keys() | stored.keys() if n.startswith("backbone."))
-    differing = [name for name in names if given.get(name) != stored.get(name)]
+    differing = [
+        name
+        for name in names
+        if given.get(name) != stored.get(name) and not (name in added and name not in given)
+    ]
     if not differing:
         return
     shown = [

@@ -144,7 +144,7 @@ def _line(step: str, what: str, detail: str) -> str:
 
 
 def _object(registry: Any, choice: Choice) -> str:
-    return _where(registry.usable(choice.kind, choice.type).load())
+    return _where(registry.target(choice.kind, choice.type))
 
 
 def _function(module: str, name: str) -> str:

@@ -196,6 +196,7 @@ def _microbatches(stage: Stage, step: int) -> tuple[int, list[Batch], int]:
     rows, width = stage.plan.batch(step)
     size, parts = stage.trainer.batch_size, stage.trainer.accumulate
     batch = stage.recipe.batch(stage.train, rows, {"batch": size, "time": width})
+    batch = stage.recipe.extensions.batch(batch, step, stage.seed)
     tokens = stage.train.tokens(rows)
     if parts == 1:
         return step, [batch], tokens

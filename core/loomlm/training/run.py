@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from loomlm.config.check import choose_backend
 from loomlm.config.load import Config, load_config
-from loomlm.config.settings import RunConfig
+from loomlm.config.settings import Choice, PluginsConfig, RunConfig
 from loomlm.config.show import plain, to_toml
 from loomlm.contracts import (
     Generates,
@@ -25,17 +25,20 @@ from loomlm.contracts import (
 )
 from loomlm.data.prepare import (
     encode_examples,
+    extended,
     identity,
     made,
     make_tokenizer,
     read_examples,
 )
 from loomlm.errors import LoomlmError, UsageError
+from loomlm.extending import Extensions
 from loomlm.inference.model import Model, load_model
 from loomlm.inference.scoring import Recipe, evaluate
 from loomlm.models.card import model_card
 from loomlm.models.folder import ModelConfig, save_model
 from loomlm.registry import Registry
+from loomlm.registry.tracing import register
 from loomlm.storage.commit import commit, write_file
 from loomlm.storage.lock import locked
 from loomlm.training import folder as run_folder
@@ -92,9 +95,11 @@ def run(
         raise UsageError("To overwrite a run and to resume it do not go together.")
     checked, reasons = resolve(checked, backend, folder, resume, overwrite)
     settings = checked.settings
-    watchers = [*observers, *(made(registry, choice) for choice in settings.observers)]
-    for watcher in watchers:
-        registry.manager.register(watcher)
+    watchers = [(watcher, "") for watcher in observers]
+    watchers += [(made(registry, c), _origin(c, registry)) for c in settings.observers]
+    for watcher, origin in watchers:
+        # Whose observers are given here is here to see them fail.
+        register(registry.manager, watcher, origin or type(watcher).__name__, guard=bool(origin))
     hook = registry.manager.hook
     error: str | None = None
     evaluation: dict[str, Any] = {}
@@ -122,8 +127,12 @@ def run(
         hook.loomlm_run_ended(
             event=RunEnded(folder=str(folder), evaluation=evaluation, error=error)
         )
-        for watcher in watchers:
+        for watcher, _ in watchers:
             registry.manager.unregister(watcher)
+
+
+def _origin(choice: Choice, registry: Registry) -> str:
+    return registry.find(choice.kind, choice.type).plugin.full_origin
 
 
 def _lack_of_memory(problem: BaseException | None) -> str | None:
@@ -186,12 +195,14 @@ def prepare(
     stages = []
     for stage in settings.stages:
         examples = read_examples(stage.data, registry, settings.seed, say)
+        extensions = Extensions.of(stage.extensions, registry)
+        examples = extended(examples, extensions, registry, say)
         if tokenizer is None:
             train_split = examples.splits["train"]
             tokenizer = make_tokenizer(settings.tokenizer, registry, train_split, examples.key, say)
         task = made(registry, stage.task)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
-        recipe = Recipe(task, made(registry, settings.backbone), data.facts)
+        recipe = Recipe(task, made(registry, settings.backbone), data.facts, extensions)
         stages.append(Prepared(stage, recipe, data))
     assert tokenizer is not None
     return tokenizer, stages
@@ -219,16 +230,18 @@ def _write_start(
             return reasons.get(f"{stage}.{path[3]}", "")
         return ""
 
-    settings = evolve(config.settings, plugins=_extra_plugins(config.registry))
+    settings = evolve(config.settings, plugins=_plugins(config.registry))
     write_file(folder / run_folder.CONFIG, to_toml(plain(settings), comment))
     about = environment(config.settings, backend, config.registry)
     write_file(folder / "environment.json", json.dumps(about, indent=2) + "\n")
     commit(folder / run_folder.TOKENIZER, dict(tokenizer.files()))
 
 
-def _extra_plugins(registry: Registry) -> tuple[str, ...]:
-    """The plugins that were named, in the config or by -p; files by their whole path."""
-    return tuple(plugin.module for plugin in registry.plugins if not plugin.distribution)
+def _plugins(registry: Registry) -> PluginsConfig:
+    """What was said of plugins, in the config or by -p; files by their whole path."""
+    named = tuple(plugin.module for plugin in registry.plugins if not plugin.distribution)
+    control = registry.control
+    return PluginsConfig(named, control.block, control.allow, control.order)
 
 
 def _train(
@@ -286,6 +299,7 @@ def _save_model(
         task=prepared.config.task,
         tokenizer=settings.tokenizer,
         clean=prepared.config.data.clean,
+        extensions=prepared.config.extensions,
         facts=prepared.data.facts,
     )
     writes = isinstance(stage.recipe.task, Generates)

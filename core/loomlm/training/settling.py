@@ -25,7 +25,7 @@ def resolve(
     before = None if overwrite else run_folder.stored_config(folder, config)
     if before is None and resume == "must":
         raise UsageError(f"There is no run in {folder} to resume. Leave --resume=must out.")
-    trainer = config.registry.usable("trainer", backend).load()(engine_options(config, backend))
+    trainer = config.registry.target("trainer", backend)(engine_options(config, backend))
     backbone = made(config.registry, config.settings.backbone)
     reasons: dict[str, str] = {}
     stages = []

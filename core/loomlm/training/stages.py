@@ -55,15 +55,13 @@ def make_stage(
     stage, recipe, trainer = prepared.config, prepared.recipe, prepared.config.trainer
     rows = prepared.data.splits["train"]
     spec = stage_spec(prepared, settings, tokenizer)
-    made_trainer = registry.usable("trainer", backend).load()(engine_options(config, backend))
-    engine = made_trainer.engine(
-        spec, trainer, lambda kind, name: registry.builder(kind, name, backend)
-    )
+    made_trainer = registry.target("trainer", backend)(engine_options(config, backend))
+    engine = made_trainer.engine(spec, trainer, recipe.extensions.builders(registry, backend))
     plan = rows.plan(trainer.batch_size, settings.seed)
     steps = total_steps(trainer, plan)
-    factor = registry.usable("schedule", trainer.schedule.type).load()
+    factor = registry.target("schedule", trainer.schedule.type)
     choices = stage.metrics or default_metrics(recipe.task, registry)
-    by_name = {metric.type: registry.find("metric", metric.type).component for metric in choices}
+    by_name = {metric.type: registry.target("metric", metric.type) for metric in choices}
     first = first_model(stage, folder)
     cleaners = [made(registry, choice) for choice in stage.data.clean]
     generator = Generator(engine, recipe, tokenizer, cleaners)
@@ -81,9 +79,7 @@ def make_stage(
         steps=steps,
         schedule=lambda step: trainer.learning_rate * factor(trainer.schedule.config, step, steps),
         metrics=partial(make_metrics, choices, registry, recipe.task, recipe.facts),
-        higher_is_better=lambda name: (
-            name in by_name and bool(by_name[name].load().higher_is_better)
-        ),
+        higher_is_better=lambda name: name in by_name and bool(by_name[name].higher_is_better),
         generate=_generate(generator) if isinstance(recipe.task, Generates) else None,
         hook=hook,
         say=say,
@@ -100,12 +96,25 @@ def make_stage(
         context = FitContext(
             tokenizer=tokenizer, tokens=prepared.data.tokens["train"], seed=settings.seed
         )
-        _begin(made_stage, context, spec, first, registry)
+        added = _added(prepared, settings, tokenizer, spec)
+        _begin(made_stage, context, spec, added, first, registry)
     return made_stage
 
 
 def stage_spec(prepared: Prepared, settings: RunConfig, tokenizer: Tokenizer) -> ModelSpec:
     """What a trainer builds for a stage."""
+    return prepared.recipe.extensions.spec(_plain_spec(prepared, settings, tokenizer))
+
+
+def _added(
+    prepared: Prepared, settings: RunConfig, tokenizer: Tokenizer, spec: ModelSpec
+) -> frozenset[str]:
+    """The parameters that extensions add: a model that a stage begins with need not have them."""
+    plain = {parameter.name for parameter in _plain_spec(prepared, settings, tokenizer).layout}
+    return frozenset(parameter.name for parameter in spec.layout if parameter.name not in plain)
+
+
+def _plain_spec(prepared: Prepared, settings: RunConfig, tokenizer: Tokenizer) -> ModelSpec:
     stage, recipe = prepared.config, prepared.recipe
     widths = prepared.data.splits["train"].widths
     shapes = [{"batch": stage.trainer.batch_size, "time": width} for width in widths]
@@ -134,8 +143,9 @@ def check_beginning(
     assert first is not None
     if overwrite:
         check_stays(first, stage.name, folder)
-    layout = stage_spec(prepared, settings, tokenizer).layout
-    check_first(first, stage.name, layout, tokenizer, config.registry)
+    spec = stage_spec(prepared, settings, tokenizer)
+    added = _added(prepared, settings, tokenizer, spec)
+    check_first(first, stage.name, spec, added, tokenizer, config.registry)
 
 
 def check_prepared(prepared: Prepared, registry: Registry) -> None:
@@ -214,7 +224,12 @@ def _goes_on(stage: Stage) -> bool:
 
 
 def _begin(
-    stage: Stage, context: FitContext, spec: ModelSpec, first: Path | None, registry: Registry
+    stage: Stage,
+    context: FitContext,
+    spec: ModelSpec,
+    added: frozenset[str],
+    first: Path | None,
+    registry: Registry,
 ) -> None:
     """Take initial weights, and those of the model that the stage begins with."""
     fitted = stage.recipe.backbone.fit(context)
@@ -227,6 +242,6 @@ def _begin(
             "from there"
         )
     if first is not None:
-        arrays = with_model(arrays, first, spec, stage.recipe.facts, registry)
+        arrays = with_model(arrays, first, spec, added, stage.recipe.facts, registry)
         stage.say(f"{stage.name} begins with {first}")
     stage.engine.load_state("model", arrays)

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from attrs import frozen
 
 from loomlm.contracts import Cleaner, Example
 from loomlm.data.examples import Split, keep_examples, open_examples
 from loomlm.storage.commit import staging
-
-
-@frozen
-class ListSource:
-    """A source of one split, out of a list."""
-
-    kept: Sequence[Example]
-    said: tuple[str, ...] = ()
-
-    def fingerprint(self) -> str:
-        return repr(self.kept)
-
-    def splits(self) -> tuple[str, ...]:
-        return ("train",)
-
-    def examples(self, split: str) -> Iterator[Example]:
-        return iter(self.kept)
-
-    def notes(self) -> tuple[str, ...]:
-        return self.said
-
 
 Keep = Callable[..., Split]
 
@@ -42,12 +20,10 @@ def keep(tmp_path_factory: pytest.TempPathFactory) -> Keep:
     """Writes examples into a folder of their own, and opens it."""
     root = tmp_path_factory.mktemp("kept")
 
-    def write(
-        examples: Sequence[Example], cleaners: Sequence[Cleaner] = (), source: type = ListSource
-    ) -> Split:
+    def write(examples: Sequence[Example], cleaners: Sequence[Cleaner] = ()) -> Split:
         folder = Path(mkdtemp(dir=root)) / "examples"
         with staging(folder) as stage:
-            keep_examples(source(examples), "train", cleaners)(stage)
+            keep_examples(examples, cleaners)(stage)
         return open_examples(folder)
 
     return write

@@ -15,6 +15,7 @@ from loomlm.config.check import usable_backends
 from loomlm.config.structure import make_converter, structure
 from loomlm.errors import PluginError, UsageError, did_you_mean
 from loomlm.registry import Registry
+from loomlm.testing.conformance.shared import Shared
 
 KINDS = ("tokenizer", "backbone", "trainer", "metric", "data_source")
 """The kinds that have a checker, each in the module of its name."""
@@ -30,6 +31,7 @@ class Subject:
 
     keys: its keys, as a config gives them. backend: what builds it, where something does.
     given: what else the author said, such as a metric's `reference`. folder: for files.
+    shared: what checks share with those before them.
     """
 
     registry: Registry
@@ -38,6 +40,7 @@ class Subject:
     backend: str = ""
     given: Mapping[str, Any] = field(factory=dict, hash=False)
     folder: Path = Path()
+    shared: Shared = field(factory=Shared, eq=False)
 
     @property
     def config(self) -> Any:
@@ -73,7 +76,7 @@ def cases(registry: Registry, spec: str) -> Iterator[Case]:
     """
     kind, name = _parts(spec)
     component = registry.usable(kind, name)
-    for backend in _backends(registry, component):
+    for backend in backends_of(registry, component):
         for trial in component.trials:
             for holds in _properties(kind):
                 yield Case(holds=holds, component=component, trial=trial, backend=backend)
@@ -126,7 +129,7 @@ def _properties(kind: str) -> Sequence[Callable[[Subject], None]]:
     return _checker(kind).PROPERTIES
 
 
-def _backends(registry: Registry, component: Component) -> Sequence[str]:
+def backends_of(registry: Registry, component: Component) -> Sequence[str]:
     """Those that build a backbone; a trainer is one; other kinds need none."""
     if component.kind == "trainer":
         return (component.name,)

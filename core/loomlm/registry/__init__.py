@@ -1,0 +1,325 @@
+"""Finds plugins, keeps the table of components, and says where each came from.
+
+There is no global registry: one is made at the start of a command or call, and passed in.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from email.parser import HeaderParser
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+import pluggy
+from attrs import define, field, frozen
+
+from loomlm import hookspecs
+from loomlm.components import Builder, Component
+from loomlm.errors import PluginError, PluginWarning, UsageError, did_you_mean, nearest, sentence
+from loomlm.registry import loading
+from loomlm.registry.plugins import OWN_DISTRIBUTION, Plugin, ambiguous, unknown, words
+from loomlm.registry.tracing import register
+
+GROUP = "loomlm"
+AUTOLOAD_OFF = "LOOMLM_DISABLE_PLUGIN_AUTOLOAD"
+
+SLOW = 1.0
+"""Seconds of import above which a plugin is told to be slow: every command waits for it."""
+
+
+@frozen
+class Entry:
+    """A component with the plugin that registered it."""
+
+    component: Component
+    plugin: Plugin
+
+    def load(self) -> Any:
+        """The object behind the component's target. Raises PluginError where there is none."""
+        return self.component.load(self.plugin.full_origin)
+
+
+@frozen(kw_only=True)
+class Control:
+    """What is decided of plugins before any is imported, by the names that they go by.
+
+    load: modules, or paths of .py files, to load besides the installed ones. block: not to be
+    imported. allow: of the installed ones that are not built in, the only ones to import; None
+    for all. order: who comes first.
+    """
+
+    load: tuple[str, ...] = ()
+    block: tuple[str, ...] = ()
+    allow: tuple[str, ...] | None = None
+    order: tuple[str, ...] = ()
+
+
+@define
+class Registry:
+    """The plugins of one command, and what they registered."""
+
+    manager: pluggy.PluginManager
+    control: Control = field(factory=Control)
+    plugins: list[Plugin] = field(factory=list)
+    entries: list[Entry] = field(factory=list)
+    builders: list[tuple[Builder, Plugin]] = field(factory=list)
+    _modules: list[tuple[Any, Plugin]] = field(factory=list, init=False)
+
+    @classmethod
+    def load(
+        cls,
+        extra: Sequence[str] = (),
+        block: Iterable[str] = (),
+        control: Control | None = None,
+    ) -> Registry:
+        """Load every installed plugin, one by one.
+
+        extra, block: as in `Control`, said for this one command: one of `extra` that fails, and one
+        to block that is not there, is an error. control: what a config says, which may have been
+        written on another machine: what fails is merely broken, and only a likely misspelling of a
+        name is worth a warning.
+        """
+        block, control = tuple(block), control or Control()
+        whole = Control(
+            load=(*control.load, *extra),
+            block=tuple(map(_spec, (*control.block, *block))),
+            allow=control.allow,
+            order=control.order,
+        )
+        manager = pluggy.PluginManager(GROUP)
+        manager.add_hookspecs(hookspecs)
+        registry = cls(manager, whole)
+        for plugin, point in _installed(GROUP, whole.order):
+            registry._load(plugin, partial(loading.from_entry_point, point))
+        for spec in extra:
+            registry.load_extra(spec)
+        for spec in control.load:
+            registry.load_extra(spec, needed=False)
+        registry._in_order()
+        registry._check_names(tuple(map(_spec, block)))
+        return registry
+
+    def load_extra(self, spec: str, *, needed: bool = True) -> None:
+        """Load a plugin that was named: a module, or a path that ends in .py.
+
+        Raises PluginError when it fails and is needed; otherwise it is broken, as an installed
+        one would be.
+        """
+        spec = _spec(spec)
+        if any(plugin.is_named(spec) and plugin.state != "broken" for plugin in self.plugins):
+            return
+        plugin = Plugin(name=spec, module=spec, distribution="", version="")
+        self._load(plugin, partial(loading.from_spec, spec))
+        if needed and plugin.state in ("broken", "incompatible"):
+            file = f"{spec}.py"
+            hint = f" A file is named with its ending: {file}." if Path(file).is_file() else ""
+            said = sentence(f"The plugin {spec!r} cannot be loaded: {plugin.error}")
+            raise PluginError(said + hint)
+
+    def _load(self, plugin: Plugin, importing: Callable[[], Any]) -> None:
+        """Import a plugin and take what it registers; whatever it does wrong is its own problem."""
+        self.plugins.append(plugin)
+        if self._is_left_out(plugin):
+            plugin.state = "blocked"
+            return
+        module = loading.load(plugin, importing)
+        if module is not None:
+            self._take(module, plugin)
+        _warn(plugin)
+
+    def _is_left_out(self, plugin: Plugin) -> bool:
+        if any(plugin.is_called(name) for name in self.control.block):
+            return True
+        allow = self.control.allow
+        installed = plugin.distribution and not plugin.built_in
+        return bool(installed) and allow is not None and not any(map(plugin.is_called, allow))
+
+    def _take(self, module: Any, plugin: Plugin) -> None:
+        try:
+            self._check_new(module)
+            # pluggy checks the arguments; who is called when is settled when all are there.
+            self.manager.register(module)
+            self.manager.unregister(module)
+            components = loading.components_of(module, plugin)
+            builders = loading.builders_of(module, plugin)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            loading.fail(plugin, error)
+            return
+        plugin.hooks = loading.hooks_of(module)
+        self.entries += [Entry(component, plugin) for component in components]
+        self.builders += [(builder, plugin) for builder in builders]
+        self._modules.append((module, plugin))
+
+    def _check_new(self, module: Any) -> None:
+        for known, plugin in self._modules:
+            if known is module:
+                raise PluginError(f"its module is the plugin {plugin.name!r} already.")
+
+    def _in_order(self) -> None:
+        """Hooks are called in the order of the plugins: pluggy calls the last one first."""
+        for module, plugin in reversed(self._modules):
+            if plugin.hooks:
+                register(self.manager, module, plugin.full_origin, guard=True)
+
+    def _check_names(self, block: Iterable[str]) -> None:
+        """A name to block on the command line has to be one; one of a config may be misspelt."""
+        known = [name for plugin in self.plugins for name in plugin.names]
+
+        def is_there(name: str) -> bool:
+            return any(plugin.is_called(name) for plugin in self.plugins)
+
+        for name in block:
+            if not is_there(name):
+                hint = did_you_mean(name, known)
+                raise UsageError(f"There is no plugin {name!r} to block. {hint}")
+        control = self.control
+        for name in (*control.block, *(control.allow or ()), *control.order):
+            near = nearest(name, known)
+            if not is_there(name) and near is not None:
+                warnings.warn(
+                    f"The config names the plugin {name!r}, which is not installed. "
+                    f"Did you mean {near!r}?",
+                    PluginWarning,
+                    stacklevel=2,
+                )
+
+    def names(self, kind: str) -> list[str]:
+        """The names that a config's `type` can give for a kind."""
+        return sorted({entry.component.name for entry in self.of(kind)})
+
+    def of(self, kind: str) -> list[Entry]:
+        """The components of a kind, in the order of their registration."""
+        return [entry for entry in self.entries if entry.component.kind == kind]
+
+    def default(self, kind: str) -> str | None:
+        """The name that is meant where a config gives none."""
+        return next((e.component.name for e in self.of(kind) if e.component.default), None)
+
+    def find(self, kind: str, name: str) -> Entry:
+        """The component that `type = name` means; `distribution/name` where two share a name.
+
+        Raises PluginError: unknown, or ambiguous.
+        """
+        origin, _, short = name.rpartition("/")
+        found = [
+            entry
+            for entry in self.of(kind)
+            if entry.component.name == short and (not origin or entry.plugin.comes_from(origin))
+        ]
+        if not found:
+            raise unknown(kind, name, self.of(kind), self.plugins)
+        if len(found) > 1:
+            raise ambiguous(kind, short, found[0].plugin, found[1].plugin)
+        return found[0]
+
+    def usable(self, kind: str, name: str) -> Component:
+        """The component, with the modules that it requires findable.
+
+        Raises PluginError as `find` does, and when something is not installed.
+        """
+        component = self.find(kind, name).component
+        missing = component.missing()
+        if missing:
+            install = f" Install it: {component.install}" if component.install else ""
+            which = "is" if len(missing) == 1 else "are"
+            raise PluginError(
+                f"The {words(kind)} {name!r} needs {' and '.join(missing)}, "
+                f"which {which} not installed.{install}"
+            )
+        return component
+
+    def target(self, kind: str, name: str) -> Any:
+        """The object behind a component's target.
+
+        Raises PluginError as `usable` does, and when the target does not exist.
+        """
+        self.usable(kind, name)
+        return self.find(kind, name).load()
+
+    def builder(self, kind: str, name: str, backend: str) -> Any:
+        """What the backend builds a backbone or an optimizer with.
+
+        Raises PluginError where no plugin brings it, or what it brings is not there.
+        """
+        short = name.rpartition("/")[2]
+        backend = backend.rpartition("/")[2]
+        for builder, plugin in self.builders:
+            if (builder.kind, builder.name, builder.backend) == (kind, short, backend):
+                return builder.load(plugin.full_origin)
+        backends = sorted(b.backend for b, _ in self.builders if (b.kind, b.name) == (kind, short))
+        others = f" It has one for: {', '.join(backends)}." if backends else ""
+        raise PluginError(
+            f"The {words(kind)} {short!r} has no builder for the backend {backend!r}.{others}"
+        )
+
+
+def plugin_entry_points(group: str) -> list[tuple[Plugin, EntryPoint]]:
+    """The entry points of a group, our own first; others' only where autoload is on."""
+    found = [(_plugin(point), point) for point in entry_points(group=group)]
+    found.sort(key=lambda pair: (not pair[0].built_in, pair[0].distribution, pair[0].name))
+    only_own = bool(os.environ.get(AUTOLOAD_OFF))
+    return [pair for pair in found if pair[0].built_in or not only_own]
+
+
+def _installed(group: str, order: Sequence[str]) -> list[tuple[Plugin, EntryPoint]]:
+    """The entry points of a group; those that `order` names first."""
+
+    def rank(pair: tuple[Plugin, EntryPoint]) -> int:
+        ranks = (index for index, name in enumerate(order) if pair[0].is_called(name))
+        return next(ranks, len(order))
+
+    return sorted(plugin_entry_points(group), key=rank)
+
+
+def _plugin(point: EntryPoint) -> Plugin:
+    module = point.value.partition(":")[0].strip()
+    return Plugin(point.name, module, *_distribution(point))
+
+
+def _distribution(point: EntryPoint) -> tuple[str, str]:
+    """Name and version of what installed an entry point; empty where its metadata is broken."""
+    try:
+        read = point.dist.read_text if point.dist else lambda name: ""
+        text = read("METADATA") or read("PKG-INFO") or ""
+        # `dist.metadata` would parse the whole README behind the first empty line, twice.
+        head = HeaderParser().parsestr(text.partition("\n\n")[0])
+        return head["Name"] or "", head["Version"] or ""
+    except Exception:  # What a broken dist-info raises depends on the version of Python.
+        return "", ""
+
+
+def _warn(plugin: Plugin) -> None:
+    """Say what every command has of a plugin that does what it should not."""
+    said = []
+    way_out = f"Leave it out with -p no:{plugin.distribution or plugin.name}."
+    if plugin.distribution and plugin.state in ("broken", "incompatible"):
+        said.append(f"{sentence(f'is left out: {plugin.error}')} {way_out}")
+    if plugin.seconds > SLOW and not plugin.built_in:
+        said.append(f"took {plugin.seconds:.1f} s to import. {way_out}")
+    if plugin.printed:
+        said.append(f"wrote {plugin.printed[:80]!r} while it was imported.")
+    for sentences in said:
+        warnings.warn(f"The plugin {plugin.full_origin} {sentences}", PluginWarning, stacklevel=2)
+
+
+def _spec(name: str) -> str:
+    """One file is one plugin, however its path is written."""
+    return str(Path(name).expanduser().resolve()) if name.endswith(".py") else name
+
+
+__all__ = [
+    "AUTOLOAD_OFF",
+    "GROUP",
+    "OWN_DISTRIBUTION",
+    "Control",
+    "Entry",
+    "Plugin",
+    "Registry",
+    "plugin_entry_points",
+]

@@ -1,0 +1,42 @@
+"""Backends that build one backbone, beside one another."""
+
+from __future__ import annotations
+
+from loomlm.testing.conformance.cases import NotApplicable, Subject, backends_of
+from loomlm.testing.conformance.models import SmallModel, models_of
+from loomlm.testing.parity import Parity
+from loomlm.testing.processes import Worker
+from loomlm.testing.sample import python_text
+from loomlm.testing.trials import Case, Check, Plan, Trial
+
+
+def backends_agree(subject: Subject) -> None:
+    """Backends give equal logits for equal weights, within the limit of `docs/parity.md`."""
+    first, *others = backends_of(subject.registry, subject.component)
+    if not others:
+        raise NotApplicable(f"no other backend that builds it is installed than {first}")
+    if subject.backend != first:
+        raise NotApplicable(f"{first} is compared with the others")
+    for model in models_of(subject):
+        for other in others:
+            _check(subject, model, first, other)
+
+
+def _check(subject: Subject, model: SmallModel, first: str, other: str) -> None:
+    """The logits of two backends, each in a process of its own."""
+    text = subject.folder / "text.txt"
+    text.write_text(python_text(), encoding="utf-8")
+    case = Case(
+        backbone=Trial(subject.component.name, "default", subject.keys),
+        task=model.trial,
+        generates=False,
+        several=model.recipe.task.produces == "label_sets",
+    )
+    check = Check("logits", case)
+    workers = [
+        Worker(name, subject.folder / name, subject.shared.process(name)) for name in (first, other)
+    ]
+    plugins = [p.module for p in subject.registry.plugins if not p.distribution]
+    parity = Parity(Plan((check,), ()), (workers[0], workers[1]), text, tuple(plugins))
+    result = parity.result(check)
+    assert result.ok, f"{first} and {other}: {result}"
