@@ -18,12 +18,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from attrs import frozen
+from hypothesis import settings
 
 from loomlm.cli import main
 
 # Threads that spin while they wait make a small model many times as slow where the tests run in
 # several processes. Read when a framework is imported, which is later.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# No test is timed: these cores may be busy with another one.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 WITHOUT = Path(__file__).parent / "without"
 if os.environ.get("LOOMLM_TESTS_WITHOUT"):
@@ -34,7 +39,7 @@ FRAMEWORKS = {"torch": ("torch",), "tensorflow": ("tensorflow", "keras")}
 BACKENDS = [name for name, modules in FRAMEWORKS.items() if all(map(find_spec, modules))]
 LACKING = [name for name in FRAMEWORKS if name not in BACKENDS]
 
-# Distributions of third parties bring tests of their own, for where they are installed.
+# A third party's tests run where it is installed: see end_to_end/test_third_party.py.
 collect_ignore = ["third_party", *(f"plugins/{name}" for name in LACKING)]
 
 

@@ -103,7 +103,9 @@ class Builder:
 
 def follow(target: str) -> Any:
     """Import `"package.module:object"` and return the object."""
-    module, _, attribute = target.partition(":")
+    module, colon, attribute = target.partition(":")
+    if not colon:
+        raise ValueError("a target is package.module:object")
     return getattr(import_module(module), attribute)
 
 

@@ -50,6 +50,7 @@ ON_PLUGINS = (
 
 hookspec = pluggy.HookspecMarker("loomlm")
 hookimpl = pluggy.HookimplMarker("loomlm")
+"""Marks a function, or a method, as an implementation of the hook that it is named as."""
 
 
 # --- registration: called once, when plugins are loaded. Import nothing heavy in them. --------

@@ -4,6 +4,8 @@ A plugin is a module with functions marked `@hookimpl`, named as the hooks in
 `loomlm.hookspecs`, and an entry point in the group `loomlm`. See `docs/write-a-plugin.md`.
 """
 
+from typing import Any
+
 from loomlm.components import KINDS, PLUGIN_API, Builder, Component, NoConfig
 from loomlm.config.settings import Choice, TrainerConfig, key
 from loomlm.contracts import (
@@ -53,6 +55,7 @@ from loomlm.contracts import (
     Trainer,
     Uniform,
 )
+from loomlm.deprecations import name_of
 from loomlm.errors import (
     ConfigError,
     DataError,
@@ -129,3 +132,7 @@ __all__ = [
     "key",
     "nearest",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return name_of(__name__, name)

@@ -125,4 +125,6 @@ def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         inner = ", ".join(f"{name} = {_toml(item)}" for name, item in value.items())
         return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     return tomli_w.dumps({"value": value}).removeprefix("value = ").rstrip("\n")

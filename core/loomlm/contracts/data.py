@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 Facts = Mapping[str, Any]
+"""What a task learnt from the training examples first: a JSON object, kept with the model."""
+
 Arrays = Mapping[str, "NDArray[Any]"]
+"""Arrays by name."""
 
 
 @frozen(slots=True)

@@ -85,6 +85,17 @@ def made_by(registry: Registry, choice: Choice) -> dict[str, str]:
     }
 
 
+def _maker(source: Mapping[str, str]) -> tuple[str, str]:
+    """Two sentences: what brought a component, and how to have it again."""
+    name, release = source.get("distribution", ""), source.get("version", "")
+    if not release:
+        return f"The model was made with {name}.", "Have that module or file, and load it with -p."
+    return (
+        f"The model was made with {name} {release}.",
+        f'Install it: pip install "{name}=={release}"',
+    )
+
+
 def _without_file(tokenizer: dict[str, Any]) -> dict[str, Any]:
     """The tokenizer's own files are in the folder; where it was first read from is no matter."""
     return {name: value for name, value in tokenizer.items() if name != "file"}
@@ -116,19 +127,18 @@ def describe_model(folder: Path, registry: Registry) -> ModelConfig:
     converter = make_converter(registry, folder)
 
     def choice(kind: str, value: Mapping[str, Any]) -> Choice:
-        source = described["made_by"].get(f"{kind}:{value['type']}", {})
-        made_with = f"The model was made with {source.get('distribution')} {source.get('version')}."
+        made_with, way_out = _maker(described["made_by"].get(f"{kind}:{value['type']}", {}))
         try:
             component = registry.find(kind, value["type"]).component
         except PluginError as error:
-            raise PluginError(f"{error} {made_with}") from None
+            raise PluginError(f"{error} {made_with} {way_out}") from None
         options = {name: inner for name, inner in value.items() if name != "type"}
         given = {name: inner for name, inner in options.items() if inner is not None}
         config, mistakes = structure(given, component.config, converter)
         if mistakes:
             path = ".".join(map(str, (kind, *mistakes[0].path)))
             said = f"{folder / 'config.json'}: {path}: {mistakes[0].message.rstrip('.')}."
-            raise PluginError(f"{said} {made_with} Install that version of it.")
+            raise PluginError(f"{said} {made_with} {way_out}")
         return Choice(kind, value["type"], config)
 
     return ModelConfig(

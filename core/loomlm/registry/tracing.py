@@ -58,7 +58,7 @@ def tracing() -> Iterator[Trace]:
 def traced_call(hook: str, who: str, function: Callable[[], Any]) -> Any:
     """Call an implementation that pluggy does not."""
     trace = TRACE.get()
-    return function() if trace is None else _timed(function, trace.line(hook, who))()
+    return function() if trace is None else _timed(function, partial(trace.line, hook, who))()
 
 
 def register(manager: pluggy.PluginManager, plugin: Any, who: str, *, guard: bool = False) -> None:
@@ -79,7 +79,7 @@ def register(manager: pluggy.PluginManager, plugin: Any, who: str, *, guard: boo
                 function = _guarded(function, caller.name, who)
             if trace is not None:
                 timed = _timed_wrapper if wraps_others else _timed
-                function = timed(function, trace.line(caller.name, who))
+                function = timed(function, partial(trace.line, caller.name, who))
             implementation.function = function  # type: ignore[misc] - Final is for who calls it
 
 
@@ -109,9 +109,9 @@ def _guarded(function: Callable[..., Any], hook: str, who: str) -> Callable[...,
     return call
 
 
-def _timed(function: Callable[..., Any], line: Line) -> Callable[..., Any]:
+def _timed(function: Callable[..., Any], of: Callable[[], Line]) -> Callable[..., Any]:
     def call(*arguments: Any) -> Any:
-        started = time.perf_counter()
+        line, started = of(), time.perf_counter()
         line.calls += 1
         try:
             result = function(*arguments)
@@ -123,12 +123,12 @@ def _timed(function: Callable[..., Any], line: Line) -> Callable[..., Any]:
     return call
 
 
-def _timed_wrapper(function: Callable[..., Any], line: Line) -> Callable[..., Any]:
+def _timed_wrapper(function: Callable[..., Any], of: Callable[[], Line]) -> Callable[..., Any]:
     """A generator that wraps others: its own time is what passes before and behind its yield."""
 
     def call(*arguments: Any) -> Any:
+        line, wrapper = of(), function(*arguments)
         line.calls += 1
-        wrapper = function(*arguments)
         started = time.perf_counter()
         next(wrapper)
         line.seconds += time.perf_counter() - started

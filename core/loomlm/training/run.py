@@ -195,12 +195,12 @@ def prepare(
     stages = []
     for stage in settings.stages:
         examples = read_examples(stage.data, registry, settings.seed, say)
+        extensions = Extensions.of(stage.extensions, registry)
+        examples = extended(examples, extensions, registry, say)
         if tokenizer is None:
             train_split = examples.splits["train"]
             tokenizer = make_tokenizer(settings.tokenizer, registry, train_split, examples.key, say)
         task = made(registry, stage.task)
-        extensions = Extensions.of(stage.extensions, registry)
-        examples = extended(examples, extensions, registry, say)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
         recipe = Recipe(task, made(registry, settings.backbone), data.facts, extensions)
         stages.append(Prepared(stage, recipe, data))

@@ -22,6 +22,7 @@ class Shape:
     """A shape."""
 
     name: str = key("what it is called")
+    words: tuple[str, ...] = key("said of it", ("round", ""))
     corners: int | Literal["auto"] = key("how many corners", "auto", minimum=3)
     edge: Edge = key("its edge", Edge)
     holes: tuple[Edge, ...] = key("edges of its holes", ())
@@ -30,7 +31,7 @@ class Shape:
 
 
 def test_a_key_tells_its_type_default_bounds_and_meaning() -> None:
-    name, corners, *_ = describe_keys(Shape)
+    name, words, corners, *_ = describe_keys(Shape)
     assert (name.name, name.type, name.required, name.doc) == (
         "name",
         "a string",
@@ -38,6 +39,7 @@ def test_a_key_tells_its_type_default_bounds_and_meaning() -> None:
         "what it is called",
     )
     assert name.default_text == ""
+    assert (words.default_text, words.default) == ('["round", ""]', ["round", ""])
     assert corners.type == "a whole number or 'auto'"
     assert (corners.default_text, corners.bounds, corners.required) == (
         '"auto"',
@@ -50,6 +52,7 @@ def test_the_keys_of_inner_tables_follow_with_their_place() -> None:
     keys = {key.name: key for key in describe_keys(Shape)}
     assert list(keys) == [
         "name",
+        "words",
         "corners",
         "edge",
         "edge.width",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,7 @@ from loomlm.cli.options import load_registry, plugin_options
 COMMANDS: dict[str, str] = {
     "show": "Say everything of a component, a kind or a plugin.",
     "check": "Check a plugin as its author should before publishing it.",
+    "new": "Write a plugin to go on from: a distribution that installs, works and is tested.",
 }
 """The further commands and their help, so that `--help` imports none of them."""
 
@@ -66,7 +68,7 @@ def command(context: click.Context, plugins: tuple[str, ...], check: bool, as_js
     else:
         click.echo("\n".join(line for p in registry.plugins for line in _lines(p, registry, tried)))
     if check and not all(found.ok for found in tried.values()):
-        context.exit(1)
+        sys.exit(1)
 
 
 def quiet_registry(plugins: tuple[str, ...]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -38,7 +39,7 @@ def command(names: tuple[str, ...], plugins: tuple[str, ...], as_json: bool) -> 
                 for wrong in finding.wrong:
                     click.echo(f"        {wrong}")
     if not all(finding.ok for findings in found.values() for finding in findings):
-        click.get_current_context().exit(1)
+        sys.exit(1)
 
 
 def _chosen(names: tuple[str, ...], plugins: tuple[str, ...]) -> tuple[list[Any], Any]:

@@ -5,53 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from loomlm.errors import PluginError, PluginWarning, UsageError
 from loomlm.registry import Registry
 
-METRIC = """
-from loomlm.plugin import Component, hookimpl
-
-@hookimpl
-def loomlm_metrics():
-    return [Component(kind="metric", name="{name}", summary="s", target="{target}", {more})]
-"""
-
-
-def load_with_fault() -> Registry:
-    """The registry where a plugin is at fault, which is told."""
-    with pytest.warns(PluginWarning):
-        return Registry.load()
-
-
-def metric(name: str, target: str = "nowhere:Nothing", more: str = "") -> str:
-    return METRIC.format(name=name, target=target, more=more)
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
-    """Puts a distribution with one plugin module on the path, as pip would."""
-    site = tmp_path / "site"
-    site.mkdir()
-    monkeypatch.syspath_prepend(str(site))
-
-    def add(distribution: str, source: str) -> Path:
-        module = distribution.replace("-", "_") + "_plugin"
-        (site / f"{module}.py").write_text(source)
-        info = site / f"{distribution.replace('-', '_')}-1.5.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n"
-        )
-        (info / "entry_points.txt").write_text(f"[loomlm]\nmain = {module}\n")
-        monkeypatch.delitem(sys.modules, module, raising=False)
-        return site
-
-    return add
+from ..written import load_with_fault, metric
 
 
 def test_an_installed_plugin_adds_its_component(install):
@@ -76,7 +36,7 @@ def test_a_broken_plugin_is_reported_and_the_others_load(install, source, said):
     install("broken", source)
     install("good", metric("mcc"))
 
-    registry = Registry.load()
+    registry = load_with_fault()
 
     broken = next(plugin for plugin in registry.plugins if plugin.distribution == "broken")
     assert broken.state == "broken"
@@ -88,10 +48,12 @@ def test_a_broken_plugin_is_reported_and_the_others_load(install, source, said):
 def test_a_run_that_needs_a_broken_plugin_is_told_which_broke_and_why(install):
     install("broken", "raise RuntimeError('no licence')")
 
+    registry = load_with_fault()
+
     with pytest.raises(
         PluginError, match=r"no metric 'mcc'.*broken 1.5 \(broken_plugin\) broke: .*no licence"
     ):
-        Registry.load().find("metric", "mcc")
+        registry.find("metric", "mcc")
 
 
 def test_a_blocked_plugin_is_not_imported(install, tmp_path):
@@ -211,7 +173,7 @@ def test_a_plugin_that_the_user_names_must_load(tmp_path):
 def test_what_would_have_no_effect_or_two_is_broken(install, source, said):
     install("broken", source)
 
-    broken = next(p for p in Registry.load().plugins if p.distribution == "broken")
+    broken = next(p for p in load_with_fault().plugins if p.distribution == "broken")
 
     assert said in broken.error
     assert "\n" not in broken.error
@@ -303,4 +265,4 @@ def test_the_command_line_takes_and_leaves_out_plugins(install):
         ).stdout
 
     assert "mcc" in plugins()
-    assert "Blocked: good 1.5" in plugins("-p", "no:good")
+    assert "main  good 1.5  blocked" in plugins("-p", "no:good")

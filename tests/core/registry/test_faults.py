@@ -1,0 +1,177 @@
+"""What a plugin may do wrong: it is told with its distribution, and harms nobody else."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from loomlm import registry as registry_module
+
+from ..written import metric
+
+pytestmark = pytest.mark.one_backend
+
+SLEEPS = "import time\ntime.sleep(0.2)\n"
+BROKEN = {
+    "raises": ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
+    "exits": ("import sys\nsys.exit('bye')", "SystemExit: bye"),
+    "needs torch": ("import torch_of_a_test", "No module named 'torch_of_a_test'"),
+    "config class needs torch": (
+        "from torch_of_a_test import Config\n" + metric("x", more="config=Config"),
+        "No module named 'torch_of_a_test'",
+    ),
+    "same name twice": (
+        metric("x").replace("[Component(", "2 * [Component("),
+        "it registers the metric 'x' twice",
+    ),
+    "misspelt hook": (
+        metric("x").replace("loomlm_metrics", "loomlm_metric"),
+        "Did you mean 'loomlm_metrics'?",
+    ),
+    "unknown argument": (
+        metric("x").replace("loomlm_metrics()", "loomlm_metrics(config)"),
+        "Argument(s) {'config'}",
+    ),
+    "a number for a list": (
+        metric("x").replace("return [", "return 3 and 5 or ["),
+        "loomlm_metrics returned 5, which is no list",
+    ),
+    "a string for a list": (
+        metric("x").replace("return [", "return 'accuracy' or ["),
+        "returned 'accuracy', which is no list",
+    ),
+    "not components": (
+        metric("x").replace("return [", "return [None] + ["),
+        "returned None, which is not a Component",
+    ),
+    "not builders": (
+        "from loomlm.plugin import hookimpl\n@hookimpl\ndef loomlm_builders():\n    return ['x']",
+        "returned 'x', which is not a Builder",
+    ),
+    "wraps every run": (
+        "from loomlm.plugin import hookimpl\n@hookimpl\ndef loomlm_batch(batch):\n    return batch",
+        "it implements loomlm_batch itself, and would change every run. Give it to an extension",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "said"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_plugin_is_told_and_the_others_work(
+    install, config_file, loomlm_command, source, said
+):
+    install("bad-kit", source)
+    install("good-kit", metric("mcc"))
+
+    listed = loomlm_command("plugins")
+    assert listed.code == 0
+    line = next(line for line in listed.out.splitlines() if "bad-kit 1.5" in line)
+    assert "  broken: " in line
+    assert said in line
+    assert "metric  mcc" in listed.out
+    assert not listed.err, "the list says it itself"
+
+    check = loomlm_command("config", "check", config_file())
+    assert check.code == 0
+    (warning,) = check.err.splitlines()
+    assert warning.startswith("Warning: The plugin bad-kit 1.5 (bad_kit_plugin) is left out: ")
+    assert said in warning
+    assert warning.endswith("Leave it out with -p no:bad-kit.")
+    assert not loomlm_command("config", "check", config_file(), "-p", "no:bad-kit").err
+
+    doctor = loomlm_command("doctor")
+    assert "Broken     bad-kit 1.5 (bad_kit_plugin): " in doctor.out
+
+
+def test_what_a_plugin_prints_does_not_get_among_a_command_s_output(install, loomlm_command):
+    install("loud-kit", f"print('hello', 'world')\n{metric('mcc')}")
+
+    def command(*words: str):
+        sys.modules.pop("loud_kit_plugin", None)
+        return loomlm_command(*words)
+
+    plugin = json.loads(command("plugins", "--json").out)[-1]
+    assert (plugin["state"], plugin["printed"]) == ("loaded", "hello world")
+    assert "wrote 'hello world' while it was imported" in command("plugins").out
+    done = command("config", "schema")
+    assert json.loads(done.out)
+    assert "The plugin loud-kit 1.5 (loud_kit_plugin) wrote 'hello world' while" in done.err
+
+
+def test_a_slow_plugin_is_told(install, config_file, loomlm_command, monkeypatch):
+    monkeypatch.setattr(registry_module, "SLOW", 0.1)
+    install("slow-kit", SLEEPS + metric("mcc"))
+
+    done = loomlm_command("config", "check", config_file())
+
+    assert done.code == 0
+    assert "The plugin slow-kit 1.5 (slow_kit_plugin) took 0.2 s to import. Leave it" in done.err
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("nowhere_of_a_test:Nothing", "ModuleNotFoundError: No module named 'nowhere_of_a_test'"),
+        ("json:Nothing", "AttributeError: module 'json' has no attribute 'Nothing'"),
+        ("json", "ValueError: a target is package.module:object"),
+    ],
+)
+def test_a_target_that_does_not_exist_stops_only_who_needs_it(
+    install, config_file, loomlm_command, target, said
+):
+    install("empty-kit", metric("mcc", target))
+
+    assert loomlm_command("config", "check", config_file()).code == 0
+    needs = loomlm_command(
+        "config", "check", config_file(), "--set", "stages.finetune.metrics=['mcc']"
+    )
+
+    assert needs.code == 2
+    assert "metric 'mcc' of empty-kit 1.5 (empty_kit_plugin) cannot be had: its target" in needs.err
+    assert said in needs.err
+    checked = loomlm_command("plugins", "--check", "-p", "no:torch", "-p", "no:tensorflow")
+    assert checked.code == 1
+    assert f"{target}: {said}" in checked.out
+
+
+FAILS = """
+from loomlm.plugin import Component, hookimpl
+
+class Watcher:
+    def __init__(self, config): pass
+
+    @hookimpl
+    def loomlm_steps_ended(self, event):
+        raise RuntimeError("no more room")
+
+@hookimpl
+def loomlm_observers():
+    return [Component(kind="observer", name="fails", summary="s", target=f"{__name__}:Watcher")]
+"""
+
+
+def test_an_observer_that_fails_does_not_end_the_run(install, config_file, loomlm_command):
+    install("watch-kit", FAILS)
+
+    done = loomlm_command("run", config_file(steps="6"), "--set", "observers=['fails']")
+
+    assert done.code == 0
+    assert done.err.count("no more room") == 1
+    assert (
+        "Warning: watch-kit 1.5 (watch_kit_plugin) failed in loomlm_steps_ended and is not called "
+        "there again: RuntimeError: no more room" in done.err
+    )
+
+
+@pytest.mark.parametrize("hook", ["loomlm_steps_ended", "loomlm_run_started"])
+def test_an_observer_can_stop_a_run_with_an_error_for_the_user(
+    install, config_file, loomlm_command, hook
+):
+    source = FAILS.replace("RuntimeError", "UsageError").replace("loomlm_steps_ended", hook)
+    install("watch-kit", source.replace("import Component", "import UsageError, Component"))
+
+    done = loomlm_command("run", config_file(steps="6"), "--set", "observers=['fails']")
+
+    assert done.code == 2
+    assert "Error: no more room" in done.err
