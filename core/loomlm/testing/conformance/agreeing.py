@@ -36,7 +36,9 @@ def _check(subject: Subject, model: SmallModel, first: str, other: str) -> None:
     workers = [
         Worker(name, subject.folder / name, subject.shared.process(name)) for name in (first, other)
     ]
-    plugins = [p.module for p in subject.registry.plugins if not p.distribution]
+    plugins = [
+        p.module for p in subject.registry.plugins if p.state == "loaded" and not p.distribution
+    ]
     parity = Parity(Plan((check,), ()), (workers[0], workers[1]), text, tuple(plugins))
     result = parity.result(check)
     assert result.ok, f"{first} and {other}: {result}"
