@@ -42,7 +42,7 @@ MISTAKES = {
     "running mean": (backbone.a_saved_model_gives_the_same, "when it was saved and loaded"),
     "forgets the place": (writing.token_by_token_is_the_whole_row, "behind token 1"),
     "outside of the cache": (writing.token_by_token_is_the_whole_row, "behind token 3, reordered"),
-    "another backend": (agreeing.backends_agree, "torch and torch_too: FAIL"),
+    "another backend": (agreeing.backends_agree, "torch and torch_again: FAIL"),
 }
 
 

@@ -1,6 +1,6 @@
 """A backbone that is right, and with each mistake that the conformance kit is to find.
 
-It runs on PyTorch, and on PyTorch under another name, so that there are two backends to compare.
+It runs on PyTorch, and on PyTorch under other names, so that there are backends to compare.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from loomlm.plugin import (
     key,
 )
 
-BACKENDS = ("torch", "torch_too")
+OTHERS = ("torch_too", "torch_again")
+"""PyTorch under other names."""
 
 
 @frozen
@@ -101,7 +102,7 @@ def torch_module(spec: ModelSpec) -> Any:
 
 
 def other_module(spec: ModelSpec) -> Any:
-    """The module of the other backend."""
+    """The module of the last backend."""
     module = _module(spec)
     if spec.config.mistake == "another backend":
         module.factor = 1.001
@@ -214,22 +215,34 @@ def loomlm_trainers() -> list[Component]:
     return [
         Component(
             kind="trainer",
-            name="torch_too",
+            name=name,
             summary="PyTorch under another name",
             target="loomlm_torch.trainer:TorchTrainer",
             requires=("torch",),
         )
+        for name in OTHERS
     ]
 
 
 @hookimpl
 def loomlm_builders() -> list[Builder]:
-    targets = {
-        ("backbone", "sums", "torch"): f"{__name__}:torch_module",
-        ("backbone", "sums", "torch_too"): f"{__name__}:other_module",
-        ("optimizer", "adamw", "torch_too"): "loomlm_torch.optimizers:AdamW",
+    modules = {
+        "torch": "torch_module",
+        "torch_too": "torch_module",
+        "torch_again": "other_module",
     }
     return [
-        Builder(kind=kind, name=name, backend=backend, target=target)
-        for (kind, name, backend), target in targets.items()
+        *(
+            Builder(kind="backbone", name="sums", backend=backend, target=f"{__name__}:{function}")
+            for backend, function in modules.items()
+        ),
+        *(
+            Builder(
+                kind="optimizer",
+                name="adamw",
+                backend=backend,
+                target="loomlm_torch.optimizers:AdamW",
+            )
+            for backend in OTHERS
+        ),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from loomlm.testing.conformance.cases import NotApplicable, Subject, backends_of
 from loomlm.testing.conformance.models import SmallModel, models_of
 from loomlm.testing.parity import Parity
@@ -17,15 +19,20 @@ def backends_agree(subject: Subject) -> None:
         raise NotApplicable(f"no other backend that builds it is installed than {first}")
     if subject.backend != first:
         raise NotApplicable(f"{first} is compared with the others")
-    for model in models_of(subject):
-        for other in others:
-            _check(subject, model, first, other)
-
-
-def _check(subject: Subject, model: SmallModel, first: str, other: str) -> None:
-    """The logits of two backends, each in a process of its own."""
     text = subject.folder / "text.txt"
     text.write_text(python_text(), encoding="utf-8")
+    # What one did for a comparison serves the next.
+    workers = {
+        name: Worker(name, subject.folder / name, subject.shared.process(name))
+        for name in (first, *others)
+    }
+    for model in models_of(subject):
+        for other in others:
+            _check(subject, model, workers[first], workers[other], text)
+
+
+def _check(subject: Subject, model: SmallModel, first: Worker, other: Worker, text: Path) -> None:
+    """The logits of two backends, each in a process of its own."""
     case = Case(
         backbone=Trial(subject.component.name, "default", subject.keys),
         task=model.trial,
@@ -33,12 +40,9 @@ def _check(subject: Subject, model: SmallModel, first: str, other: str) -> None:
         several=model.recipe.task.produces == "label_sets",
     )
     check = Check("logits", case)
-    workers = [
-        Worker(name, subject.folder / name, subject.shared.process(name)) for name in (first, other)
-    ]
     plugins = [
         p.module for p in subject.registry.plugins if p.state == "loaded" and not p.distribution
     ]
-    parity = Parity(Plan((check,), ()), (workers[0], workers[1]), text, tuple(plugins))
+    parity = Parity(Plan((check,), ()), (first, other), text, tuple(plugins))
     result = parity.result(check)
-    assert result.ok, f"{first} and {other}: {result}"
+    assert result.ok, f"{first.backend} and {other.backend}: {result}"
