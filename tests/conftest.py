@@ -18,12 +18,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from attrs import frozen
+from hypothesis import settings
 
 from loomlm.cli import main
 
 # Threads that spin while they wait make a small model many times as slow where the tests run in
 # several processes. Read when a framework is imported, which is later.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# No test is timed: these cores may be busy with another one.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 WITHOUT = Path(__file__).parent / "without"
 if os.environ.get("LOOMLM_TESTS_WITHOUT"):

@@ -72,7 +72,8 @@ def test_a_run_ends_and_its_model_writes(tmp_path, monkeypatch, backend):
             "tokenizer": {"type": "character"},
             "backbone": {"type": "encoder_decoder", "longest": 16},
             "stages": [{"name": "copy", "task": task, "data": data, "trainer": keys}],
-        }
+        },
+        runs="runs",
     )
 
     assert run.evaluation["copy"]["validation"]["perplexity"] < 8

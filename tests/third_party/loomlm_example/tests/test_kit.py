@@ -44,6 +44,7 @@ def test_the_backbone(conformance):
     conformance()
 
 
+@pytest.mark.filterwarnings("ignore:A single label")  # scikit-learn's, of references all alike
 @pytest.mark.loomlm("metric:matthews", reference=correlation)
 def test_the_metric(conformance):
     conformance()
