@@ -34,7 +34,7 @@ FRAMEWORKS = {"torch": ("torch",), "tensorflow": ("tensorflow", "keras")}
 BACKENDS = [name for name, modules in FRAMEWORKS.items() if all(map(find_spec, modules))]
 LACKING = [name for name in FRAMEWORKS if name not in BACKENDS]
 
-# Distributions of third parties bring tests of their own, for where they are installed.
+# A third party's tests run where it is installed: see end_to_end/test_third_party.py.
 collect_ignore = ["third_party", *(f"plugins/{name}" for name in LACKING)]
 
 

@@ -84,7 +84,7 @@ class _ModuleComponent(Component):
 
     form: ModuleForm
 
-    def load(self) -> Any:
+    def load(self, origin: str = "") -> Any:
         from functools import partial
 
         from loomlm_torch.wrapped import ModuleBackbone
@@ -98,7 +98,7 @@ class _ModuleBuilder(Builder):
 
     form: ModuleForm
 
-    def load(self) -> Any:
+    def load(self, origin: str = "") -> Any:
         from functools import partial
 
         from loomlm_torch.wrapped import Wrapped

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
+from safetensors.numpy import load_file
 
 import loomlm
 from loomlm import hookspecs
@@ -46,8 +50,7 @@ def test_every_hook_is_told():
 
 
 def test_the_plugin_of_the_tutorial_works(tmp_path, config_file, loomlm_command):
-    source = blocks(ROOT / "docs" / "write-a-plugin.md", "python")[0]
-    (tmp_path / "mine.py").write_text(source)
+    (tmp_path / "mine.py").write_text(plugin_of_the_page("mine.py"))
     path = config_file(steps="3")
     path.write_text(f'plugins = ["mine.py"]\n{path.read_text()}')
 
@@ -55,6 +58,78 @@ def test_the_plugin_of_the_tutorial_works(tmp_path, config_file, loomlm_command)
 
     assert done.code == 0
     assert loomlm_command("predict", "runs/small", "rain").code == 0
+
+
+def plugin_of_the_page(name: str) -> str:
+    """The file of a name that stands in the page for authors."""
+    sources = blocks(ROOT / "docs" / "write-a-plugin.md", "python")
+    return next(source for source in sources if source.startswith(f"# {name}\n"))
+
+
+def test_the_observer_of_the_page_works(tmp_path, config_file, loomlm_command):
+    (tmp_path / "pace.py").write_text(plugin_of_the_page("pace.py"))
+    path = config_file(steps="3")
+    observers = "observers = [{ type = 'pace', file = 'speed.txt' }]"
+    path.write_text(f"plugins = ['pace.py']\n{observers}\n{path.read_text()}")
+
+    assert loomlm_command("run", path).code == 0
+    assert (tmp_path / "runs" / "small" / "speed.txt").read_text().endswith("examples a second\n")
+
+
+def test_the_extension_of_the_page_works(tmp_path, config_file, loomlm_command):
+    (tmp_path / "words.py").write_text(plugin_of_the_page("words.py"))
+    path = config_file(steps="3")
+    path.write_text(f"plugins = ['words.py']\n{path.read_text()}")
+    extensions = "stages.finetune.extensions=[{ type = 'words', drop = 0.2 }]"
+
+    done = loomlm_command("run", path, "--set", extensions)
+
+    assert done.code == 0
+    card = (tmp_path / "runs" / "small" / "model" / "README.md").read_text()
+    assert "Trained on 800 examples" in card
+    assert loomlm_command("predict", "runs/small", "rain").code == 0
+
+
+LORA = """
+[[stages]]
+name = "adapt"
+init_from = "pretrain"
+task = "classification"
+data = { train = "train.csv", test = "test.csv", label = "label" }
+extensions = [{ type = "lora", rank = 2 }]
+"""
+
+
+@pytest.mark.parametrize("backbone", ["tiny", "transformer"])
+@pytest.mark.one_backend("torch")
+def test_the_adapters_of_the_page_work(tmp_path, lm_config, backbone):
+    (tmp_path / "lora.py").write_text(plugin_of_the_page("lora.py"))
+    path = lm_config(steps="5")
+    text = path.read_text().replace("plugins = [", "plugins = ['lora.py', ")
+    small = "{ type = 'transformer', layers = 2, width = 16, heads = 2 }"
+    path.write_text(text + LORA)
+    settings = [f"backbone={small}"] if backbone == "transformer" else []
+
+    run = loomlm.run(loomlm.load_config(path, set=settings))
+
+    before = load_file(run.folder / "pretrain" / "model" / "model.safetensors")
+    after = load_file(run.folder / "model" / "model.safetensors")
+    kept = [name for name in before if name.startswith("backbone.")]
+    assert all(np.array_equal(before[name], after[name]) for name in kept)
+    wide = [array for name, array in after.items() if name.endswith(".wide")]
+    assert len(wide) == {"tiny": 1, "transformer": 10}[backbone]
+    assert all(array.any() for array in wide)
+    assert run.model().predict(["rain"])
+
+
+def test_the_command_of_the_page_works(tmp_path):
+    space: dict[str, Any] = {}
+    exec(plugin_of_the_page("my_package/count.py"), space)
+    (tmp_path / "words.txt").write_text("one two\nthree\n")
+
+    done = CliRunner().invoke(space["command"], ["words.txt"])
+
+    assert done.output == "3\n"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

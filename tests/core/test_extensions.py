@@ -78,11 +78,13 @@ def test_a_stage_begins_with_a_model_that_lacks_what_it_adds(train):
 
 @pytest.mark.one_backend
 def test_examples_are_changed_behind_the_cut(train):
-    run = train('["twice"]', "stages.finetune.data.split={validation=0.25, seed=1}")
+    settings = ("stages.finetune.data.split={validation=0.25, seed=1}", "tokenizer.lowercase=false")
+    run, plain = train('["twice"]', *settings), train("[]", *settings, name="plain")
 
+    cards = [(one.folder / "model" / "README.md").read_text() for one in (plain, run)]
+    assert ["Trained on 300 examples" in cards[0], "Trained on 600 examples" in cards[1]] == [1, 1]
     model = run.model()
     assert {"RAIN", "rain"} <= model.tokenizer.vocabulary().keys()
-    plain = train("[]", "stages.finetune.data.split={validation=0.25, seed=1}", name="plain")
     assert "RAIN" not in plain.model().tokenizer.vocabulary()
     assert model.predict(["RAIN WIND"]) == model.predict(["rain wind"])
 

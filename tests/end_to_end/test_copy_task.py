@@ -9,7 +9,7 @@ import pytest
 
 import loomlm
 
-PLUGINS = Path(__file__).parents[1] / "third_party"
+SOURCE = Path(__file__).parents[1] / "third_party" / "loomlm_copying" / "src"
 LETTERS = list("abcdefghijkl")
 CONFIG = """\
 name = "copying"
@@ -36,7 +36,7 @@ def strings(count: int, seed: int) -> list[str]:
 
 @pytest.fixture
 def config(tmp_path, monkeypatch, backend) -> Path:
-    monkeypatch.syspath_prepend(PLUGINS)
+    monkeypatch.syspath_prepend(SOURCE)
     train, test = strings(4000, 1), strings(200, 2)
     unseen = [text for text in test if text not in set(train)]
     (tmp_path / "train.txt").write_text("\n".join(train))

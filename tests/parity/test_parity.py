@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 SHAKESPEARE = ROOT.parent / "shared" / "data" / "tinyshakespeare" / "input.txt.gz"
 BACKENDS = ("torch", "tensorflow")
 
-sys.path.append(str(ROOT / "tests" / "third_party"))
+sys.path.append(str(ROOT / "tests" / "third_party" / "loomlm_copying" / "src"))
 REGISTRY = Registry.load(["loomlm_copying"])
 PLAN = checks(REGISTRY, BACKENDS)
 

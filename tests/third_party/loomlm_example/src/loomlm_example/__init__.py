@@ -7,6 +7,9 @@ records and config classes only. A component's `target` is imported when a run n
 from loomlm.plugin import Builder, Component, hookimpl
 from loomlm_example.config import GatedMeanConfig, SqliteConfig, WhitespaceConfig
 
+loomlm_api = (1, 1)
+"""The plugin API that this plugin works with, first and last: another one does not load it."""
+
 
 @hookimpl
 def loomlm_tokenizers() -> list[Component]:

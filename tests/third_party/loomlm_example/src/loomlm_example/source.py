@@ -44,12 +44,13 @@ class Sqlite:
     def examples(self, split: str) -> Iterator[Example]:
         """The examples of a table.
 
-        Raises DataError, naming the nearest right name, when the split, the file, the table or a
+        Raises DataError, naming the nearest right name, when the file, the split, the table or a
         column is not there.
         """
         if split not in self.splits():
             raise DataError(
-                f"The data has no split {split!r}. {did_you_mean(split, self.splits())}"
+                f"There is no split {split!r} of {self.config.file}. "
+                f"{did_you_mean(split, self.splits())}"
             )
         self.left_out = 0
         table = getattr(self.config, split)

@@ -43,15 +43,12 @@ class Whitespace:
         return None
 
     def encode_many(self, texts: Sequence[str]) -> Ragged:
-        """Ids of each text, (texts,) rows of int32."""
-        rows = [[self._id(word) for word in split(text, self.lower_case)] for text in texts]
+        """Ids of each text, (texts,) rows of int32. A text that says "<pad>" has no such id."""
+        ids = {word: id_ for word, id_ in self.ids.items() if word not in SPECIAL}
+        rows = [[ids.get(word, 1) for word in split(text, self.lower_case)] for text in texts]
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
         return Ragged(np.array([id_ for row in rows for id_ in row], np.int32), offsets)
-
-    def _id(self, word: str) -> int:
-        """A text may spell the name of a special token, and means no such token by it."""
-        return 1 if word in SPECIAL else self.ids.get(word, 1)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The words of the ids with single spaces; padding and unknown words left out."""

@@ -19,7 +19,7 @@ from loomlm.plugin import (
     Ragged,
     Tokenizer,
 )
-from loomlm_copying import CopyConfig
+from loomlm_copying.config import CopyConfig
 
 
 @frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from loomlm.plugin import BackboneContext, Batch, BatchSpec, FitContext, Fitted, Parameter, Uniform
-from loomlm_copying import EncoderDecoderConfig
+from loomlm_copying.config import EncoderDecoderConfig
 
 
 @frozen

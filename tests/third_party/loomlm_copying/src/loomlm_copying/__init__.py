@@ -1,28 +1,10 @@
-"""A plugin for the tests: an encoder-decoder that learns to copy its source.
+"""An encoder-decoder that learns to copy its source: what the plugin adds stands on this page."""
 
-It holds the contracts to more than one array of tokens: source and target, beam search over a
-cache that has the source's states in it. It uses `loomlm.plugin` alone.
-"""
+from loomlm.plugin import Builder, Component, hookimpl
+from loomlm_copying.config import CopyConfig, EncoderDecoderConfig
 
-from attrs import frozen
-
-from loomlm.plugin import Builder, Component, hookimpl, key
-
-
-@frozen
-class CopyConfig:
-    """Copying."""
-
-    context: int = key("the most tokens of a row", 32, minimum=2)
-
-
-@frozen
-class EncoderDecoderConfig:
-    """A GRU that reads, and one that writes with attention to what was read."""
-
-    width: int = key("of embeddings and states", 32, minimum=1)
-    longest: int = key("positions", 32, minimum=1)
-    dropout: float = key("share of an embedding that is dropped", 0.0, minimum=0, maximum=0.9)
+loomlm_api = (1, 1)
+"""The plugin API that this plugin works with, first and last."""
 
 
 @hookimpl

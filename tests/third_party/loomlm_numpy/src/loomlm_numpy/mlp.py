@@ -1,0 +1,178 @@
+"""The built-in backbone `mlp` in NumPy: forwards, and backwards by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from loomlm.plugin import ModelSpec
+from loomlm_numpy.layers import (
+    Array,
+    Cache,
+    Dropout,
+    Gradients,
+    NumpyBackbone,
+    Rows,
+    Weights,
+    dense_layers,
+    no_dropout,
+)
+
+Back = Callable[[Array], Gradients]
+
+
+def build(spec: ModelSpec) -> NumpyBackbone:
+    """What the config means."""
+    if spec.config.window is None:
+        return PooledMlp(spec.config)
+    return WindowMlp(spec.config, spec.head.reads)
+
+
+@frozen
+class PooledMlp:
+    """Pooled rows of words and n-grams, then hidden layers.
+
+    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams).
+    """
+
+    config: Any
+
+    def forward(
+        self, weights: Weights, arrays: Mapping[str, Array], dropout: Dropout
+    ) -> tuple[Array, Back]:
+        """Hidden states (batch, width)."""
+        config = self.config
+        tables = [("embedding", arrays["tokens"], arrays["word_mask"])]
+        if config.ngrams > 1:
+            tables.append(("ngrams", arrays["ngrams"], arrays["ngram_mask"]))
+        read = [_look_up(name, weights, rows, mask, config, dropout) for name, rows, mask in tables]
+        size = sum(table.size for table in read)
+        size = np.maximum(np.sqrt(size) if config.pooling == "root" else size, 1e-6)[:, None]
+        pooled = sum(table.summed for table in read) / size
+        hidden, layers_back = dense_layers(
+            len(config.hidden), config.activation, config.dropout, weights, pooled, dropout
+        )
+
+        def back(gradient: Array) -> Gradients:
+            gradient, gradients = layers_back(gradient)
+            gradient = gradient / size
+            return gradients | {table.name: table.back(gradient) for table in read}
+
+        return hidden, back
+
+
+@frozen
+class _LookedUp:
+    """What texts have of a table.
+
+    name: the table's. rows: those that the texts name. present: where there is one, as the mask
+    says; no other row learns. weight: what each counts, 0 for one that dropout leaves out.
+    (batch, places) each. size: what all count, or their squares, before dropout, (batch,).
+    summed: (batch, width).
+    """
+
+    name: str
+    rows: Array
+    present: Array
+    weight: Array
+    size: Array
+    summed: Array
+
+    def back(self, gradient: Array) -> Rows:
+        """From the gradient of `summed` to that of the table."""
+        text = np.nonzero(self.present)[0]
+        values = self.weight[self.present][:, None] * gradient[text]
+        return Rows(self.rows[self.present], values)
+
+
+def _look_up(
+    name: str, weights: Weights, rows: Array, mask: Array, config: Any, dropout: Dropout
+) -> _LookedUp:
+    """Dropout leaves out words, not numbers, and what is left counts for more."""
+    weight = mask * weights[f"{name}.idf"][rows] if config.weighting == "tfidf" else mask
+    counted = weight**2 if config.pooling == "root" else weight
+    dropped = weight * dropout(weight.shape, config.word_dropout)
+    table = weights[f"{name}.weight"]
+    return _LookedUp(
+        name=f"{name}.weight",
+        rows=rows,
+        present=mask > 0,
+        weight=dropped,
+        size=counted.sum(axis=1),
+        summed=(dropped[:, None] @ table[rows])[:, 0],
+    )
+
+
+@frozen
+class WindowMlp:
+    """Hidden layers on the embeddings of the last tokens (Bengio 2003).
+
+    Reads `tokens` (batch, time) and `length` (batch,).
+    """
+
+    config: Any
+    reads: str
+
+    def forward(
+        self, weights: Weights, arrays: Mapping[str, Array], dropout: Dropout
+    ) -> tuple[Array, Back]:
+        """Hidden states: (batch, time, width), or their mean where the head reads sequences."""
+        tokens, window = arrays["tokens"], self.config.window
+        batch, time = tokens.shape
+        words = self._words(weights, tokens)
+        windows = np.concatenate([words[:, at : at + time] for at in range(window)], axis=-1)
+        flat, layers_back = self._layers(weights, windows.reshape(batch * time, -1), dropout)
+        hidden = flat.reshape(batch, time, -1)
+        share = np.ones((batch, time, 1), np.float32)
+        if self.reads == "sequence":
+            length = arrays["length"][:, None]
+            inside = (np.arange(time) < length) / np.maximum(length, 1)
+            share = inside.astype(np.float32)[..., None]
+
+        def back(gradient: Array) -> Gradients:
+            if self.reads == "sequence":
+                gradient = gradient[:, None] * share
+            gradient, gradients = layers_back(gradient.reshape(batch * time, -1))
+            pieces = gradient.reshape(batch, time, window, -1)
+            of_words = np.zeros_like(words)
+            for at in range(window):
+                of_words[:, at : at + time] += pieces[:, :, at]
+            values = of_words[:, window - 1 :].reshape(batch * time, -1)
+            return gradients | {"embedding.weight": Rows(tokens.ravel(), values)}
+
+        return hidden if self.reads == "tokens" else (hidden * share).sum(axis=1), back
+
+    def start(self, weights: Weights, arrays: Mapping[str, Array]) -> tuple[Array, Cache]:
+        """The states (batch, width) behind each row's last token; `recent` are its windows' words.
+
+        recent: (batch, window, width).
+        """
+        words = self._words(weights, arrays["tokens"])
+        place = np.maximum(arrays["length"] - 1, 0)[:, None] + np.arange(self.config.window)
+        recent = words[np.arange(len(place))[:, None], place]
+        return self._state(weights, recent), {"recent": recent}
+
+    def step(self, weights: Weights, cache: Cache, tokens: Array) -> Array:
+        """Append a token (batch,) to each row, in the cache too; its state (batch, width)."""
+        newest = weights["embedding.weight"][tokens][:, None]
+        cache["recent"] = np.concatenate((cache["recent"][:, 1:], newest), axis=1)
+        return self._state(weights, cache["recent"])
+
+    def _state(self, weights: Weights, recent: Array) -> Array:
+        return self._layers(weights, recent.reshape(len(recent), -1), no_dropout)[0]
+
+    def _words(self, weights: Weights, tokens: Array) -> Array:
+        """(batch, time) to (batch, window - 1 + time, width), zeros in front."""
+        words = weights["embedding.weight"][tokens]
+        return np.pad(words, ((0, 0), (self.config.window - 1, 0), (0, 0)))
+
+    def _layers(
+        self, weights: Weights, x: Array, dropout: Dropout
+    ) -> tuple[Array, Callable[[Array], tuple[Array, Gradients]]]:
+        config = self.config
+        return dense_layers(
+            len(config.widths), config.activation, config.dropout, weights, x, dropout
+        )
