@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
 from .covered import left_out
+
+trains_unigrams = pytest.mark.skipif(
+    find_spec("sentencepiece") is None,
+    reason="sentencepiece, which trains unigram models, is not installed",
+)
 
 
 @pytest.mark.loomlm("tokenizer:bpe", lossless=True)
@@ -27,11 +34,13 @@ def test_wordpiece_with_capital_letters(conformance):
     conformance()
 
 
+@trains_unigrams
 @pytest.mark.loomlm("tokenizer:unigram")
 def test_unigram(conformance):
     conformance()
 
 
+@trains_unigrams
 @pytest.mark.loomlm("tokenizer:unigram", keys={"lowercase": True})
 def test_unigram_in_small_letters(conformance):
     conformance()

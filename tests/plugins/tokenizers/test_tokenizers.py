@@ -1,4 +1,7 @@
-"""Every built-in tokenizer: ids, round trips, files, determinism, and what a user gets wrong."""
+"""What is particular to the built-in tokenizers: vocabularies, files, what a user gets wrong.
+
+What holds for every tokenizer is checked in `tests/conformance`.
+"""
 
 import hashlib
 import json
@@ -7,7 +10,6 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-import numpy as np
 import pytest
 import tokenizers
 from hypothesis import given, settings
@@ -59,36 +61,6 @@ def trained():
 
 
 @each
-def test_ids_are_ragged_int32_below_the_vocabulary_size(name, trained):
-    tokenizer = trained(name)
-    rows = tokenizer.encode_many(TEXTS)
-    assert rows.values.dtype == np.int32
-    assert rows.offsets.dtype == np.int64
-    assert len(rows) == len(TEXTS)
-    assert rows.offsets[-1] == len(rows.values)
-    assert rows.values.max() < tokenizer.vocab_size
-    assert len(rows[3]) == 0
-    if SIZES[name]:
-        assert tokenizer.vocab_size <= SIZES[name]
-
-
-@each
-def test_no_texts_give_no_rows(name, trained):
-    rows = trained(name).encode_many([])
-    assert len(rows) == 0
-    assert rows.values.dtype == np.int32
-
-
-@each
-def test_many_texts_encode_as_one_by_one(name, trained):
-    tokenizer = trained(name)
-    texts = [f"{text} {number}" for number, text in enumerate(TEXTS * 150)]
-    rows = tokenizer.encode_many(texts)
-    for row in (0, 999, 1000, 1001, len(texts) - 1):
-        assert rows[row].tolist() == tokenizer.encode_many([texts[row]]).values.tolist()
-
-
-@each
 def test_special_tokens_have_fixed_ids(name, trained):
     tokenizer = trained(name)
     expected = {"<pad>": 0, "<end>": 1} if name == "bpe" else {"<pad>": 0, "<unk>": 1, "<end>": 2}
@@ -101,37 +73,17 @@ def test_special_tokens_have_fixed_ids(name, trained):
 
 
 @each
-def test_names_of_special_tokens_in_a_text_are_text(name, trained):
+def test_plain_words_come_back_and_an_empty_text_has_no_ids(name, trained):
     tokenizer = trained(name)
-    ids = tokenizer.encode_many(["<end>", "a <pad> b<end>", "<unk>"]).values
-    assert not {tokenizer.pad_id, tokenizer.end_id} & set(ids.tolist())
-
-
-@each
-def test_decoding_leaves_special_tokens_out(name, trained):
-    tokenizer = trained(name)
-    ids = tokenizer.encode_many(["the dog"])[0].tolist()
-    assert tokenizer.decode([tokenizer.pad_id, *ids, tokenizer.end_id, 0]) == "the dog"
-    assert tokenizer.decode(np.array(ids, np.int32)) == "the dog"
+    words, nothing = tokenizer.encode_many(["the dog", ""])
+    assert tokenizer.decode(words.tolist()) == "the dog"
+    assert len(nothing) == 0
 
 
 @pytest.mark.parametrize("name", ["wordpiece", "word", "character"])
 def test_what_the_vocabulary_lacks_is_unknown(name, trained):
     tokenizer = trained(name)
     assert tokenizer.unknown_id in tokenizer.encode_many(["ж"]).values
-
-
-@each
-def test_files_give_the_same_tokenizer(name, trained):
-    tokenizer = trained(name)
-    files = tokenizer.files()
-    again = COMPONENTS[name].load().load(config_of(name), files)
-    assert again.files() == files
-    assert again.vocabulary() == tokenizer.vocabulary()
-    kept = ("vocab_size", "pad_id", "unknown_id", "end_id")
-    assert [getattr(again, k) for k in kept] == [getattr(tokenizer, k) for k in kept]
-    ours, theirs = tokenizer.encode_many(TEXTS), again.encode_many(TEXTS)
-    assert ours.values.tolist() == theirs.values.tolist()
 
 
 @each
@@ -163,30 +115,14 @@ HOSTILE = st.one_of(ANY_TEXT, st.text(st.sampled_from("\r\n\t\0\x85\u2028 \u0301
 
 
 @given(text=HOSTILE)
-@settings(max_examples=200, deadline=None)
-def test_byte_level_bpe_gives_any_text_back(trained, text):
-    tokenizer = trained("bpe")
-    assert tokenizer.decode(tokenizer.encode_many([text]).values.tolist()) == text
-
-
-@given(texts=st.lists(HOSTILE, max_size=4))
-@settings(max_examples=100, deadline=None)
-def test_characters_give_any_known_text_back(texts):
-    if not any(text.strip() for text in texts):
-        texts = [*texts, "a"]
-    tokenizer = train("character", texts)
-    rows = tokenizer.encode_many(texts)
-    assert [tokenizer.decode(row.tolist()) for row in rows] == texts
-    assert [len(row) for row in rows] == [len(text) for text in texts]
-
-
-@given(text=HOSTILE)
 @settings(max_examples=100, deadline=None)
 def test_fast_characters_equal_the_library_s(trained, text):
     tokenizer = trained("character")
     library = tokenizers.Tokenizer.from_str(tokenizer.files()["tokenizer.json"].decode())
     library.encode_special_tokens = True
-    assert tokenizer.encode_many([text]).values.tolist() == library.encode(text).ids
+    ids = tokenizer.encode_many([text]).values.tolist()
+    assert ids == library.encode(text).ids
+    assert len(ids) == len(text)
 
 
 @each
