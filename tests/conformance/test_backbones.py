@@ -1,14 +1,19 @@
-"""The built-in backbones hold to what every backbone promises."""
+"""The built-in backbones hold to what every backbone promises, with every option that they have."""
 
 from __future__ import annotations
 
 import pytest
 
-from loomlm.registry import Registry
+from .covered import left_out
 
 
 @pytest.mark.loomlm("backbone:mlp")
 def test_mlp(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("backbone:mlp", keys={"width": 8, "window": 1})
+def test_mlp_of_one_token(conformance):
     conformance()
 
 
@@ -17,15 +22,76 @@ def test_rnn(conformance):
     conformance()
 
 
+@pytest.mark.loomlm(
+    "backbone:rnn", keys={"layers": 3, "width": 6, "embedding": 9, "tied": False, "pooling": "max"}
+)
+def test_rnn_with_narrower_states(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm(
+    "backbone:rnn",
+    keys={"cell": "gru", "layers": 1, "width": 6, "bidirectional": True, "pooling": "max"},
+)
+def test_rnn_of_one_layer_in_both_directions(conformance):
+    conformance()
+
+
 @pytest.mark.loomlm("backbone:transformer")
 def test_transformer(conformance):
     conformance()
 
 
-def test_every_built_in_backbone_is_checked():
-    marks = [mark for test in globals().values() for mark in getattr(test, "pytestmark", [])]
-    built_in = [e for e in Registry.load().of("backbone") if e.plugin.built_in]
+GPT2 = {
+    "positions": "learned",
+    "max_positions": 32,
+    "norm": "layernorm",
+    "activation": "gelu_tanh",
+    "bias": True,
+}
 
-    assert {f"backbone:{entry.component.name}" for entry in built_in} == {
-        mark.args[0] for mark in marks
-    }
+
+@pytest.mark.loomlm(
+    "backbone:transformer",
+    keys={"layers": 2, "width": 16, "heads": 4, **GPT2, "kv_heads": 1, "qk_norm": True},
+)
+def test_transformer_with_one_head_of_keys(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm(
+    "backbone:transformer",
+    keys={
+        "layers": 2,
+        "width": 16,
+        "heads": 4,
+        "norm_place": "post",
+        "norm": "layernorm",
+        "activation": "gelu",
+        "bias": True,
+        "tied": False,
+        "pooling": "first",
+    },
+)
+def test_transformer_with_norms_behind_and_a_head_of_its_own(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm(
+    "backbone:transformer",
+    keys={
+        "layers": 1,
+        "width": 16,
+        "heads": 4,
+        "causal": True,
+        "hidden": 7,
+        "rotary_base": 100.0,
+        "pooling": "last",
+    },
+)
+def test_transformer_that_always_reads_from_left_to_right(conformance):
+    conformance()
+
+
+def test_none_is_left_out():
+    assert not left_out("backbone", globals())

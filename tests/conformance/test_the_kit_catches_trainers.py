@@ -44,6 +44,7 @@ MISTAKES = {
     "learns while scoring": (trainer.evaluation_changes_nothing, "used between updates has other"),
     "mends gradients": (trainer.what_is_not_finite_is_left_out, "a gradient of nan changed"),
     "says nothing": (trainer.what_is_not_finite_is_left_out, "`finite` is"),
+    "mends clipped ones": (trainer.gradients_are_clipped, "not finite was clipped, and changed"),
     "does not clip": (trainer.gradients_are_clipped, "change nothing"),
     "clips too much": (trainer.gradients_are_clipped, "an update moves by"),
     "clips small ones": (trainer.gradients_are_clipped, "larger than any gradient"),

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from loomlm.config.check import usable_backends
-from loomlm.registry import Registry
-
-REGISTRY = Registry.load()
-USABLE = usable_backends(REGISTRY)
-
-if "torch" in USABLE:
-
-    @pytest.mark.loomlm("trainer:torch")
-    def test_torch(conformance):
-        conformance()
+from .covered import left_out
 
 
-if "tensorflow" in USABLE:
-
-    @pytest.mark.loomlm("trainer:tensorflow")
-    def test_tensorflow(conformance):
-        conformance()
+@pytest.mark.loomlm("trainer:torch")
+def test_torch(conformance):
+    conformance()
 
 
-def test_every_built_in_trainer_is_checked():
-    marks = [mark for test in globals().values() for mark in getattr(test, "pytestmark", [])]
-    built_in = [e.component.name for e in REGISTRY.of("trainer") if e.plugin.built_in]
+@pytest.mark.loomlm("trainer:tensorflow")
+def test_tensorflow(conformance):
+    conformance()
 
-    assert {f"trainer:{name}" for name in built_in if name in USABLE} == {
-        mark.args[0] for mark in marks
-    }
+
+def test_none_is_left_out():
+    assert not left_out("trainer", globals())

@@ -193,6 +193,14 @@ class MendsGradients(Around):
         self.engine.train_step(mended, context)
 
 
+class MendsClipped(MendsGradients):
+    """Does so where gradients are clipped."""
+
+    def train_step(self, microbatches, context):
+        clips = self.engine.trainer.gradient_clip != "off"
+        (super() if clips else self.engine).train_step(microbatches, context)
+
+
 class SaysNothing(Around):
     def scalars(self):
         return [evolve(one, finite=True) for one in self.engine.scalars()]
@@ -303,6 +311,7 @@ ENGINES: dict[str, Callable[[Any], Any]] = {
     "broadcasts": Broadcasts,
     "takes any name": TakesAnyName,
     "mends gradients": MendsGradients,
+    "mends clipped ones": MendsClipped,
     "says nothing": SaysNothing,
     "reports clipped": ReportsClipped,
     "backwards": Backwards,

@@ -236,3 +236,6 @@ PROPERTIES = (
     token_by_token_is_the_whole_row,
     backends_agree,
 )
+
+GIVEN = ()
+"""A mark says nothing besides plugins and keys."""

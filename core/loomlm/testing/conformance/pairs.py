@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from loomlm.contracts import Batch, Engine, Loss, ModelSpec, Trainer
 from loomlm.errors import LoomlmError
 from loomlm.testing.conformance.cases import Subject
-from loomlm.testing.conformance.comparing import State, held, put
+from loomlm.testing.conformance.comparing import State, differing, held, put
 from loomlm.testing.conformance.models import (
     Optimizer,
     SmallModel,
@@ -39,13 +39,13 @@ class Pair:
     def begun(self) -> Engine:
         """An engine as a new one, which may have been used before: to make one may take seconds."""
         engine, start = self._kept.get("", (None, {}))
-        # What has come since the start cannot be put back.
-        if engine is None or [*held(engine)["optimizer"]] != [*start["optimizer"]]:
+        if engine is not None:
+            engine.scalars()
+            put(engine, start)
+        # What does not go back to its beginning is of no use here.
+        if engine is None or differing(start, held(engine)):
             engine = self.engine()
-            start = held(engine)
-            self._kept[""] = engine, start
-        engine.scalars()
-        put(engine, start)
+            self._kept[""] = engine, held(engine)
         return engine
 
 

@@ -202,9 +202,7 @@ def what_is_not_finite_is_left_out(subject: Subject) -> None:
         teach(engine, [1], batch)
         before = held(engine)
         for value in math.nan, math.inf:
-            weight = batch["weight"].copy()
-            weight.flat[0] = value
-            teach(engine, [2], Batch({**batch.arrays, "weight": weight}))
+            teach(engine, [2], _spoilt(batch, value))
             names = differing(before, held(engine))
             assert not names, f"{pair}: a gradient of {value} changed {names}"
         teach(engine, [3], batch)
@@ -217,6 +215,13 @@ def what_is_not_finite_is_left_out(subject: Subject) -> None:
         teach(engine, [3], batch)
         names = differing(after, held(engine))
         assert not names, f"{pair}: updates that were left out changed later values of {names}"
+
+
+def _spoilt(batch: Batch, value: float) -> Batch:
+    """A batch with a weight that is not finite."""
+    weight = batch["weight"].copy()
+    weight.flat[0] = value
+    return Batch({**batch.arrays, "weight": weight})
 
 
 def gradients_are_clipped(subject: Subject) -> None:
@@ -236,7 +241,11 @@ def gradients_are_clipped(subject: Subject) -> None:
         assert differing(held(free), held(clipped)), (
             f"{pair}: gradients of {norms[0]:.4g} clipped to {clip:.4g} change nothing"
         )
-        if not held(clipped)["optimizer"]:
+        state = held(clipped)
+        teach(clipped, [3], _spoilt(batches[0], math.inf))
+        names = differing(state, held(clipped))
+        assert not names, f"{pair}: a gradient that is not finite was clipped, and changed {names}"
+        if not state["optimizer"]:
             _check_linear(pair, clip, batches[0])
     pair = pairs_of(subject)[0]
     free, wide, batch = pair.begun(), pair.engine(gradient_clip=1e6), pair.model.batch()
@@ -322,3 +331,6 @@ PROPERTIES = (
     the_layout_is_heeded,
     rows_that_no_batch_names_wait,
 )
+
+GIVEN = ()
+"""A mark says nothing besides plugins and keys."""
