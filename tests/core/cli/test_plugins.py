@@ -170,8 +170,9 @@ class Config:
 def loomlm_metrics():
     return [
         Component(kind="metric", name="Foo-Bar", summary="", target="json:nothing", config=Config,
-                  requires=("json",), trials={"small": {"d": 3}}),
-        Component(kind="metric", name="baz", summary="x" * 200, target="json:loads"),
+                  requires=("json",)),
+        Component(kind="metric", name="baz", summary="x" * 200, target="json:loads",
+                  trials={"small": {"d": 3}}),
     ]
 """
 
@@ -196,7 +197,7 @@ def test_check_finds_what_an_author_missed(install, loomlm_command):
         "metric:Foo-Bar: the key 'a' has no words",
         "metric:Foo-Bar: the key 'b' has a type that no config can give: set[int]",
         "metric:Foo-Bar: the key 'c' has a type that no config can give: <class 'complex'>",
-        "metric:Foo-Bar: small: d: ",
+        "metric:baz: small: d: ",
         "json:nothing: AttributeError",
     ):
         assert said in done.out, said

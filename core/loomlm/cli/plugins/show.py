@@ -27,7 +27,9 @@ def command(what: str, plugins: tuple[str, ...], as_json: bool) -> None:
     registry = quiet_registry(plugins)
     entries = _meant(what, registry)
     if as_json:
-        click.echo(json.dumps([_as_json(entry, registry) for entry in entries], indent=2, default=repr))
+        click.echo(
+            json.dumps([_as_json(entry, registry) for entry in entries], indent=2, default=repr)
+        )
     elif len(entries) == 1:
         click.echo("\n".join(_lines(entries[0], registry)))
         _keys(entries[0].component)
