@@ -103,12 +103,6 @@ class Whole:
         state = self.engine.state("model")
         return {name.removeprefix("backbone."): np.array(value) for name, value in state}
 
-    def count(self) -> int:
-        """How many numbers the framework's own model holds."""
-        if self.backend == "torch":
-            return sum(value.numel() for value in self.engine.module.parameters())
-        return self.engine.module.count_params()
-
     def set(self, weights: Mapping[str, np.ndarray]) -> None:
         """Put weights into the backbone."""
         named = {f"backbone.{name}": value for name, value in weights.items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from scipy.special import expit as sigmoid
@@ -97,27 +95,6 @@ def test_padded_rows_give_what_each_gives_alone(small_model, cell, bidirectional
         for row, found in zip(ROWS, model.forward(ROWS, width), strict=True):
             pooled = POOLINGS[pooling](reference(model, row), 5)
             assert found == pytest.approx(head(model, pooled), abs=1e-5)
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_the_module_bears_the_names_and_shapes_of_the_layout(small_model, cell):
-    model = small_model(
-        "rnn", "classification", width=5, embedding=4, cell=cell, bidirectional=True
-    )
-    built = {name: array.shape for name, array in model.engine.state("model")}
-
-    assert built == {p.name: p.shape for p in model.layout}
-    assert model.count() == sum(map(math.prod, built.values()))
-    assert built["backbone.reverse_layers.1.input.weight"][1] == 10
-
-
-@pytest.mark.parametrize("pooling", POOLINGS)
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_text_without_a_word_gives_numbers(small_model, pooling, bidirectional):
-    keys = {"pooling": pooling, "bidirectional": bidirectional}
-    model = small_model("rnn", "classification", width=5, **keys)
-
-    assert np.isfinite(model.forward([[], [3, 4]], 4)).all()
 
 
 @pytest.mark.one_backend
@@ -232,26 +209,6 @@ def test_weight_dropout_leaves_out_what_goes_from_state_to_state(small_model, ce
         kept = recurrent / layer.recurrent.weight.detach()
         assert kept.mean().item() == pytest.approx(1, abs=0.06)
         assert ((kept == 0) | (kept - 1 / 0.75).abs().lt(1e-4)).all()
-
-
-@pytest.mark.parametrize(
-    "keys",
-    [
-        {"input_dropout": 0.5},
-        {"layer_dropout": 0.5},
-        {"output_dropout": 0.5},
-        {"weight_dropout": 0.5},
-        {"embedding_dropout": 0.5},
-    ],
-)
-def test_every_dropout_is_keyed_and_off_in_use(small_model, keys):
-    model, plain = small_model("rnn", width=6, **keys), small_model("rnn", width=6)
-    rows = [[3, 1, 4, 1, 5]]
-
-    once, again, other = (model.states(rows, key=key) for key in (1, 1, 2))
-    assert np.array_equal(once, again)
-    assert not np.array_equal(once, other)
-    assert np.array_equal(model.forward(rows), plain.forward(rows))
 
 
 def test_dropout_stands_for_those_that_are_not_given(small_model):

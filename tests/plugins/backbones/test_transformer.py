@@ -137,27 +137,6 @@ def test_qk_norm_makes_the_size_of_queries_and_keys_not_matter(small_model):
     }
 
 
-POOLINGS = ["mean", "first", "last"]
-ENCODERS = [{}, {"positions": "learned", "max_positions": 20}, {"norm_place": "post"}]
-
-
-@pytest.mark.parametrize("pooling", POOLINGS)
-@pytest.mark.parametrize("causal", ["auto", True])
-@pytest.mark.parametrize("keys", ENCODERS)
-def test_as_an_encoder_padding_changes_nothing(small_model, pooling, causal, keys):
-    model = small_model(
-        "transformer", "classification", **SMALL, **keys, pooling=pooling, causal=causal
-    )
-    rows = [ROW, ROW[:3], [7], [], ROW[2:]]
-
-    together, padded = model.forward(rows), model.forward(rows, 15)
-
-    assert together.shape == (5, 3)
-    assert padded == pytest.approx(together, abs=1e-5)
-    for row, found in zip(rows, together, strict=True):
-        assert model.forward([row], max(1, len(row)))[0] == pytest.approx(found, abs=1e-5)
-
-
 def test_an_encoder_sees_both_ways_and_a_decoder_one(small_model):
     def first(model, row):
         return model.forward([row])[0]
