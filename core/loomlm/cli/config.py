@@ -65,4 +65,6 @@ def schema(path: str | None, plugins: tuple[str, ...]) -> None:
 
     from loomlm.config.schema import config_schema
 
-    click.echo(json.dumps(config_schema(load_registry(plugins, path)), indent=2))
+    found = config_schema(load_registry(plugins, path))
+    # A plugin's default may be anything.
+    click.echo(json.dumps(found, indent=2, default=repr))

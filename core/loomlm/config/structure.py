@@ -20,6 +20,7 @@ from cattrs.errors import (
     ClassValidationError,
     ForbiddenExtraKeysError,
     IterableValidationError,
+    StructureHandlerNotFoundError,
 )
 
 from loomlm.config.positions import KeyPath
@@ -196,6 +197,12 @@ def _choice(value: Any, kind: str, registry: Registry, converter: cattrs.Convert
     options = {key: inner for key, inner in value.items() if key != "type"}
     try:
         return Choice(kind, name, converter.structure(options, component.config))
+    except StructureHandlerNotFoundError as error:
+        origin = registry.find(kind, name).plugin.full_origin
+        raise WrongValueError(
+            f"{name} of {origin} has a key of the type {error.type_!r}, which no config can give: "
+            "a mistake of its author"
+        ) from None
     except ClassValidationError as error:
         # Beside a component's own keys stand `type`, and in a data table the core's.
         others = [] if kind != "data_source" else _known_keys(DataConfig)

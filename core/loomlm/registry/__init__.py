@@ -242,21 +242,50 @@ class Registry:
         self.usable(kind, name)
         return self.find(kind, name).load()
 
+    def backends(self, kind: str, name: str) -> dict[str, list[tuple[Builder, Plugin]]]:
+        """What builds a component, by backend: its own distribution's builder, or others'.
+
+        A plugin that registers another component of the same name builds that one alone.
+        """
+        entry = self.find(kind, name)
+        short = entry.component.name
+        rivals = [e.plugin for e in self.of(kind) if e.component.name == short and e is not entry]
+        found: dict[str, list[tuple[Builder, Plugin]]] = {}
+        for builder, plugin in self.builders:
+            is_rivals = any(plugin.comes_with(rival) for rival in rivals)
+            if (builder.kind, builder.name) == (kind, short) and (
+                plugin.comes_with(entry.plugin) or not is_rivals
+            ):
+                found.setdefault(builder.backend, []).append((builder, plugin))
+        for backend, builders in found.items():
+            own = [pair for pair in builders if pair[1].comes_with(entry.plugin)]
+            found[backend] = own or builders
+        return found
+
+    def built_by(self, backend: str, kind: str) -> set[str]:
+        """The names of the components that a backend has builders for."""
+        return {b.name for b, _ in self.builders if (b.kind, b.backend) == (kind, backend)}
+
     def builder(self, kind: str, name: str, backend: str) -> Any:
         """What the backend builds a backbone or an optimizer with.
 
-        Raises PluginError where no plugin brings it, or what it brings is not there.
+        Raises PluginError where no plugin brings it, two do, or what one brings is not there.
         """
-        short = name.rpartition("/")[2]
         backend = backend.rpartition("/")[2]
-        for builder, plugin in self.builders:
-            if (builder.kind, builder.name, builder.backend) == (kind, short, backend):
-                return builder.load(plugin.full_origin)
-        backends = sorted(b.backend for b, _ in self.builders if (b.kind, b.name) == (kind, short))
-        others = f" It has one for: {', '.join(backends)}." if backends else ""
-        raise PluginError(
-            f"The {words(kind)} {short!r} has no builder for the backend {backend!r}.{others}"
-        )
+        builders = self.backends(kind, name)
+        found = builders.get(backend, [])
+        if len(found) == 1:
+            builder, plugin = found[0]
+            return builder.load(plugin.full_origin)
+        which = f"{words(kind)} {name.rpartition('/')[2]!r}"
+        if found:
+            first, second = (plugin for _, plugin in found[:2])
+            raise PluginError(
+                f"Two plugins build the {which} for {backend!r}: {first.full_origin} and "
+                f"{second.full_origin}. Leave one out with -p no:{second.names[-1]}."
+            )
+        others = f" It has one for: {', '.join(sorted(builders))}." if builders else ""
+        raise PluginError(f"The {which} has no builder for the backend {backend!r}.{others}")
 
 
 def plugin_entry_points(group: str) -> list[tuple[Plugin, EntryPoint]]:

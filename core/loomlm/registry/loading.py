@@ -18,6 +18,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from loomlm import hookspecs
 from loomlm.components import KINDS, PLUGIN_API, Builder, Component
 from loomlm.deprecations import warn_of_hooks
@@ -198,4 +200,9 @@ def _checked(component: Any, kind: str, hook: str) -> Component:
         raise PluginError(f"{hook} returned {component!r}, which is not a Component.")
     if component.kind != kind:
         raise PluginError(f"{hook} returned a {component.kind}, {component.name!r}.")
+    if not (isinstance(component.config, type) and attrs.has(component.config)):
+        raise PluginError(
+            f"the config of its {words(kind)} {component.name!r} is {component.config!r}, which is "
+            "no attrs class."
+        )
     return component

@@ -64,6 +64,10 @@ class Plugin:
         """Whether a plugin to load is this one; our own are known by module, not by plain words."""
         return spec == self.module or (not self.built_in and spec in self.names)
 
+    def comes_with(self, other: Plugin) -> bool:
+        """Whether both are of one distribution, or the same file."""
+        return self is other or self.distribution == other.distribution != ""
+
     def comes_from(self, origin: str) -> bool:
         """Whether `origin/name` in a config means a component of it."""
         return canonical(origin) in (canonical(self.distribution), canonical(self.module))

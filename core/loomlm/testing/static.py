@@ -115,9 +115,6 @@ def _install(component: Component) -> Iterator[str]:
 
 def _config(component: Component) -> Iterator[str]:
     cls = component.config
-    if not (isinstance(cls, type) and attrs.has(cls)):
-        yield f"{cls!r} is no attrs class"
-        return
     if not (cls.__doc__ or "").strip():
         yield f"{cls.__name__} has no docstring"
     yield from (f"the key {key.name!r} has no words" for key in describe_keys(cls) if not key.doc)
@@ -125,6 +122,10 @@ def _config(component: Component) -> Iterator[str]:
         for field in attrs.fields(owner):
             if not _is_readable(field.type):
                 yield f"the key {field.name!r} has a type that no config can give: {field.type!r}"
+
+
+def _types(cls: type) -> Iterator[Any]:
+    return (field.type for owner in _classes(cls) for field in attrs.fields(owner))
 
 
 def _classes(cls: type) -> Iterator[type]:
@@ -154,6 +155,8 @@ def _is_readable(hint: Any) -> bool:
 
 
 def _trials(component: Component, registry: Registry) -> Iterator[str]:
+    if not all(map(_is_readable, _types(component.config))):
+        return  # That is told already.
     converter = make_converter(registry, Path())
     for name, keys in component.trials.items():
         # The trainer's own key may stand in an optimizer's trial.

@@ -210,8 +210,7 @@ def _built(
     """The components of a kind that both backends build, the default first."""
     names = [entry.component.name for entry in registry.of(kind)]
     for name in sorted(names, key=lambda name: name != registry.default(kind)):
-        having = {b.backend for b, _ in registry.builders if (b.kind, b.name) == (kind, name)}
-        lacking = [backend for backend in backends if backend not in having]
+        lacking = [one for one in backends if name not in registry.built_by(one, kind)]
         if lacking:
             left_out.append(f"{kind} {name}: it has no builder for {' and '.join(lacking)}.")
         else:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from loomlm.config.settings import RunConfig
+import attrs
+
+from loomlm.config.settings import Choice, RunConfig
+from loomlm.models.folder import made_by
 from loomlm.registry import Registry
 
 LIBRARIES = ("loomlm", "numpy", "tokenizers", "safetensors", "torch", "tensorflow", "keras")
 
 
 def environment(run: RunConfig, backend: str, registry: Registry) -> dict[str, Any]:
-    """Versions of what takes part, and every plugin with where it came from."""
+    """Versions of what takes part, every plugin with where it came from, and what made each part:
+    of which distribution, at which version of it and of the component.
+    """
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -30,7 +36,23 @@ def environment(run: RunConfig, backend: str, registry: Registry) -> dict[str, A
             }
             for plugin in registry.plugins
         ],
+        "made_by": {
+            f"{choice.kind}:{choice.type}": made_by(registry, choice)
+            for choice in (Choice("trainer", backend, None), *_choices(run))
+        },
     }
+
+
+def _choices(value: Any) -> Iterator[Choice]:
+    """Every component that a config names."""
+    if isinstance(value, Choice):
+        yield value
+    elif isinstance(value, tuple):
+        for inner in value:
+            yield from _choices(inner)
+    elif attrs.has(type(value)):
+        for field in attrs.fields(type(value)):
+            yield from _choices(getattr(value, field.name))
 
 
 def version_of(library: str) -> str | None:

@@ -46,6 +46,10 @@ BROKEN = {
         metric("x").replace("return [", "return [None] + ["),
         "returned None, which is not a Component",
     ),
+    "a config class that is none": (
+        metric("x", more="config=dict"),
+        "the config of its metric 'x' is <class 'dict'>, which is no attrs class",
+    ),
     "not builders": (
         "from loomlm.plugin import hookimpl\n@hookimpl\ndef loomlm_builders():\n    return ['x']",
         "returned 'x', which is not a Builder",
@@ -133,6 +137,33 @@ def test_a_target_that_does_not_exist_stops_only_who_needs_it(
     checked = loomlm_command("plugins", "--check", "-p", "no:torch", "-p", "no:tensorflow")
     assert checked.code == 1
     assert f"{target}: {said}" in checked.out
+
+
+COMPLEX = """
+from attrs import frozen
+
+@frozen
+class Config:
+    number: complex = 0j
+"""
+
+
+def test_a_key_that_no_config_can_give_is_its_author_s_mistake(
+    install, config_file, loomlm_command
+):
+    install("odd-kit", COMPLEX + metric("odd", "json:loads", "config=Config"))
+
+    assert loomlm_command("config", "check", config_file()).code == 0
+    needs = loomlm_command(
+        "config", "check", config_file(), "--set", "stages.finetune.metrics=['odd']"
+    )
+
+    assert needs.code == 2
+    assert (
+        "odd of odd-kit 1.5 (odd_kit_plugin) has a key of the type <class 'complex'>" in needs.err
+    )
+    assert loomlm_command("config", "schema").code == 0
+    assert loomlm_command("plugins", "show", "metric:odd").code == 0
 
 
 FAILS = """

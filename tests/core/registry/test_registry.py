@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -266,3 +267,49 @@ def test_the_command_line_takes_and_leaves_out_plugins(install):
 
     assert "mcc" in plugins()
     assert "main  good 1.5  blocked" in plugins("-p", "no:good")
+
+
+BACKBONE = """
+from loomlm.plugin import Builder, Component, hookimpl
+
+@hookimpl
+def loomlm_backbones():
+    return [Component(kind="backbone", name="mlp", summary="s", target="json:loads")]
+
+@hookimpl
+def loomlm_builders():
+    return [Builder(kind="backbone", name="mlp", backend="torch", target="json:dumps")]
+"""
+BUILDER = """
+from loomlm.plugin import Builder, hookimpl
+
+@hookimpl
+def loomlm_builders():
+    return [Builder(kind="backbone", name="mlp", backend="jax", target="json:loads")]
+"""
+
+
+@pytest.mark.one_backend("torch")
+def test_of_two_backbones_with_one_name_each_has_its_own_builders(install, backend):
+    install("other-kit", BACKBONE)
+    registry = Registry.load()
+
+    with pytest.raises(PluginError, match=r'type = "loomlm/mlp"'):
+        registry.builder("backbone", "mlp", "torch")
+    assert registry.builder("backbone", "other-kit/mlp", "torch") is json.dumps
+    assert registry.builder("backbone", "loomlm/mlp", "torch").__module__ == "loomlm_torch.mlp"
+    with pytest.raises(
+        PluginError, match="'mlp' has no builder .* 'tensorflow'. It has one for: t"
+    ):
+        registry.builder("backbone", "other-kit/mlp", "tensorflow")
+
+
+def test_a_third_party_builds_our_backbone_unless_two_do(install):
+    install("jax-kit", BUILDER)
+    assert Registry.load().builder("backbone", "mlp", "jax") is json.loads
+
+    install("xla-kit", BUILDER)
+    said = "Two plugins build the backbone 'mlp' for 'jax': jax-kit 1.5 .* and xla-kit 1.5 .*no:xla-kit"
+    with pytest.raises(PluginError, match=said):
+        Registry.load().builder("backbone", "mlp", "jax")
+    assert Registry.load(block=["xla-kit"]).builder("backbone", "mlp", "jax") is json.loads

@@ -27,7 +27,9 @@ def command(what: str, plugins: tuple[str, ...], as_json: bool) -> None:
     registry = quiet_registry(plugins)
     entries = _meant(what, registry)
     if as_json:
-        click.echo(json.dumps([_as_json(entry, registry) for entry in entries], indent=2))
+        click.echo(
+            json.dumps([_as_json(entry, registry) for entry in entries], indent=2, default=repr)
+        )
     elif len(entries) == 1:
         click.echo("\n".join(_lines(entries[0], registry)))
         _keys(entries[0].component)
@@ -70,15 +72,6 @@ def _meant(what: str, registry: Any) -> list[Any]:
     raise PluginError(f"There is no component, kind or plugin {what!r}. {hint}")
 
 
-def backends_of(component: Any, registry: Any) -> list[str]:
-    """The backends that have a builder for a component; of a kind that needs builders."""
-    return sorted(
-        builder.backend
-        for builder, _ in registry.builders
-        if (builder.kind, builder.name) == (component.kind, component.name)
-    )
-
-
 def file_of(module: str) -> str:
     """The file of a module, found without importing it."""
     try:
@@ -87,6 +80,15 @@ def file_of(module: str) -> str:
     except Exception:
         return ""
     return (spec.origin or "") if spec is not None else ""
+
+
+def _backends(entry: Any, registry: Any) -> list[str]:
+    component, plugin = entry.component, entry.plugin
+    return sorted(
+        registry.backends(
+            component.kind, f"{plugin.distribution or plugin.module}/{component.name}"
+        )
+    )
 
 
 def _lines(entry: Any, registry: Any) -> Iterator[str]:
@@ -99,7 +101,7 @@ def _lines(entry: Any, registry: Any) -> Iterator[str]:
     yield f"target    {component.target}  {file_of(component.target.partition(':')[0])}".rstrip()
     yield f"version   {component.version}"
     yield f"state     {state_of_component(component)}"
-    backends = backends_of(component, registry)
+    backends = _backends(entry, registry)
     if backends:
         yield f"backends  {', '.join(backends)}"
     doc = (component.config.__doc__ or "").strip().splitlines()
@@ -169,7 +171,7 @@ def _as_json(entry: Any, registry: Any) -> dict[str, Any]:
         "target": component.target,
         "version": component.version,
         "state": state_of_component(component),
-        "backends": backends_of(component, registry),
+        "backends": _backends(entry, registry),
         "keys": [asdict(key) for key in describe_keys(component.config)],
         "example": example(component),
     }

@@ -135,6 +135,5 @@ def backends_of(registry: Registry, component: Component) -> Sequence[str]:
         return (component.name,)
     if component.kind != "backbone":
         return ("",)
-    builders = {(b.kind, b.name, b.backend) for b, _ in registry.builders}
     usable = usable_backends(registry)
-    return [name for name in usable if ("backbone", component.name, name) in builders]
+    return [name for name in usable if component.name in registry.built_by(name, "backbone")]

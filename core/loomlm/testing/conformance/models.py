@@ -238,7 +238,7 @@ def optimizers(registry: Registry, backend: str) -> list[Optimizer]:
 
     Raises PluginError where it builds none.
     """
-    built = {b.name for b, _ in registry.builders if (b.kind, b.backend) == ("optimizer", backend)}
+    built = registry.built_by(backend, "optimizer")
     names = [entry.component.name for entry in registry.of("optimizer")]
     found = []
     for name in sorted(names, key=lambda name: name != registry.default("optimizer")):

@@ -74,7 +74,7 @@ def trained_models(
     """
     registry, backend = subject.registry, subject.backend
     trainer: Trainer = registry.target("trainer", subject.component.name)(subject.config)
-    built = {b.name for b, _ in registry.builders if (b.kind, b.backend) == ("backbone", backend)}
+    built = registry.built_by(backend, "backbone")
     found: dict[Any, SmallModel] = {}
     for entry in registry.of("backbone"):
         component = entry.component

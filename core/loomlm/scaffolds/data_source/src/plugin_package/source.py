@@ -71,6 +71,9 @@ class Markdown:
         return {**options, "test": file}
 
     def _folder(self, split: str) -> Path:
+        if split not in self.splits():
+            known = ", ".join(self.splits())
+            raise DataError(f"data.{split} names no folder, so there is only {known}.")
         folder = getattr(self.config, split)
         if folder.is_dir():
             return folder

@@ -34,7 +34,7 @@ def loomlm_metrics() -> list[Component]:
             summary="plugin-summary",
             target="plugin_package.metric:Kappa",
             config=KappaConfig,
-            # Sets of keys, by name, that the conformance kit tries.
+            # Sets of keys, by name, that checks try.
             trials={
                 "default": {},
                 "linear": {"weights": "linear"},

@@ -6,15 +6,17 @@ texts are. Put your own arithmetic here: a model sees only the ids below.
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from attrs import frozen
+from attrs import asdict, frozen
 from loomlm.plugin import Ragged
 
 from plugin_package import BytesConfig
 
+FILE = "bytes.json"
 SPECIAL = ("<pad>", "<end>")
 """They have the ids 0 and 1; the byte b has the id b + 2."""
 
@@ -56,8 +58,8 @@ class Bytes:
         return {name: id_ for id_, name in enumerate(names)}
 
     def files(self) -> Mapping[str, bytes]:
-        """What a model's folder keeps beside the config: nothing was learnt."""
-        return {}
+        """What a model's folder keeps: all that the ids depend on."""
+        return {FILE: json.dumps(asdict(self.config)).encode()}
 
     def _bytes(self, text: str) -> bytes:
         if self.config.form != "as is":
@@ -80,5 +82,5 @@ class BytesFactory:
 
     @staticmethod
     def load(config: BytesConfig, files: Mapping[str, bytes]) -> Bytes:
-        """The tokenizer that `files` came from."""
-        return Bytes(config)
+        """The tokenizer that `files` came from, whatever the config says by now."""
+        return Bytes(BytesConfig(**json.loads(files[FILE])))
