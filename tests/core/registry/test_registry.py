@@ -309,7 +309,7 @@ def test_a_third_party_builds_our_backbone_unless_two_do(install):
     assert Registry.load().builder("backbone", "mlp", "jax") is json.loads
 
     install("xla-kit", BUILDER)
-    said = "Two plugins build the backbone .mlp. for .jax.: jax-kit 1.5 .* and xla-kit 1.5 .*xla-kit"
+    said = "Two plugins build the backbone 'mlp' for 'jax': jax-kit 1.5 .* and xla-kit 1.5 .*no:xla"
     with pytest.raises(PluginError, match=said):
         Registry.load().builder("backbone", "mlp", "jax")
     assert Registry.load(block=["xla-kit"]).builder("backbone", "mlp", "jax") is json.loads
