@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from loomlm.errors import PluginError
+from loomlm.errors import PluginError, nearest, sentence
 
 PLUGIN_API = 1
 """The version of the plugin API. It grows by one when a contract changes incompatibly.
@@ -106,7 +106,12 @@ def follow(target: str) -> Any:
     module, colon, attribute = target.partition(":")
     if not colon:
         raise ValueError("a target is package.module:object")
-    return getattr(import_module(module), attribute)
+    home = import_module(module)
+    if not hasattr(home, attribute):
+        near = nearest(attribute, vars(home))
+        hint = f" Did you mean {near!r}?" if near else ""
+        raise AttributeError(f"module {module!r} has no attribute {attribute!r}.{hint}")
+    return getattr(home, attribute)
 
 
 def _followed(target: str, what: str, origin: str) -> Any:
@@ -117,7 +122,7 @@ def _followed(target: str, what: str, origin: str) -> Any:
         whose = f" of {origin}" if origin else ""
         raise PluginError(
             f"{what}{whose} cannot be had: its target {target!r} gives "
-            f"{type(error).__name__}: {str(error).rstrip('.')}."
+            f"{type(error).__name__}: {sentence(str(error))}"
         ) from error
 
 

@@ -36,7 +36,7 @@ class Extensions:
         manager = pluggy.PluginManager("loomlm")
         manager.add_hookspecs(hookspecs)
         manager.register(_Core(registry))
-        objects = tuple(registry.target(c.kind, c.type)(c.config) for c in choices)
+        objects = tuple(registry.made(c.kind, c.type, c.config) for c in choices)
         # pluggy calls the last one first: the first of a config is outermost.
         for choice, made in reversed(list(zip(choices, objects, strict=True))):
             register(manager, made, registry.find(choice.kind, choice.type).plugin.full_origin)

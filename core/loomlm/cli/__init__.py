@@ -28,8 +28,6 @@ COMMANDS = {
 }
 """The built-in commands and their help, so that `--help` imports none of them."""
 
-PLUGIN_COMMANDS = "loomlm.commands"
-
 TRACE_HOOKS = "--trace-hooks"
 
 
@@ -69,6 +67,7 @@ class Commands(click.Group):
 
 def _plugin_commands() -> dict[str, list[EntryPoint]]:
     """Commands of plugins, each with its entry points: one, unless two plugins claim a name."""
+    from loomlm.registry import COMMANDS as PLUGIN_COMMANDS
     from loomlm.registry import plugin_entry_points
 
     found: dict[str, list[EntryPoint]] = {}

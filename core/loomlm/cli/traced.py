@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import click
+
 from loomlm.cli.tables import table
 from loomlm.registry.tracing import tracing
 
@@ -27,6 +29,8 @@ def traced() -> Iterator[None]:
                 for line in trace.lines.values()
                 if line.calls
             ]
+            if not rows:
+                click.echo("No hook ran.", err=True)
             table(("hook", "of", "calls", "answered", "ms"), rows, err=True)
 
 

@@ -39,6 +39,8 @@ def check_run(run: RunConfig, registry: Registry) -> Iterator[Mistake]:
     if not NAME.fullmatch(run.name):
         yield Mistake(("name",), bad_name(run.name))
     yield from _check_backend(run, registry)
+    for index, observer in enumerate(run.observers):
+        yield from _check_usable(observer, ("observers", index), registry)
     if not run.stages:
         yield Mistake(("stages",), "a run needs at least one stage")
     names = [stage.name for stage in run.stages]
@@ -120,6 +122,9 @@ def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iter
     yield from _check_trainer(stage.trainer)
     yield from _check_data(stage.data)
     yield from _check_usable(stage.data.source, ("data",), registry)
+    for name, choices in (("data.clean", stage.data.clean), ("extensions", stage.extensions)):
+        for index, choice in enumerate(choices):
+            yield from _check_usable(choice, (*name.split("."), index), registry)
     try:
         backbone = registry.target("backbone", run.backbone.type)(run.backbone.config)
         task = registry.target("task", stage.task.type)(stage.task.config)
@@ -176,8 +181,10 @@ def _check_data(data: DataConfig) -> Iterator[Mistake]:
         )
 
 
-def _check_usable(choice: Choice, path: tuple[str, ...], registry: Registry) -> Iterator[Mistake]:
+def _check_usable(
+    choice: Choice, path: tuple[str | int, ...], registry: Registry
+) -> Iterator[Mistake]:
     try:
-        registry.usable(choice.kind, choice.type)
+        registry.target(choice.kind, choice.type)
     except PluginError as error:
         yield Mistake(path, str(error))

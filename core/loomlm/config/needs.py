@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from loomlm.errors import did_you_mean
 from loomlm.registry import Registry
-from loomlm.registry.plugins import canonical, why_not
+from loomlm.registry.plugins import canonical, version_of, why_not
 
 
 def required_problems(required: Sequence[str], registry: Registry) -> Iterator[tuple[int, str]]:
@@ -26,9 +25,8 @@ def _unmet(text: str, registry: Registry) -> str | None:
     except InvalidRequirement:
         return f"expected a distribution, such as loomlm-foo or loomlm-foo>=1.2, got {text!r}."
     install = f'Install it: pip install "{text}"'
-    try:
-        there = version(requirement.name)
-    except PackageNotFoundError:
+    there = version_of(requirement.name)
+    if there is None:
         names = {plugin.distribution for plugin in registry.plugins if plugin.distribution}
         near = did_you_mean(requirement.name, names)
         hint = f" {near}" if near.startswith("Did") else ""

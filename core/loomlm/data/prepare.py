@@ -19,6 +19,7 @@ from loomlm.data.windows import Windows
 from loomlm.errors import DataError
 from loomlm.extending import Extensions
 from loomlm.registry import Registry
+from loomlm.registry.sources import code_of
 from loomlm.storage.cache import cache_key, cached
 from loomlm.storage.commit import Staging, file_digest
 
@@ -49,13 +50,16 @@ class Encoded:
 
 def made(registry: Registry, choice: Choice) -> Any:
     """The object of a component whose target is called with its config."""
-    return registry.target(choice.kind, choice.type)(choice.config)
+    return registry.made(choice.kind, choice.type, choice.config)
 
 
 def identity(registry: Registry, choice: Choice) -> list[Any]:
-    """What tells a component's results from another's: name, version, config."""
-    component = registry.find(choice.kind, choice.type).component
-    return [choice.type, component.version, plain(choice.config)]
+    """What tells a component's results from another's: name, version, config; and, of a third
+    party's, its code.
+    """
+    entry = registry.find(choice.kind, choice.type)
+    code = code_of(entry.plugin, entry.component.target)
+    return [choice.type, entry.component.version, plain(choice.config), *([code] if code else [])]
 
 
 def read_examples(
@@ -66,7 +70,8 @@ def read_examples(
     cleaners = [made(registry, choice) for choice in data.clean]
     cleaning = [identity(registry, choice) for choice in data.clean]
     names = source.splits() if only is None else (only,)
-    fingerprint = source.fingerprint()
+    entry = registry.find("data_source", data.source.type)
+    fingerprint = source.fingerprint() + code_of(entry.plugin, entry.component.target)
     given = {}
     for name in names:
         # Kept examples name their places, so a file that was renamed is read anew.

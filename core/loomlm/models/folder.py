@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
+from loomlm.components import Component
 from loomlm.config.settings import Choice
 from loomlm.config.show import plain
 from loomlm.config.structure import make_converter, structure
 from loomlm.contracts import Facts, Tokenizer
-from loomlm.errors import PluginError, UsageError
+from loomlm.errors import PluginError, PluginWarning, UsageError
 from loomlm.models.arrays import to_safetensors
 from loomlm.registry import Registry
+from loomlm.registry.plugins import version_of
 from loomlm.storage.commit import Content, commit, verify
 
 FORMAT = 1
@@ -85,15 +88,29 @@ def made_by(registry: Registry, choice: Choice) -> dict[str, str]:
     }
 
 
-def _maker(source: Mapping[str, str]) -> tuple[str, str]:
+def _maker(source: Mapping[str, str], registry: Registry) -> tuple[str, str]:
     """Two sentences: what brought a component, and how to have it again."""
     name, release = source.get("distribution", ""), source.get("version", "")
     if not release:
         return f"The model was made with {name}.", "Have that module or file, and load it with -p."
-    return (
-        f"The model was made with {name} {release}.",
-        f'Install it: pip install "{name}=={release}"',
-    )
+    made_with = f"The model was made with {name} {release}."
+    there = version_of(name)
+    if there != release:
+        return made_with, f'Install it: pip install "{name}=={release}"'
+    if registry.is_loaded(name):
+        return made_with, ""
+    return made_with, f"That is installed, and left out here: load it with -p {name}."
+
+
+def _warn_of_version(component: Component, source: Mapping[str, str]) -> None:
+    made_with = source.get("component", component.version)
+    if made_with != component.version:
+        warnings.warn(
+            f"The model was made with version {made_with} of the {component.kind} "
+            f"{component.name!r}; this is version {component.version}, whose results differ.",
+            PluginWarning,
+            stacklevel=2,
+        )
 
 
 def _without_file(tokenizer: dict[str, Any]) -> dict[str, Any]:
@@ -127,18 +144,20 @@ def describe_model(folder: Path, registry: Registry) -> ModelConfig:
     converter = make_converter(registry, folder)
 
     def choice(kind: str, value: Mapping[str, Any]) -> Choice:
-        made_with, way_out = _maker(described["made_by"].get(f"{kind}:{value['type']}", {}))
+        source = described["made_by"].get(f"{kind}:{value['type']}", {})
+        made_with, way_out = _maker(source, registry)
         try:
             component = registry.find(kind, value["type"]).component
         except PluginError as error:
-            raise PluginError(f"{error} {made_with} {way_out}") from None
+            raise PluginError(f"{error} {made_with} {way_out}".rstrip()) from None
         options = {name: inner for name, inner in value.items() if name != "type"}
         given = {name: inner for name, inner in options.items() if inner is not None}
         config, mistakes = structure(given, component.config, converter)
         if mistakes:
             path = ".".join(map(str, (kind, *mistakes[0].path)))
             said = f"{folder / 'config.json'}: {path}: {mistakes[0].message.rstrip('.')}."
-            raise PluginError(f"{said} {made_with} {way_out}")
+            raise PluginError(f"{said} {made_with} {way_out}".rstrip())
+        _warn_of_version(component, source)
         return Choice(kind, value["type"], config)
 
     return ModelConfig(

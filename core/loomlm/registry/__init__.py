@@ -21,14 +21,27 @@ from loomlm import hookspecs
 from loomlm.components import Builder, Component
 from loomlm.errors import PluginError, PluginWarning, UsageError, did_you_mean, nearest, sentence
 from loomlm.registry import loading
-from loomlm.registry.plugins import OWN_DISTRIBUTION, Plugin, ambiguous, unknown, words
+from loomlm.registry.plugins import (
+    Plugin,
+    ambiguous,
+    unknown,
+    version_of,
+    words,
+)
 from loomlm.registry.tracing import register
 
 GROUP = "loomlm"
+COMMANDS = "loomlm.commands"
+"""Groups of entry points: plugins, and commands that they bring."""
+
 AUTOLOAD_OFF = "LOOMLM_DISABLE_PLUGIN_AUTOLOAD"
 
 SLOW = 1.0
 """Seconds of import above which a plugin is told to be slow: every command waits for it."""
+
+
+WITH_HOOKS = ("observer", "extension")
+"""The kinds whose objects have methods that are hooks."""
 
 
 @frozen
@@ -112,8 +125,13 @@ class Registry:
         spec = _spec(spec)
         if any(plugin.is_named(spec) and plugin.state != "broken" for plugin in self.plugins):
             return
-        plugin = Plugin(name=spec, module=spec, distribution="", version="")
-        self._load(plugin, partial(loading.from_spec, spec))
+        installed = [pair for pair in _all_entry_points(GROUP) if pair[0].is_named(spec)]
+        for plugin, point in installed:
+            self._load(plugin, partial(loading.from_entry_point, point))
+        if not installed:
+            plugin = Plugin(name=spec, module=spec, distribution="", version="")
+            self._load(plugin, partial(loading.from_spec, spec))
+        plugin = self.plugins[-1]
         if needed and plugin.state in ("broken", "incompatible"):
             file = f"{spec}.py"
             hint = f" A file is named with its ending: {file}." if Path(file).is_file() else ""
@@ -141,9 +159,6 @@ class Registry:
     def _take(self, module: Any, plugin: Plugin) -> None:
         try:
             self._check_new(module)
-            # pluggy checks the arguments; who is called when is settled when all are there.
-            self.manager.register(module)
-            self.manager.unregister(module)
             components = loading.components_of(module, plugin)
             builders = loading.builders_of(module, plugin)
         except KeyboardInterrupt:
@@ -180,14 +195,18 @@ class Registry:
                 raise UsageError(f"There is no plugin {name!r} to block. {hint}")
         control = self.control
         for name in (*control.block, *(control.allow or ()), *control.order):
-            near = nearest(name, known)
-            if not is_there(name) and near is not None:
+            near = None if is_there(name) or version_of(name) else nearest(name, known)
+            if near is not None:
                 warnings.warn(
                     f"The config names the plugin {name!r}, which is not installed. "
                     f"Did you mean {near!r}?",
                     PluginWarning,
                     stacklevel=2,
                 )
+
+    def is_loaded(self, distribution: str) -> bool:
+        """Whether a plugin of a distribution is loaded."""
+        return any(p.is_called(distribution) and p.state == "loaded" for p in self.plugins)
 
     def names(self, kind: str) -> list[str]:
         """The names that a config's `type` can give for a kind."""
@@ -242,6 +261,20 @@ class Registry:
         self.usable(kind, name)
         return self.find(kind, name).load()
 
+    def made(self, kind: str, name: str, config: Any) -> Any:
+        """What a target gives for a config, of a kind whose target is called with it alone.
+
+        Raises PluginError as `target` does, and for an object whose hooks would have no effect.
+        """
+        made = self.target(kind, name)(config)
+        try:
+            if kind in WITH_HOOKS:
+                loading.check_hooks(made)
+        except PluginError as error:
+            origin = self.find(kind, name).plugin.full_origin
+            raise PluginError(f"The {words(kind)} {name!r} of {origin}: {error}") from None
+        return made
+
     def backends(self, kind: str, name: str) -> dict[str, list[tuple[Builder, Plugin]]]:
         """What builds a component, by backend: its own distribution's builder, or others'.
 
@@ -290,10 +323,24 @@ class Registry:
 
 def plugin_entry_points(group: str) -> list[tuple[Plugin, EntryPoint]]:
     """The entry points of a group, our own first; others' only where autoload is on."""
+    only_own = bool(os.environ.get(AUTOLOAD_OFF))
+    return [pair for pair in _all_entry_points(group) if pair[0].built_in or not only_own]
+
+
+def commands_of(plugin: Plugin) -> list[EntryPoint]:
+    """The commands that a plugin's package brings."""
+    root = plugin.module.partition(".")[0]
+    return [
+        point
+        for whose, point in plugin_entry_points(COMMANDS)
+        if plugin.distribution == whose.distribution != "" and point.module.split(".")[0] == root
+    ]
+
+
+def _all_entry_points(group: str) -> list[tuple[Plugin, EntryPoint]]:
     found = [(_plugin(point), point) for point in entry_points(group=group)]
     found.sort(key=lambda pair: (not pair[0].built_in, pair[0].distribution, pair[0].name))
-    only_own = bool(os.environ.get(AUTOLOAD_OFF))
-    return [pair for pair in found if pair[0].built_in or not only_own]
+    return found
 
 
 def _installed(group: str, order: Sequence[str]) -> list[tuple[Plugin, EntryPoint]]:
@@ -328,7 +375,8 @@ def _warn(plugin: Plugin) -> None:
     said = []
     way_out = f"Leave it out with -p no:{plugin.distribution or plugin.name}."
     if plugin.distribution and plugin.state in ("broken", "incompatible"):
-        said.append(f"{sentence(f'is left out: {plugin.error}')} {way_out}")
+        why = plugin.error if plugin.state == "incompatible" else f"is left out: {plugin.error}"
+        said.append(f"{sentence(why)} {way_out}")
     if plugin.seconds > SLOW and not plugin.built_in:
         said.append(f"took {plugin.seconds:.1f} s to import. {way_out}")
     if plugin.printed:
@@ -344,11 +392,13 @@ def _spec(name: str) -> str:
 
 __all__ = [
     "AUTOLOAD_OFF",
+    "COMMANDS",
     "GROUP",
-    "OWN_DISTRIBUTION",
+    "WITH_HOOKS",
     "Control",
     "Entry",
     "Plugin",
     "Registry",
+    "commands_of",
     "plugin_entry_points",
 ]

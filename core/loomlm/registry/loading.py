@@ -96,7 +96,13 @@ def _written_api(module: str) -> object:
 
 def components_of(module: Any, plugin: Plugin) -> list[Component]:
     """What a plugin registers, checked. Raises PluginError for what cannot be right."""
-    _check_hook_names(module)
+    check_hooks(module)
+    for name in ON_EXTENSIONS:
+        if getattr(module, name, None) is not None:
+            raise PluginError(
+                f"it implements {name} itself, and would change every run. Give it to an "
+                "extension, which a config names."
+            )
     components = [
         _checked(component, kind, hook)
         for kind, hook in KINDS.items()
@@ -150,24 +156,38 @@ def from_spec(spec: str) -> Any:
     return module
 
 
-def _check_hook_names(module: Any) -> None:
-    known = [name for name in vars(hookspecs) if name.startswith("loomlm_")]
-    for name in dir(module):
-        if name not in known and _is_marked(getattr(module, name, None)):
+def check_hooks(plugin: Any) -> None:
+    """Raise PluginError for hooks of a module, a class or an object that would have no effect: a
+    name or an argument that does not exist, a mark that is missing.
+    """
+    known = {name: value for name, value in vars(hookspecs).items() if name.startswith("loomlm_")}
+    for name in dir(plugin):
+        function = inspect.getattr_static(plugin, name, None)
+        named = name.startswith("loomlm_") and name != API and inspect.isfunction(function)
+        if not _is_marked(function) and not named:
+            continue
+        if name not in known:
             near = nearest(name, known)
             raise PluginError(
                 f"it implements the hook {name!r}, which does not exist."
                 + (f" Did you mean {near!r}?" if near else "")
             )
-    for name in known:
-        found = getattr(module, name, None)
-        if inspect.isfunction(found) and not _is_marked(found):
+        if not _is_marked(function):
             raise PluginError(f"its function {name} is not marked with @hookimpl.")
-        if name in ON_EXTENSIONS and found is not None:
-            raise PluginError(
-                f"it implements {name} itself, and would change every run. Give it to an "
-                "extension, which a config names."
-            )
+        _check_implementation(name, function, known[name])
+
+
+def _check_implementation(name: str, function: Any, spec: Any) -> None:
+    marked = function.loomlm_impl
+    if name in ON_EXTENSIONS and not (marked["wrapper"] or marked["hookwrapper"]):
+        raise PluginError(f"its function {name} is not marked with @hookimpl(wrapper=True).")
+    parameters = inspect.signature(function).parameters.values()
+    given = [p.name for p in parameters if p.default is p.empty and p.name != "self"]
+    right = list(inspect.signature(spec).parameters)
+    for argument in given:
+        if argument not in right:
+            takes = f"It takes {', '.join(right)}." if right else "It takes none."
+            raise PluginError(f"its function {name} has an argument {argument!r}. {takes}")
 
 
 def _is_marked(function: Any) -> bool:

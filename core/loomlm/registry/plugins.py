@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from attrs import define
 
-from loomlm.errors import PluginError, did_you_mean
+from loomlm.errors import PluginError, did_you_mean, sentence
 
 OWN_DISTRIBUTION = "loomlm"
 
@@ -73,6 +74,14 @@ class Plugin:
         return canonical(origin) in (canonical(self.distribution), canonical(self.module))
 
 
+def version_of(distribution: str) -> str | None:
+    """The version of an installed distribution; None where it is not installed."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
 def canonical(name: str) -> str:
     """Names that differ in case or in `-` and `_` alone are one."""
     return name.lower().replace("_", "-")
@@ -104,7 +113,7 @@ def unknown(kind: str, name: str, entries: list[Any], plugins: list[Plugin]) -> 
         known = [f"{e.plugin.distribution}/{e.component.name}" for e in entries]
     message = f"There is no {words(kind)} {name!r}. {did_you_mean(name, known)}".rstrip()
     unloaded = "; ".join(why_not(plugin) for plugin in plugins if plugin.state != "loaded")
-    return PluginError(f"{message} Not loaded: {unloaded}." if unloaded else message)
+    return PluginError(f"{message} Not loaded: {sentence(unloaded)}" if unloaded else message)
 
 
 def why_not(plugin: Plugin) -> str:

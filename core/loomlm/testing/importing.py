@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import frozen
 
-from loomlm.registry import Plugin, Registry
+from loomlm.registry import WITH_HOOKS, Plugin, Registry, commands_of
 
 HEAVY = frozenset(
     [
@@ -41,7 +41,7 @@ SECONDS = 120
 PROGRAM = """
 import importlib, json, sys, time
 from loomlm.components import follow
-from loomlm.registry.loading import from_spec
+from loomlm.registry.loading import check_hooks, from_spec
 import loomlm.plugin, attrs
 job = json.loads(sys.argv[1])
 before, started, error = set(sys.modules), time.perf_counter(), ""
@@ -55,7 +55,9 @@ brought = sorted({name.split(".")[0] for name in set(sys.modules) - before})
 targets = {}
 for target in job["targets"] if not error else ():
     try:
-        follow(target)
+        found = follow(target)
+        if target in job["hooked"]:
+            check_hooks(found)
         targets[target] = ""
     except BaseException as wrong:
         targets[target] = f"{type(wrong).__name__}: {wrong}"
@@ -119,7 +121,9 @@ def try_plugins(registry: Registry) -> dict[int, Tried]:
 def try_plugin(plugin: Plugin, registry: Registry) -> Tried:
     """Import a plugin, and follow the targets of what it registers and what can be used here."""
     targets = targets_of(plugin, registry)
-    job = json.dumps({"module": plugin.module, "targets": targets})
+    components = [e.component for e in registry.entries if e.plugin is plugin]
+    hooked = [component.target for component in components if component.kind in WITH_HOOKS]
+    job = json.dumps({"module": plugin.module, "targets": targets, "hooked": hooked})
     try:
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, job],
@@ -141,7 +145,9 @@ def try_plugin(plugin: Plugin, registry: Registry) -> Tried:
 
 
 def targets_of(plugin: Plugin, registry: Registry) -> Sequence[str]:
-    """The targets of a plugin's components and builders, where what they need is installed."""
+    """The targets of a plugin's components and builders, where what they need is installed, and
+    its commands.
+    """
     components = [e.component for e in registry.entries if e.plugin is plugin]
     targets = [component.target for component in components if not component.missing()]
     unusable = {
@@ -149,4 +155,5 @@ def targets_of(plugin: Plugin, registry: Registry) -> Sequence[str]:
     }
     builders = [builder for builder, whose in registry.builders if whose is plugin]
     targets += [builder.target for builder in builders if builder.backend not in unusable]
+    targets += [point.value for point in commands_of(plugin)]
     return list(dict.fromkeys(targets))

@@ -45,7 +45,7 @@ def _parameters(mark: pytest.Mark | None) -> list[Any]:
     """
     from loomlm.errors import UsageError
     from loomlm.registry import Registry
-    from loomlm.testing.conformance.cases import cases, check_given, lacking
+    from loomlm.testing.conformance.cases import cases, check_given, check_keys, lacking
 
     if mark is None or len(mark.args) != 1:
         raise UsageError(
@@ -58,6 +58,7 @@ def _parameters(mark: pytest.Mark | None) -> list[Any]:
     if reason:
         return [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="lacking")]
     check_given(spec, _given(mark))
+    check_keys(registry, spec, mark.kwargs.get("keys"))
     found = list(cases(registry, spec))
     if mark.kwargs.get("keys") is not None:
         # These stand in the place of every trial.

@@ -30,15 +30,19 @@ SUMMARY = 100
 
 @frozen
 class Finding:
-    """What was looked at, and what is wrong with it: nothing where `wrong` is empty."""
+    """What was looked at, and what is wrong with it: nothing where `wrong` is empty.
+
+    skipped: it could not be looked at.
+    """
 
     what: str
     wrong: tuple[str, ...] = ()
+    skipped: bool = False
 
     @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.wrong
+    def state(self) -> str:
+        """pass, FAIL, or skip."""
+        return "FAIL" if self.wrong else "skip" if self.skipped else "pass"
 
 
 def check_plugin(plugin: Plugin, registry: Registry) -> Iterator[Finding]:
@@ -46,7 +50,8 @@ def check_plugin(plugin: Plugin, registry: Registry) -> Iterator[Finding]:
     tried = try_plugin(plugin, registry)
     broken = plugin.error if plugin.state in ("broken", "incompatible") else ""
     yield Finding("it is imported, and its hooks are known", _some(broken or tried.error))
-    yield Finding("its import is light", tuple(_heavy(tried)))
+    skipped = bool(broken or tried.error)
+    yield Finding("its import is light", tuple(_heavy(tried)), skipped)
     yield Finding("its import prints nothing", _some(plugin.printed and f"{plugin.printed[:80]!r}"))
     yield Finding("it declares the plugin API", tuple(_api(plugin)))
     yield Finding("its distribution is complete", tuple(_distribution(plugin)))
@@ -60,9 +65,9 @@ def check_plugin(plugin: Plugin, registry: Registry) -> Iterator[Finding]:
     )
     for what, wrong in looked_at:
         said = (f"{c.kind}:{c.name}: {word}" for c in components for word in wrong(c))
-        yield Finding(what, tuple(said))
+        yield Finding(what, tuple(said), skipped)
     missing = (f"{target}: {error}" for target, error in tried.missing.items())
-    yield Finding("targets are there", tuple(missing))
+    yield Finding("targets, their hooks, and commands are there", tuple(missing), skipped)
 
 
 def _some(word: str) -> tuple[str, ...]:

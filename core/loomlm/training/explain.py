@@ -16,6 +16,13 @@ from loomlm.config.settings import SCRATCH, Choice, StageConfig
 from loomlm.contracts import BackboneContext, BatchSpec
 from loomlm.data.prepare import made
 from loomlm.errors import PluginError
+from loomlm.hookspecs import ON_EXTENSIONS, ON_PLUGINS
+
+
+def hooks_on(extension: Any) -> list[str]:
+    """The hooks that an object implements."""
+    return [name for name in (*ON_EXTENSIONS, *ON_PLUGINS) if hasattr(extension, name)]
+
 
 FROM_DATA = 2**31 - 1
 """Stands in for a vocabulary whose size the data decides, to be found again in a shape."""
@@ -35,6 +42,8 @@ def explain(config: Config) -> Iterator[str]:
         yield _begin(stage)
         yield from _model(config, stage, backend)
         yield from _training(config, stage, backend)
+    for choice in settings.observers:
+        yield _line("observe", _object(registry, choice), "")
 
 
 def _data(config: Config, stage: StageConfig) -> Iterator[str]:
@@ -43,6 +52,9 @@ def _data(config: Config, stage: StageConfig) -> Iterator[str]:
     for choice in stage.data.clean:
         yield _line("clean", _object(registry, choice), "str -> str")
     yield _line("split", _function("loomlm.data.splits", "cut_splits"), _split_words(stage))
+    for choice in stage.extensions:
+        extension = made(registry, choice)
+        yield _line("extend", _object(registry, choice), ", ".join(hooks_on(extension)))
     tokenizer = _object(registry, config.settings.tokenizer)
     yield _line("tokenize", tokenizer, "str -> int32 (time,)")
     yield _line("encode", _object(registry, stage.task), "-> columns on disk")

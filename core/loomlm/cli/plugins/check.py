@@ -35,10 +35,10 @@ def command(names: tuple[str, ...], plugins: tuple[str, ...], as_json: bool) -> 
         for name, findings in found.items():
             click.echo(name)
             for finding in findings:
-                click.echo(f"  {'pass' if finding.ok else 'FAIL'}  {finding.what}")
+                click.echo(f"  {finding.state}  {finding.what}")
                 for wrong in finding.wrong:
                     click.echo(f"        {wrong}")
-    if not all(finding.ok for findings in found.values() for finding in findings):
+    if any(finding.wrong for findings in found.values() for finding in findings):
         sys.exit(1)
 
 
@@ -69,4 +69,4 @@ def _loaded(name: str, registry: Any) -> list[Any]:
 
 
 def _plain(finding: Any) -> dict[str, Any]:
-    return {"what": finding.what, "ok": finding.ok, "wrong": list(finding.wrong)}
+    return {"what": finding.what, "state": finding.state.lower(), "wrong": list(finding.wrong)}

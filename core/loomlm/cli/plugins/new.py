@@ -173,7 +173,7 @@ def _kind(given: str) -> str:
     if kind in KINDS:
         listed = ", ".join(name.replace("_", "-") for name in sorted(kinds))
         raise UsageError(
-            f"There is no scaffold for a {_words(kind)}, only for {listed}. A {_words(kind)} takes "
+            f"No {_words(kind)} can be written, only {listed}. A plugin with one takes "
             "a few lines: see docs/write-a-plugin.md."
         )
     near = did_you_mean(given, [name.replace("_", "-") for name in kinds])

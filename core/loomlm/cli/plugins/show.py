@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -69,17 +68,8 @@ def _meant(what: str, registry: Any) -> list[Any]:
     names |= {name for plugin in registry.plugins for name in plugin.names}
     near = did_you_mean(what, names)
     hint = near if near.startswith("Did") else "`loomlm plugins` lists what there is."
+    hint += " One in a file that is not installed is loaded with -p FILE.py."
     raise PluginError(f"There is no component, kind or plugin {what!r}. {hint}")
-
-
-def file_of(module: str) -> str:
-    """The file of a module, found without importing it."""
-    try:
-        spec = find_spec(module)
-    # The packages around it are imported, which may fail in any way.
-    except Exception:
-        return ""
-    return (spec.origin or "") if spec is not None else ""
 
 
 def _backends(entry: Any, registry: Any) -> list[str]:
@@ -92,6 +82,8 @@ def _backends(entry: Any, registry: Any) -> list[str]:
 
 
 def _lines(entry: Any, registry: Any) -> Iterator[str]:
+    from loomlm.registry.sources import file_of
+
     component, plugin = entry.component, entry.plugin
     yield f"{component.kind} {component.name}"
     yield component.summary
@@ -145,8 +137,11 @@ def example(component: Any) -> str:
     keys = []
     for key in describe_keys(component.config, nested=False):
         value = key.default_text or ("{}" if key.table else "...")
-        mark = "# " if value in ("none", "...") else ""
-        keys.append(f"{mark}{key.name} = {value if value != 'none' else '...'}")
+        if key.required:
+            keys.append(f"# {key.name} = ...  # required")
+        else:
+            mark = "# " if value == "none" else ""
+            keys.append(f"{mark}{key.name} = {'...' if mark else value}")
     if component.kind == "trainer":
         head = f'backend = "{component.name}"'
         return "\n".join([head, *(["", f"[backends.{component.name}]", *keys] if keys else [])])
@@ -157,6 +152,7 @@ def _as_json(entry: Any, registry: Any) -> dict[str, Any]:
     from attrs import asdict
 
     from loomlm.config.describe import describe_keys
+    from loomlm.registry.sources import file_of
 
     component, plugin = entry.component, entry.plugin
     return {

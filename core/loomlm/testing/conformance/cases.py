@@ -97,6 +97,33 @@ def lacking(registry: Registry, spec: str) -> str:
     return ""
 
 
+def check_keys(registry: Registry, spec: str, keys: object) -> None:
+    """Raises UsageError for keys, or trials without any, that the component does not take.
+
+    What a function gives, only a test can see.
+    """
+    if callable(keys):
+        return
+    kind, name = _parts(spec)
+    component = registry.usable(kind, name)
+    trials = component.trials.values() if keys is None else [keys]
+    for trial in trials:
+        subject = Subject(registry=registry, component=component, keys=_mapping(trial))
+        try:
+            _ = subject.config
+        except PluginError as error:
+            hint = "The mark takes keys={...}, or keys=function: from a folder to them."
+            raise UsageError(f"{error} {hint}") from None
+
+
+def _mapping(keys: Any) -> Mapping[str, Any]:
+    if not isinstance(keys, Mapping):
+        raise UsageError(
+            f"The mark's `keys` is a table, or a function that gives one, not {keys!r}."
+        )
+    return keys
+
+
 def check_given(spec: str, given: Mapping[str, Any]) -> None:
     """Raises UsageError for what the checker of the kind does not take in the mark."""
     kind, _ = _parts(spec)
