@@ -99,9 +99,11 @@ def loomlm_cleaners() -> Iterable[Component] | None:
 
 @hookspec
 def loomlm_optimizers() -> Iterable[Component] | None:
-    """Optimizers. Target: a function that states the update rule in numpy, as a reference.
+    """Optimizers. Target: the update rule in numpy, which every backend's builder must come to:
+    (config, value, gradient, slots, step, learning_rate, parameter) -> new value.
 
-    `loomlm_builders` says how each backend does it.
+    It changes `slots`, arrays by name that are zeros at first, in place. It is there to be read,
+    and for tests; `loomlm_builders` says how each backend does it.
     """
 
 

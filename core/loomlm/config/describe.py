@@ -85,7 +85,7 @@ def _keys(cls: type, before: str, nested: bool) -> Iterator[KeyDoc]:
             default=_default(field),
             required=field.default is attrs.NOTHING,
             doc=field.metadata.get("doc", ""),
-            bounds=_bounds(field.metadata),
+            bounds=_bounds(field.metadata, get_origin(field.type) is tuple),
             kind=_kind(field.type),
             table=inner is not None,
         )
@@ -103,12 +103,13 @@ def _default(field: Any) -> Any:
     return plain(default)
 
 
-def _bounds(metadata: Mapping[str, Any]) -> str:
-    return ", ".join(
+def _bounds(metadata: Mapping[str, Any], of_each: bool) -> str:
+    bounds = ", ".join(
         words.format(metadata[name])
         for name, words in BOUNDS.items()
         if metadata.get(name) is not None
     )
+    return f"each {bounds}" if bounds and of_each else bounds
 
 
 def _kind(hint: Any) -> str:

@@ -35,7 +35,7 @@ def _class(cls: type, registry: Registry) -> dict[str, Any]:
     properties = {}
     required = []
     for field in attrs.fields(cls):
-        schema = _type(field.type, registry)
+        schema = _bounded(_type(field.type, registry), field.metadata)
         properties[field.name] = {**schema, **_metadata(field)}
         if field.default is attrs.NOTHING:
             required.append(field.name)
@@ -50,10 +50,17 @@ def _metadata(field: Any) -> dict[str, Any]:
     default = field.default
     if default is not attrs.NOTHING and default is not None and not hasattr(default, "factory"):
         known["default"] = plain(default)
-    for name, bound in BOUNDS.items():
-        if field.metadata.get(name) is not None:
-            known[bound] = field.metadata[name]
     return known
+
+
+def _bounded(schema: dict[str, Any], metadata: Mapping[Any, Any]) -> dict[str, Any]:
+    """A key's schema with its bounds; of a list, with those of each item."""
+    bounds = {
+        bound: metadata[name] for name, bound in BOUNDS.items() if metadata.get(name) is not None
+    }
+    if "items" in schema:
+        return {**schema, "items": {**schema["items"], **bounds}}
+    return {**schema, **bounds}
 
 
 def _type(hint: Any, registry: Registry) -> dict[str, Any]:  # noqa: PLR0911 - one a type

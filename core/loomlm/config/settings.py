@@ -25,8 +25,10 @@ def key(
 ) -> Any:
     """A config key: `attrs.field` with a line of documentation and bounds.
 
-    Bounds are checked when a config is read, and stand in the JSON Schema. A default that is a
-    callable is called. Values that are not numbers ("auto", None) pass the bounds.
+    Bounds are checked when a config is read, and stand in the JSON Schema; of a list they are those
+    of each item. A default that is a callable is called. Values that are not numbers ("auto", None)
+    pass the bounds. What else a value must be, an attrs validator says, by a ValueError or a
+    UsageError: its message is told with the key and its line.
     """
     checks = [
         _numbers_only(check(bound))
@@ -45,8 +47,9 @@ def key(
 
 def _numbers_only(check: Any) -> Any:
     def checked(instance: Any, attribute: Any, value: Any) -> None:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            check(instance, attribute, value)
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(item, int | float) and not isinstance(item, bool):
+                check(instance, attribute, item)
 
     return checked
 

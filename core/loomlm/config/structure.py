@@ -10,6 +10,7 @@ import math
 import operator
 import types
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -113,9 +114,9 @@ def _class_hook(cls: type, converter: cattrs.Converter, registry: Registry) -> A
 
     attrs.resolve_types(cls, include_extras=True)
     bounded = {
-        field.name: override(struct_hook=_bounded(field, converter))
+        field.name: override(struct_hook=_checked(field, converter))
         for field in attrs.fields(cls)
-        if any(field.metadata.get(name) is not None for name in BOUNDS)
+        if field.validator or any(field.metadata.get(name) is not None for name in BOUNDS)
     }
     inner = make_dict_structure_fn(
         cls,
@@ -138,19 +139,30 @@ def _class_hook(cls: type, converter: cattrs.Converter, registry: Registry) -> A
     return hook
 
 
-def _bounded(field: Any, converter: cattrs.Converter) -> Any:
-    """Reads a key and checks its bounds, so that every key that is out of them is told."""
+def _checked(field: Any, converter: cattrs.Converter) -> Any:
+    """Reads a key and checks its bounds, of a list those of each item, and what its class checks of
+    it, so that every key that is wrong is told at its line.
+    """
 
     def hook(value: Any, hint: Any) -> Any:
         read = converter.structure(value, hint)
-        if isinstance(read, int | float) and not isinstance(read, bool):
-            for name, (words, holds) in BOUNDS.items():
-                bound = field.metadata.get(name)
-                if bound is not None and not holds(read, bound):
-                    raise WrongValueError(f"must be {words} {bound}: {read}")
+        for item in read if isinstance(read, tuple) else (read,):
+            if isinstance(item, int | float) and not isinstance(item, bool):
+                _check_bounds(item, field.metadata)
+        if field.validator is not None:
+            # Without the rest of its class: a check that asks for more is made with it, later.
+            with suppress(AttributeError):
+                field.validator(None, field, read)
         return read
 
     return hook
+
+
+def _check_bounds(number: float, metadata: Mapping[Any, Any]) -> None:
+    for name, (words, holds) in BOUNDS.items():
+        bound = metadata.get(name)
+        if bound is not None and not holds(number, bound):
+            raise WrongValueError(f"must be {words} {bound}: {number}")
 
 
 def _with_defaults(value: Mapping[str, Any], cls: type, registry: Registry) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def test_check_passes_what_is_right(install, loomlm_command, tmp_path):
         assert (done.code, "FAIL" in done.out) == (0, False), done.out
     assert loomlm_command("plugins", "check", "cleaning", "tasks").code == 0
     plain = json.loads(loomlm_command("plugins", "check", "good-kit", "--json").out)
-    assert all(finding["ok"] for finding in plain["good-kit 1.5 (good_kit_plugin)"])
+    assert all(finding["state"] == "pass" for finding in plain["good-kit 1.5 (good_kit_plugin)"])
 
 
 def test_check_says_why_a_plugin_is_broken(install, loomlm_command):

@@ -106,7 +106,7 @@ def test_nothing_is_overwritten(loomlm_command, tmp_path):
     [
         (("tokeniser", "mine"), "'tokeniser' is no kind of component. Did you mean 'tokenizer'?"),
         (("datasource", "mine"), "Did you mean 'data-source'?"),
-        (("cleaner", "mine"), "There is no scaffold for a cleaner, only for backbone, data-source"),
+        (("cleaner", "mine"), "No cleaner can be written, only backbone, data-source"),
         (("metric", "../mine"), "'../mine' cannot name a distribution"),
         (("metric", "-mine"), "No such option"),
         (("metric", "mine-"), "'mine-' cannot name a distribution"),

@@ -174,3 +174,24 @@ def test_one_module_under_two_names_is_one_plugin(install):
 
     assert registry.find("metric", "mcc").plugin.name == "first"
     assert "its module is the plugin 'first' already" in registry.plugins[-1].error
+
+
+@pytest.mark.parametrize("called", ["foo-kit", "foo_kit_plugin"])
+def test_without_autoload_a_plugin_is_loaded_by_any_of_its_names(
+    install, config_file, monkeypatch, recwarn, called
+):
+    monkeypatch.setenv("LOOMLM_DISABLE_PLUGIN_AUTOLOAD", "1")
+    install("foo-kit", metric("foo"))
+    install("bar-kit", metric("bar"))
+    path = config_file()
+    head = (
+        f'plugins = {{ load = ["{called}"], allow = ["foo-kit"] }}\nrequired_plugins = ["foo-kit"]'
+    )
+    path.write_text(f"{head}\n{path.read_text()}")
+
+    registry = loomlm.load_config(path).registry
+
+    assert registry.find("metric", "foo").plugin.origin == "foo-kit 1.5"
+    assert "bar" not in registry.names("metric")
+    assert Registry.load([called]).find("metric", "foo")
+    assert not recwarn.list

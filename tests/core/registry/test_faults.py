@@ -32,7 +32,7 @@ BROKEN = {
     ),
     "unknown argument": (
         metric("x").replace("loomlm_metrics()", "loomlm_metrics(config)"),
-        "Argument(s) {'config'}",
+        "its function loomlm_metrics has an argument 'config'. It takes none",
     ),
     "a number for a list": (
         metric("x").replace("return [", "return 3 and 5 or ["),
@@ -55,7 +55,8 @@ BROKEN = {
         "returned 'x', which is not a Builder",
     ),
     "wraps every run": (
-        "from loomlm.plugin import hookimpl\n@hookimpl\ndef loomlm_batch(batch):\n    return batch",
+        "from loomlm.plugin import hookimpl\n"
+        "@hookimpl(wrapper=True)\ndef loomlm_batch():\n    return (yield)",
         "it implements loomlm_batch itself, and would change every run. Give it to an extension",
     ),
 }
@@ -193,6 +194,69 @@ def test_an_observer_that_fails_does_not_end_the_run(install, config_file, looml
         "Warning: watch-kit 1.5 (watch_kit_plugin) failed in loomlm_steps_ended and is not called "
         "there again: RuntimeError: no more room" in done.err
     )
+
+
+HOOKED = """
+from loomlm.plugin import Component, hookimpl
+
+class Part:
+    def __init__(self, config): pass
+
+    {implementation}
+
+@hookimpl
+def loomlm_{kind}s():
+    return [Component(kind="{kind}", name="part", summary="s", target=f"{{__name__}}:Part")]
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "implementation", "said"),
+    [
+        (
+            "extension",
+            "@hookimpl(wrapper=True)\n    def loomlm_example(self): return (yield)",
+            "it implements the hook 'loomlm_example', which does not exist. Did you mean 'loomlm_",
+        ),
+        (
+            "extension",
+            "def loomlm_batch(self): return (yield)",
+            "its function loomlm_batch is not marked with @hookimpl",
+        ),
+        (
+            "extension",
+            "@hookimpl\n    def loomlm_batch(self, batch): return batch",
+            "its function loomlm_batch is not marked with @hookimpl(wrapper=True)",
+        ),
+        (
+            "extension",
+            "@hookimpl(wrapper=True)\n    def loomlm_examples(self, splt): return (yield)",
+            "its function loomlm_examples has an argument 'splt'. It takes examples, split.",
+        ),
+        (
+            "observer",
+            "@hookimpl\n    def loomlm_evaluate(self, event): pass",
+            "it implements the hook 'loomlm_evaluate', which does not exist. Did you mean 'loomlm_",
+        ),
+        (
+            "observer",
+            "def loomlm_evaluated(self, event): pass",
+            "its function loomlm_evaluated is not marked with @hookimpl",
+        ),
+    ],
+)
+def test_hooks_of_an_object_that_would_have_no_effect_are_told(
+    install, config_file, loomlm_command, kind, implementation, said
+):
+    install("odd-kit", HOOKED.format(kind=kind, implementation=implementation))
+    place = "observers" if kind == "observer" else "stages.finetune.extensions"
+
+    run = loomlm_command("run", config_file(steps="2"), "--set", f"{place}=['part']")
+    assert run.code == 2
+    assert f"The {kind} 'part' of odd-kit 1.5 (odd_kit_plugin): {said}" in run.err
+    check = loomlm_command("plugins", "check", "odd-kit")
+    assert check.code == 1
+    assert said in check.out
 
 
 @pytest.mark.parametrize("hook", ["loomlm_steps_ended", "loomlm_run_started"])

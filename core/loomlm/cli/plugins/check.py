@@ -64,7 +64,9 @@ def _loaded(name: str, registry: Any) -> list[Any]:
     absent = f"ModuleNotFoundError: No module named '{name}'"
     if any(plugin.error.startswith((absent, "FileNotFoundError")) for plugin in loaded):
         known = [name for plugin in registry.plugins[:before] for name in plugin.names]
-        raise PluginError(f"There is no plugin or module {name!r}. {did_you_mean(name, known)}")
+        near = did_you_mean(name, known)
+        hint = near if near.startswith("Did") else "Is it installed here?"
+        raise PluginError(f"There is no plugin or module {name!r}. {hint}")
     return loaded
 
 

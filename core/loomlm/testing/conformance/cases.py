@@ -10,11 +10,13 @@ from typing import Any
 
 from attrs import field, frozen
 
+from loomlm.components import KINDS as ALL_KINDS
 from loomlm.components import Component
 from loomlm.config.check import usable_backends
 from loomlm.config.structure import make_converter, structure
 from loomlm.errors import PluginError, UsageError, did_you_mean
 from loomlm.registry import Registry
+from loomlm.registry.plugins import words
 from loomlm.testing.conformance.shared import Shared
 
 KINDS = ("tokenizer", "backbone", "trainer", "metric", "data_source")
@@ -139,6 +141,11 @@ def check_given(spec: str, given: Mapping[str, Any]) -> None:
 def _parts(spec: str) -> tuple[str, str]:
     """Kind and name."""
     kind, _, name = spec.partition(":")
+    if name and kind in ALL_KINDS and kind not in KINDS:
+        raise UsageError(
+            f"There is no check of a {words(kind)}: the kit has one of {', '.join(KINDS)}. A small "
+            "run tests any part, and `loomlm doctor --parity` whether backends come to the same."
+        )
     if kind not in KINDS or not name:
         raise UsageError(
             f"A component to check is KIND:NAME, such as tokenizer:bpe, not {spec!r}. "
