@@ -39,7 +39,7 @@ class Extensions:
         objects = tuple(registry.made(c.kind, c.type, c.config) for c in choices)
         # pluggy calls the last one first: the first of a config is outermost.
         for choice, made in reversed(list(zip(choices, objects, strict=True))):
-            register(manager, made, registry.find(choice.kind, choice.type).plugin.full_origin)
+            register(manager, made, registry.origin_of(choice.kind, choice.type))
         return cls(tuple(choices), objects, manager)
 
     def with_hook(self, name: str) -> tuple[Choice, ...]:

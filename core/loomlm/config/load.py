@@ -352,6 +352,8 @@ def show_path(path: KeyPath, values: Mapping[str, Any]) -> str:
             node = node[step]
         except (KeyError, IndexError, TypeError):
             node = None
-        name = node.get("name") if isinstance(step, int) and isinstance(node, Mapping) else None
+        # A stage goes by its name; a component may have a key of that name.
+        is_stage = isinstance(step, int) and isinstance(node, Mapping) and "type" not in node
+        name = node.get("name") if is_stage else None
         shown.append(str(step if name is None else name))
     return ".".join(shown)

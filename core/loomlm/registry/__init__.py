@@ -275,6 +275,10 @@ class Registry:
             raise PluginError(f"The {words(kind)} {name!r} of {origin}: {error}") from None
         return made
 
+    def origin_of(self, kind: str, name: str) -> str:
+        """Whom to name in a message about a component's object."""
+        return f"{words(kind)} {name} of {self.find(kind, name).plugin.full_origin}"
+
     def backends(self, kind: str, name: str) -> dict[str, list[tuple[Builder, Plugin]]]:
         """What builds a component, by backend: its own distribution's builder, or others'.
 

@@ -132,7 +132,7 @@ def run(
 
 
 def _origin(choice: Choice, registry: Registry) -> str:
-    return registry.find(choice.kind, choice.type).plugin.full_origin
+    return registry.origin_of(choice.kind, choice.type)
 
 
 def _lack_of_memory(problem: BaseException | None) -> str | None:

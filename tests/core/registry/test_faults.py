@@ -191,8 +191,8 @@ def test_an_observer_that_fails_does_not_end_the_run(install, config_file, looml
     assert done.code == 0
     assert done.err.count("no more room") == 1
     assert (
-        "Warning: watch-kit 1.5 (watch_kit_plugin) failed in loomlm_steps_ended and is not called "
-        "there again: RuntimeError: no more room" in done.err
+        "Warning: observer fails of watch-kit 1.5 (watch_kit_plugin) failed in loomlm_steps_ended "
+        "and is not called there again: RuntimeError: no more room" in done.err
     )
 
 
