@@ -22,7 +22,8 @@ from loomlm import hookspecs
 from loomlm.components import KINDS, Component, NoConfig
 from loomlm.config.describe import KeyDoc, describe_keys, inner_class
 from loomlm.config.settings import RunConfig
-from loomlm.registry import AUTOLOAD_OFF, Registry
+from loomlm.registry import Registry
+from loomlm.registry.entry_points import AUTOLOAD_OFF
 
 sys.path.insert(0, str(Path(__file__).parent))
 from describing import Described, declaration, described, paragraphs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from loomlm.registry import OWN_DISTRIBUTION, Registry
+from loomlm.registry import Registry
 
 
 def left_out(kind: str, tests: Mapping[str, Any]) -> set[str]:
@@ -13,6 +13,6 @@ def left_out(kind: str, tests: Mapping[str, Any]) -> set[str]:
     marks = (mark for test in tests.values() for mark in getattr(test, "pytestmark", ()))
     marked = {mark.args[0] for mark in marks if mark.name == "loomlm"}
     entries = Registry.load().of(kind)
-    ours = {e.component.name for e in entries if e.plugin.distribution == OWN_DISTRIBUTION}
+    ours = {e.component.name for e in entries if e.plugin.built_in}
     assert ours
     return {name for name in ours if f"{kind}:{name}" not in marked}

@@ -5,12 +5,9 @@ There is no global registry: one is made at the start of a command or call, and 
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from email.parser import HeaderParser
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,14 @@ from loomlm import hookspecs
 from loomlm.components import Builder, Component
 from loomlm.errors import PluginError, PluginWarning, UsageError, did_you_mean, nearest, sentence
 from loomlm.registry import loading
+from loomlm.registry.entry_points import (
+    COMMANDS,
+    GROUP,
+    all_entry_points,
+    commands_of,
+    in_order,
+    plugin_entry_points,
+)
 from loomlm.registry.plugins import (
     Plugin,
     ambiguous,
@@ -29,12 +34,6 @@ from loomlm.registry.plugins import (
     words,
 )
 from loomlm.registry.tracing import register
-
-GROUP = "loomlm"
-COMMANDS = "loomlm.commands"
-"""Groups of entry points: plugins, and commands that they bring."""
-
-AUTOLOAD_OFF = "LOOMLM_DISABLE_PLUGIN_AUTOLOAD"
 
 SLOW = 1.0
 """Seconds of import above which a plugin is told to be slow: every command waits for it."""
@@ -106,7 +105,7 @@ class Registry:
         manager = pluggy.PluginManager(GROUP)
         manager.add_hookspecs(hookspecs)
         registry = cls(manager, whole)
-        for plugin, point in _installed(GROUP, whole.order):
+        for plugin, point in in_order(GROUP, whole.order):
             registry._load(plugin, partial(loading.from_entry_point, point))
         for spec in extra:
             registry.load_extra(spec)
@@ -125,7 +124,7 @@ class Registry:
         spec = _spec(spec)
         if any(plugin.is_named(spec) and plugin.state != "broken" for plugin in self.plugins):
             return
-        installed = [pair for pair in _all_entry_points(GROUP) if pair[0].is_named(spec)]
+        installed = [pair for pair in all_entry_points(GROUP) if pair[0].is_named(spec)]
         for plugin, point in installed:
             self._load(plugin, partial(loading.from_entry_point, point))
         if not installed:
@@ -325,55 +324,6 @@ class Registry:
         raise PluginError(f"The {which} has no builder for the backend {backend!r}.{others}")
 
 
-def plugin_entry_points(group: str) -> list[tuple[Plugin, EntryPoint]]:
-    """The entry points of a group, our own first; others' only where autoload is on."""
-    only_own = bool(os.environ.get(AUTOLOAD_OFF))
-    return [pair for pair in _all_entry_points(group) if pair[0].built_in or not only_own]
-
-
-def commands_of(plugin: Plugin) -> list[EntryPoint]:
-    """The commands that a plugin's package brings."""
-    root = plugin.module.partition(".")[0]
-    return [
-        point
-        for whose, point in plugin_entry_points(COMMANDS)
-        if plugin.distribution == whose.distribution != "" and point.module.split(".")[0] == root
-    ]
-
-
-def _all_entry_points(group: str) -> list[tuple[Plugin, EntryPoint]]:
-    found = [(_plugin(point), point) for point in entry_points(group=group)]
-    found.sort(key=lambda pair: (not pair[0].built_in, pair[0].distribution, pair[0].name))
-    return found
-
-
-def _installed(group: str, order: Sequence[str]) -> list[tuple[Plugin, EntryPoint]]:
-    """The entry points of a group; those that `order` names first."""
-
-    def rank(pair: tuple[Plugin, EntryPoint]) -> int:
-        ranks = (index for index, name in enumerate(order) if pair[0].is_called(name))
-        return next(ranks, len(order))
-
-    return sorted(plugin_entry_points(group), key=rank)
-
-
-def _plugin(point: EntryPoint) -> Plugin:
-    module = point.value.partition(":")[0].strip()
-    return Plugin(point.name, module, *_distribution(point))
-
-
-def _distribution(point: EntryPoint) -> tuple[str, str]:
-    """Name and version of what installed an entry point; empty where its metadata is broken."""
-    try:
-        read = point.dist.read_text if point.dist else lambda name: ""
-        text = read("METADATA") or read("PKG-INFO") or ""
-        # `dist.metadata` would parse the whole README behind the first empty line, twice.
-        head = HeaderParser().parsestr(text.partition("\n\n")[0])
-        return head["Name"] or "", head["Version"] or ""
-    except Exception:  # What a broken dist-info raises depends on the version of Python.
-        return "", ""
-
-
 def _warn(plugin: Plugin) -> None:
     """Say what every command has of a plugin that does what it should not."""
     said = []
@@ -395,7 +345,6 @@ def _spec(name: str) -> str:
 
 
 __all__ = [
-    "AUTOLOAD_OFF",
     "COMMANDS",
     "GROUP",
     "WITH_HOOKS",
