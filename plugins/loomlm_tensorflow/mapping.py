@@ -135,7 +135,7 @@ def _advice(owner: Any, name: str, form: Form, shape: tuple[int, ...]) -> str:
 def _variables(owner: Any) -> dict[str, tuple[int, ...]]:
     """The shapes of a layer's own variables, by the attributes that they can be had under."""
     called = [variable.name for variable in getattr(owner, "variables", ())]
-    names = dict.fromkeys([*getattr(owner, "__dict__", ()), *called])
+    names = dict.fromkeys([*called, *getattr(owner, "__dict__", ())])
     found: dict[str, Any] = {name: getattr(owner, name, None) for name in names if name[0] != "_"}
     return {name: tuple(of.shape) for name, of in found.items() if _is_variable(of)}
 
