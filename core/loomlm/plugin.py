@@ -15,6 +15,7 @@ from loomlm.contracts import (
     Batch,
     BatchField,
     BatchSpec,
+    BuiltOptimizer,
     CheckpointSaved,
     Cleaner,
     Columns,
@@ -54,6 +55,7 @@ from loomlm.contracts import (
     TokenizerFactory,
     Trainer,
     Uniform,
+    UpdateContext,
 )
 from loomlm.deprecations import name_of
 from loomlm.errors import (
@@ -78,6 +80,7 @@ __all__ = [
     "BatchField",
     "BatchSpec",
     "Builder",
+    "BuiltOptimizer",
     "CheckpointSaved",
     "Choice",
     "Cleaner",
@@ -126,6 +129,7 @@ __all__ = [
     "Trainer",
     "TrainerConfig",
     "Uniform",
+    "UpdateContext",
     "UsageError",
     "did_you_mean",
     "hookimpl",

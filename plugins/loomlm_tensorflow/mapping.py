@@ -12,31 +12,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 from attrs import frozen
 
-from loomlm.plugin import Parameter
+from loomlm.plugin import Parameter, PluginError
+from loomlm_tensorflow.forms import Form
 from loomlm_tensorflow.framework import keras, tf
 
-
-@frozen
-class Form:
-    """How a layer keeps a parameter: under which attribute, and whether transposed."""
-
-    attribute: str
-    transposed: bool = False
-
-    def turned(self, array: np.ndarray) -> np.ndarray:
-        """From the layout's form to the layer's, and back."""
-        return np.ascontiguousarray(array.T) if self.transposed else array
-
-
+KERNEL = {"weight": Form("kernel", transposed=True), "bias": Form("bias")}
 NORM = {"weight": Form("gamma"), "bias": Form("beta")}
 
 FORMS: Mapping[type, Mapping[str, Form]] = {
-    keras.layers.Dense: {"weight": Form("kernel", transposed=True), "bias": Form("bias")},
+    keras.layers.Dense: KERNEL,
+    # Not Conv2D: (outputs, inputs, height, width) in PyTorch is no reversal of what Keras has.
+    keras.layers.Conv1D: KERNEL,
     keras.layers.Embedding: {"weight": Form("embeddings")},
     keras.layers.LayerNormalization: NORM,
+    keras.layers.GroupNormalization: NORM,
     keras.layers.RMSNormalization: {"weight": Form("scale")},
 }
 
@@ -57,7 +48,7 @@ class Stored:
 def stored(model: Any, layout: Iterable[Parameter]) -> list[Stored]:
     """The parameters that are kept, each with its variable.
 
-    Raises AssertionError where model and layout differ: that is a mistake of a builder's author.
+    Raises PluginError where model and layout differ: that is a mistake of a builder's author.
     """
     found: list[Stored] = []
     by_name: dict[str, Stored] = {}
@@ -67,39 +58,98 @@ def stored(model: Any, layout: Iterable[Parameter]) -> list[Stored]:
         if parameter.tied_to is None:
             found.append(one)
         elif one.variable is not by_name[parameter.tied_to].variable:
-            raise AssertionError(f"{parameter.name} should share {parameter.tied_to}.")
+            raise PluginError(
+                f"{parameter.name} should share the variable of {parameter.tied_to}, and the "
+                "module has one of its own for it."
+            )
     taken = {id(one.variable) for one in by_name.values()}
     for variable in model.trainable_variables:
         if id(variable.value) not in taken:
-            raise AssertionError(f"The layout has no parameter for {variable.path}.")
+            raise PluginError(
+                f"The module has the variable {variable.path} {tuple(variable.shape)}, and the "
+                "layout states no such parameter. State it in the backbone's `parameters`, or make "
+                "it with trainable=False."
+            )
     return found
 
 
 def find(model: Any, parameter: Parameter) -> Stored:
-    """The variable of a parameter."""
-    owner, form = owner_of(model, parameter.name)
-    variable = getattr(owner, form.attribute, None)
-    if variable is None:
-        raise AssertionError(f"The module has no variable for {parameter.name}.")
+    """The variable of a parameter. Raises PluginError where there is none, or of another shape."""
+    variable, form = variable_of(model, parameter.name, parameter.shape)
     variable = variable if isinstance(variable, tf.Variable) else variable.value
-    shape = tuple(variable.shape)[:: -1 if form.transposed else 1]
+    shape = form.stated(tuple(variable.shape))
     if shape != parameter.shape:
-        raise AssertionError(
+        raise PluginError(
             f"The module does not match the backbone's layout at {parameter.name}: "
             f"built {shape}, stated {parameter.shape}."
         )
     return Stored(parameter, variable, form)
 
 
-def owner_of(model: Any, name: str) -> tuple[Any, Form]:
-    """The layer that has a parameter, and how it keeps it."""
+def variable_of(model: Any, name: str, shape: tuple[int, ...]) -> tuple[Any, Form]:
+    """The variable of a name, as its layer has it, and how it is kept there.
+
+    shape: as the layout states it, for the advice of the PluginError where there is none.
+    """
     path, _, last = name.rpartition(".")
+    owner = _owner(model, path, name)
+    form = _form(owner, last, name)
+    variable = getattr(owner, form.attribute, None)
+    if not _is_variable(variable):
+        raise PluginError(_advice(owner, name, form, shape))
+    return variable, form
+
+
+def _owner(model: Any, path: str, name: str) -> Any:
+    """The layer at the end of a path."""
     owner = model
     for step in filter(None, path.split(".")):
-        owner = owner[int(step)] if step.isdigit() else _attribute(owner, step)
+        try:
+            owner = owner[int(step)] if step.isdigit() else _attribute(owner, step)
+        except (LookupError, TypeError):
+            owner = None
         if owner is None:
-            raise AssertionError(f"The module has no {step!r} on the way to {name}.")
-    return owner, _form(owner, last)
+            raise PluginError(f"The module has no {step!r} on the way to {name}.")
+    return owner
+
+
+def _advice(owner: Any, name: str, form: Form, shape: tuple[int, ...]) -> str:
+    """What is wrong where a layer does not have a variable, and the way out."""
+    path, _, last = name.rpartition(".")
+    layer = f"the {type(owner).__name__} at {path}" if path else f"the {type(owner).__name__}"
+    there = _variables(owner)
+    if not there and getattr(owner, "built", True) is False:
+        return f"{name}: {layer} has no variables, since `call` of the backbone does not use it."
+    has = f"has {', '.join(there)}, and" if there else "has"
+    said = f"{name}: {layer} {has} no variable `{form.attribute}`."
+    if not there:
+        return said
+    fits = _fitting(there, shape)
+    given = f'"{fits.attribute}"' + (", transposed=True" if fits.transposed else "")
+    return (
+        f'{said} Name one so, or give the layer a table `forms = {{"{last}": Form({given})}}` '
+        "(from loomlm_tensorflow import Form)."
+    )
+
+
+def _variables(owner: Any) -> dict[str, tuple[int, ...]]:
+    """The shapes of a layer's own variables, by the attributes that they can be had under."""
+    called = [variable.name for variable in getattr(owner, "variables", ())]
+    names = dict.fromkeys([*called, *getattr(owner, "__dict__", ())])
+    found: dict[str, Any] = {name: getattr(owner, name, None) for name in names if name[0] != "_"}
+    return {name: tuple(of.shape) for name, of in found.items() if _is_variable(of)}
+
+
+def _fitting(there: Mapping[str, tuple[int, ...]], shape: tuple[int, ...]) -> Form:
+    """Which variable a parameter of a shape may be; Keras keeps matrices transposed."""
+    for name, built in there.items():
+        if built[::-1] == shape:
+            return Form(name, transposed=len(shape) > 1)
+    return Form(next((name for name, built in there.items() if built == shape), next(iter(there))))
+
+
+def _is_variable(value: Any) -> bool:
+    return isinstance(value, tf.Variable | keras.Variable)
 
 
 def _attribute(owner: Any, name: str) -> Any:
@@ -107,11 +157,19 @@ def _attribute(owner: Any, name: str) -> Any:
     return getattr(owner, f"{name}_", None) or getattr(owner, name, None)
 
 
-def _form(owner: Any, name: str) -> Form:
+def _form(owner: Any, last: str, name: str) -> Form:
+    own = getattr(owner, "forms", None)
     for table in (
-        getattr(owner, "forms", {}),
+        own if isinstance(own, Mapping) else {},
         *(forms for kind, forms in FORMS.items() if isinstance(owner, kind)),
     ):
-        if name in table:
-            return table[name]
-    return Form(name)
+        if last in table:
+            form = table[last]
+            if not isinstance(form, Form):
+                raise PluginError(
+                    f"{name}: `forms` of {type(owner).__name__} has {form!r} for {last!r}, which "
+                    "is no Form. Write Form(ATTRIBUTE), or Form(ATTRIBUTE, transposed=True) (from "
+                    "loomlm_tensorflow import Form)."
+                )
+            return form
+    return Form(last)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
-from loomlm.plugin import Loss, ModelSpec
+from loomlm.plugin import Loss, ModelSpec, Parameter, PluginError
 from loomlm_tensorflow.drawing import sizes
 from loomlm_tensorflow.framework import keras, tf
-from loomlm_tensorflow.mapping import owner_of
+from loomlm_tensorflow.mapping import variable_of
 from loomlm_tensorflow.pooling import inside
 
 Tensor = Any
@@ -51,6 +52,7 @@ class Model(keras.Model):
         # Keras would try the call to find what it builds, hide why that failed, and try again.
         backbone.built = True
         hidden = backbone(inputs)
+        check_states(spec, tuple(hidden.shape))
         head = make_head(spec, backbone)
         super().__init__(inputs=inputs, outputs=head(hidden), name="model")
         self.names = tuple(inputs)
@@ -79,19 +81,36 @@ class Model(keras.Model):
 
 def make_head(spec: ModelSpec, backbone: Any) -> Any:
     """The head's layer; one that is tied has the backbone's table for its matrix."""
-    tied = next(p.tied_to for p in spec.layout if p.name == "head.weight")
-    if tied is None:
+    weight = next(p for p in spec.layout if p.name == "head.weight")
+    if weight.tied_to is None:
         return keras.layers.Dense(spec.head.outputs, use_bias=spec.head.bias, name="head")
-    return TiedHead(backbone, tied.removeprefix("backbone."), spec.head.bias)
+    return TiedHead(backbone, weight, spec.head.bias)
+
+
+def check_states(spec: ModelSpec, shape: tuple[int | None, ...]) -> None:
+    """Raises PluginError where a head cannot read what a backbone's module gives."""
+    reads = ("batch", "time", "width") if spec.head.reads == "tokens" else ("batch", "width")
+    width = next(p.shape[1] for p in spec.layout if p.name == "head.weight")
+    if len(shape) != len(reads):
+        raise PluginError(
+            f"The head reads ({', '.join(reads)}), and the module of the backbone {spec.backbone} "
+            f"gives states of {len(shape)} dimensions."
+        )
+    if shape[-1] not in (None, width):
+        raise PluginError(
+            f"The backbone {spec.backbone} says width {width}, and its module gives states of "
+            f"width {shape[-1]}. Mend its `width`, or what the module gives."
+        )
 
 
 class TiedHead(keras.layers.Layer):
     """A linear layer whose matrix is an embedding table, (outputs, width)."""
 
-    def __init__(self, backbone: Any, name: str, bias: bool) -> None:
+    def __init__(self, backbone: Any, weight: Parameter, bias: bool) -> None:
         super().__init__(name="head")
-        owner, form = owner_of(backbone, name)
-        self._table = getattr(owner, form.attribute)
+        assert weight.tied_to is not None
+        model = SimpleNamespace(backbone=backbone)
+        self._table, _ = variable_of(model, weight.tied_to, weight.shape)
         self.bias = None
         if bias:
             self.bias = self.add_weight(name="bias", shape=self._table.shape[:1])

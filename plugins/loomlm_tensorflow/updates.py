@@ -13,6 +13,7 @@ from attrs import define, frozen
 from loomlm.plugin import TrainerConfig
 from loomlm_tensorflow.framework import tf
 from loomlm_tensorflow.mapping import Stored
+from loomlm_tensorflow.optimizing import slots_of, updated
 
 Tensor = Any
 
@@ -134,7 +135,7 @@ class Updates:
             slot: [part.of(slots[slot]) for part, _, slots in members] for slot in group.slots
         }
         clipped = [part.gradient / divisor for part, _, _ in members]
-        new, new_slots = self.optimizer.update(old, clipped, old_slots, told)
+        new, new_slots = updated(self.optimizer, old, clipped, old_slots, told)
         for i, (part, variable, slots) in enumerate(members):
             part.put(variable, old[i], new[i], masked)
             for slot, kept in slots.items():
@@ -155,7 +156,7 @@ class Updates:
         groups: dict[Any, list[Stored]] = defaultdict(list)
         for stored in self.parameters:
             parameter = stored.parameter
-            slots = self.optimizer.slots(parameter)
+            slots = slots_of(self.optimizer, parameter)
             groups[slots, parameter.decay, parameter.learning_rate_scale].append(stored)
         return [
             _Group(

@@ -15,7 +15,14 @@ from torch import Tensor
 
 from loomlm.plugin import Batch, ModelSpec, StepContext, StepScalars, TrainerConfig
 from loomlm_torch.compiling import compiled
-from loomlm_torch.model import Model, arithmetic, loss_by_parts, loss_function, weighted_loss
+from loomlm_torch.model import (
+    Model,
+    arithmetic,
+    loss_by_parts,
+    loss_function,
+    misfit,
+    weighted_loss,
+)
 from loomlm_torch.updates import LossScale, Updates
 
 
@@ -58,7 +65,12 @@ class TorchEngine:
         losses = []
         for index, batch in enumerate(microbatches):
             self._generator().manual_seed(_key(context.seed, context.step, index))
-            part = self._training_loss(self._tensors(batch)) / total
+            tensors = self._tensors(batch)
+            try:
+                part = self._training_loss(tensors) / total
+            except (RuntimeError, ValueError) as error:
+                self._explain(error, tensors)
+                raise
             self._updates.backward(part)
             losses.append(part.detach())
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
@@ -85,7 +97,7 @@ class TorchEngine:
         """Sum of the weighted losses, and the logits where they are asked for; dropout off."""
         tensors = self._tensors(batch)
         if not logits and self.spec.head.reads == "tokens":
-            with self._quiet():
+            with self._quiet(tensors):
                 return float(loss_by_parts(self.module, tensors, self.spec.loss)), None
         found = self._logits(tensors)
         loss = float(weighted_loss(found, tensors, self.spec.loss))
@@ -93,14 +105,15 @@ class TorchEngine:
 
     def start(self, batch: Batch, room: int) -> tuple[dict[str, Tensor], np.ndarray]:
         """Read a prompt; see the contract. A cache is tensors by name, a row for each row."""
-        with self._quiet():
+        tensors = self._tensors(batch)
+        with self._quiet(tensors):
             backbone: Any = self.module.backbone
-            hidden, cache = backbone.start(self._tensors(batch), room)
+            hidden, cache = backbone.start(tensors, room)
             return cache, self.module.head(hidden).float().cpu().numpy()
 
     def step(self, cache: dict[str, Tensor], tokens: np.ndarray) -> np.ndarray:
         """Append a token to each row, and give the next one's logits."""
-        with self._quiet():
+        with self._quiet({}):
             given = torch.from_numpy(tokens).to(self.device)
             backbone: Any = self.module.backbone
             hidden = backbone.step(cache, given)
@@ -156,14 +169,27 @@ class TorchEngine:
         return compiled(loss, self.module, self.spec) if self.trainer.compile is True else loss
 
     @contextmanager
-    def _quiet(self) -> Iterator[None]:
-        """Dropout and gradients off."""
+    def _quiet(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+        """Dropout and gradients off. tensors: a batch that is read within."""
         self.module.eval()
-        with torch.inference_mode(), arithmetic(self.trainer.precision, self.device):
-            yield
+        try:
+            with torch.inference_mode(), arithmetic(self.trainer.precision, self.device):
+                yield
+        except RuntimeError as error:
+            self._explain(error, tensors)
+            raise
+
+    def _explain(self, error: Exception, tensors: Mapping[str, Tensor]) -> None:
+        """Raise PluginError where an error came of states that the head cannot read."""
+        if isinstance(error, torch.OutOfMemoryError):
+            return
+        with arithmetic(self.trainer.precision, self.device):
+            found = misfit(self.spec, self.module, tensors)
+        if found is not None:
+            raise found from None
 
     def _logits(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        with self._quiet():
+        with self._quiet(tensors):
             return self.module(tensors)
 
 

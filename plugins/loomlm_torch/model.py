@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loomlm.plugin import Loss, ModelSpec, Parameter
+from loomlm.plugin import Loss, ModelSpec, Parameter, PluginError
 
 PART = 1 << 24
 """Logits at once, where only their loss is asked for: 64 MiB."""
@@ -37,7 +37,7 @@ class Model(nn.Module):
 
 
 def build_model(spec: ModelSpec, build_backbone: Callable[[ModelSpec], nn.Module]) -> Model:
-    """The module of a spec, its parameters checked against the layout."""
+    """The module of a spec. Raises PluginError where it and the layout differ."""
     width = next(p.shape[1] for p in spec.layout if p.name == "head.weight")
     # Not on the meta device: that imports sympy, 0.7 s, and would lose a module's buffers.
     model = Model(build_backbone(spec), nn.Linear(width, spec.head.outputs, spec.head.bias))
@@ -51,19 +51,63 @@ def build_model(spec: ModelSpec, build_backbone: Callable[[ModelSpec], nn.Module
 def _share(model: nn.Module, name: str, other: str) -> None:
     """Make one parameter the same as another."""
     owner, _, attribute = name.rpartition(".")
-    setattr(model.get_submodule(owner), attribute, model.get_parameter(other))
+    try:
+        setattr(model.get_submodule(owner), attribute, model.get_parameter(other))
+    except AttributeError as error:
+        raise PluginError(
+            f"The layout states that {name} shares {other}, and the module has no such "
+            f"parameters: {error}."
+        ) from None
 
 
 def _check_layout(model: Model, layout: tuple[Parameter, ...]) -> None:
     built = {name: tuple(p.shape) for name, p in model.named_parameters()}
     stated = {p.name: p.shape for p in layout if p.tied_to is None}
-    differing = sorted(built.items() ^ stated.items())
-    if differing:
-        name = differing[0][0]
-        raise AssertionError(
+    wrong = [
+        *(
+            f"The layout states {name} {stated[name]}, and the module has no such parameter."
+            for name in stated.keys() - built.keys()
+        ),
+        *(
+            f"The module has the parameter {name} {built[name]}, and the layout states no such "
+            "parameter."
+            for name in built.keys() - stated.keys()
+        ),
+        *(
             f"The module does not match the backbone's layout at {name}: "
-            f"built {built.get(name)}, stated {stated.get(name)}."
+            f"built {built[name]}, stated {stated[name]}."
+            for name in built.keys() & stated.keys()
+            if built[name] != stated[name]
+        ),
+    ]
+    if wrong:
+        # Several: one name that was written in two ways is two.
+        raise PluginError("\n".join(sorted(wrong)[:4]))
+
+
+def misfit(spec: ModelSpec, model: Model, batch: Mapping[str, Tensor]) -> PluginError | None:
+    """Why a head cannot read what a backbone's module gives; None where it can.
+
+    It runs the backbone: for when something has gone wrong. Whatever else does is not its affair.
+    """
+    try:
+        with torch.inference_mode():
+            shape = tuple(model.backbone(batch).shape)
+    except Exception:
+        return None
+    reads = ("batch", "time", "width") if spec.head.reads == "tokens" else ("batch", "width")
+    width = model.head.in_features
+    if len(shape) != len(reads):
+        return PluginError(
+            f"The head reads ({', '.join(reads)}), and the module of the backbone {spec.backbone} "
+            f"gives states of {len(shape)} dimensions."
         )
+    if shape[-1] != width:
+        return PluginError(
+            f"The backbone {spec.backbone} says width {width}, and its module gives states of "
+            f"width {shape[-1]}. Mend its `width`, or what the module gives."
+        )
+    return None
 
 
 def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[Any]:

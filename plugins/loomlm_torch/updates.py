@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from loomlm.plugin import Parameter, StepContext, TrainerConfig
+from loomlm.plugin import Parameter, PluginError, StepContext, TrainerConfig
 
 
 @frozen
@@ -131,7 +131,7 @@ class Updates:
     def _groups(self) -> list[_Group]:
         groups: dict[Any, list[tuple[Parameter, Tensor]]] = defaultdict(list)
         for parameter, value in self.parameters:
-            slots = self.optimizer.slots(parameter)
+            slots = slots_of(self.optimizer, parameter)
             groups[slots, parameter.decay, parameter.learning_rate_scale].append((parameter, value))
         return [
             _Group(
@@ -146,6 +146,27 @@ class Updates:
             )
             for (slots, decay, scale), members in groups.items()
         ]
+
+
+def slots_of(optimizer: Any, parameter: Parameter) -> tuple[str, ...]:
+    """The names of a parameter's state, as an optimizer says.
+
+    Raises PluginError for what is no such names, or no optimizer: a mistake of its author.
+    """
+    kind = type(optimizer).__name__
+    for method in ("slots", "update"):
+        if not callable(getattr(optimizer, method, None)):
+            raise PluginError(
+                f"The optimizer's builder gives {kind}, which has no method `{method}`. Wanted is "
+                "a BuiltOptimizer (see loomlm.plugin)."
+            )
+    names = optimizer.slots(parameter)
+    if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+        raise PluginError(
+            f"`slots` of the optimizer {kind} gives {names!r} for {parameter.name}. Wanted are the "
+            'names of its state in a tuple, such as ("momentum",), or () where it has none.'
+        )
+    return tuple(names)
 
 
 @define

@@ -59,12 +59,14 @@ from loomlm.contracts.tasks import (
 )
 from loomlm.contracts.training import (
     Builder_,
+    BuiltOptimizer,
     Cache,
     Device,
     Engine,
     StepContext,
     StepScalars,
     Trainer,
+    UpdateContext,
 )
 
 __all__ = [
@@ -75,6 +77,7 @@ __all__ = [
     "BatchField",
     "BatchSpec",
     "Builder_",
+    "BuiltOptimizer",
     "Cache",
     "CheckpointSaved",
     "Cleaner",
@@ -115,4 +118,5 @@ __all__ = [
     "TokenizerFactory",
     "Trainer",
     "Uniform",
+    "UpdateContext",
 ]

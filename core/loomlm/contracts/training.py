@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from attrs import frozen
 
-from loomlm.contracts.models import Backbone, Batch, ModelSpec
+from loomlm.contracts.models import Backbone, Batch, ModelSpec, Parameter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,6 +129,65 @@ class Trainer(Protocol):
     ) -> Engine:
         """An engine with uninitialised weights. `builders(kind, name)` gives this backend's
         builder of a backbone or an optimizer.
+        """
+        ...
+
+
+class UpdateContext(Protocol):
+    """What an update of some parameters goes by, on the backends `torch` and `tensorflow`.
+
+    step: counted from 1; on TensorFlow a float64 scalar.
+    learning_rate: with schedule and `learning_rate_scale`; on TensorFlow a float32 scalar.
+    decay: whether weight decay applies to these parameters.
+    precision: the model's arithmetic: fp32, bf16 or fp16. Values and slots are float32 in each.
+    divisor: on PyTorch alone, a scalar by which gradients are divided before anything else.
+    masked: on PyTorch alone, a scalar: 1 where values and slots must stay as they are, else 0.
+
+    An update that asks for the number in a scalar waits for the device.
+    """
+
+    step: Any
+    learning_rate: Any
+    decay: bool
+    precision: str
+    divisor: Any
+    masked: Any
+
+
+class BuiltOptimizer(Protocol):
+    """An optimizer on the backend `torch` or `tensorflow`: what its Builder's target gives.
+
+    The target is called with the optimizer's config, once for each engine. What is to be remembered
+    between updates stands in slots, and nowhere else: a checkpoint has nothing more.
+    """
+
+    def slots(self, parameter: Parameter) -> tuple[str, ...]:
+        """The names of a parameter's state, such as ("mean", "square"); () for none.
+
+        Each is a float32 tensor like the parameter, 0 at first, that checkpoints keep as
+        `parameter.slot`: another backend's optimizer of this name takes it up, so their names and
+        meanings are the same there. Parameters with the same slots, decay and learning rate come
+        to `update` together; two that are to be updated in two ways have other names of slots.
+        """
+        ...
+
+    def update(
+        self,
+        values: list[Any],
+        gradients: list[Any],
+        slots: dict[str, list[Any]],
+        context: UpdateContext,
+    ) -> Any:
+        """One update of some parameters: `values[i]` has `gradients[i]`, and `slots[name][i]`.
+
+        On PyTorch it divides gradients by `context.divisor`, changes values and slots in place,
+        not at all where `context.masked` is 1, and gives nothing. On TensorFlow it changes nothing,
+        and gives (values, slots): new tensors in the order and shapes of those given, and a dict
+        of lists with the same names. Gradients come divided there, and the engine masks.
+
+        Only parameters with a gradient come. Of a sparse one there come the rows that the batch
+        names, as if they were the whole; a matrix comes as its layer keeps it, transposed in Keras'
+        `Dense`.
         """
         ...
 

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from loomlm.config.settings import TrainerConfig
 from loomlm.contracts import Batch, Engine, StepContext
-from loomlm.errors import UsageError
+from loomlm.errors import PluginError, UsageError
 
 from ..small import SmallConfig, batch, state
 
@@ -136,7 +136,7 @@ def test_a_module_that_is_not_its_layouts_is_found_at_once(make_engine, trainer,
     first, *rest = engine.spec.layout
     wrong = evolve(engine.spec, layout=(evolve(first, shape=(21, 6)), *rest))
 
-    with pytest.raises(AssertionError, match=r"at backbone.table.weight: built \(20, 6\), stated"):
+    with pytest.raises(PluginError, match=r"at backbone.table.weight: built \(20, 6\), stated"):
         trainer.engine(wrong, engine.trainer, builders)
 
 

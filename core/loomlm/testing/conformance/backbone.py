@@ -10,6 +10,7 @@ import numpy as np
 from loomlm.components import NoConfig
 from loomlm.config.settings import Choice
 from loomlm.contracts import Batch, Engine, Parameter
+from loomlm.errors import PluginError
 from loomlm.inference.model import open_model
 from loomlm.models.folder import ModelConfig, save_model
 from loomlm.testing.conformance.agreeing import backends_agree
@@ -61,7 +62,11 @@ def batches_are_as_stated(subject: Subject) -> None:
 def the_module_is_its_layout(subject: Subject) -> None:
     """A backend builds the layout's parameters: their names and shapes, and no others."""
     for model in models_of(subject):
-        built = {name: array.shape for name, array in model.wide_engine().state("model")}
+        try:
+            engine = model.wide_engine()
+        except PluginError as error:
+            raise AssertionError(f"{model}: {error}") from None
+        built = {name: array.shape for name, array in engine.state("model")}
         stated = {parameter.name: parameter.shape for parameter in model.stored}
         for name in sorted(built.keys() | stated.keys()):
             assert built.get(name) == stated.get(name), (
