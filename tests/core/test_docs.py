@@ -66,6 +66,24 @@ def plugin_of_the_page(name: str) -> str:
     return next(source for source in sources if source.startswith(f"# {name}\n"))
 
 
+@pytest.mark.each_backend
+def test_the_optimizer_of_the_page_comes_to_its_rule(tmp_path, config_file, loomlm_command):
+    (tmp_path / "heavy_ball.py").write_text(plugin_of_the_page("heavy_ball.py"))
+    path = config_file(steps="20")
+    path.write_text(f"plugins = ['heavy_ball.py']\n{path.read_text()}")
+    losses = {}
+    for name, optimizer in {
+        "page": "heavy_ball",
+        "ours": {"type": "sgd", "momentum": 0.9, "weight_decay": 0.0},
+    }.items():
+        config = tomllib.loads(path.read_text())
+        config["name"], config["trainer"]["optimizer"] = name, optimizer
+        run = loomlm.run(config)
+        losses[name] = run.evaluation["finetune"]["test"]["loss"]
+
+    assert losses["page"] == pytest.approx(losses["ours"], rel=1e-5)
+
+
 def test_the_observer_of_the_page_works(tmp_path, config_file, loomlm_command):
     (tmp_path / "pace.py").write_text(plugin_of_the_page("pace.py"))
     path = config_file(steps="3")

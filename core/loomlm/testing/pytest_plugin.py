@@ -89,6 +89,7 @@ def conformance(
     loomlm_shared: Any,
 ) -> Callable[[], None]:
     """Checks one property of the component that the test's mark names, with a cache of its own."""
+    from loomlm.errors import LoomlmError
     from loomlm.testing.conformance.cases import NotApplicable, Subject
     from loomlm.testing.conformance.telling import told
 
@@ -117,6 +118,9 @@ def conformance(
             said = told(case, error)
             if not said:
                 raise
+        except LoomlmError as error:
+            # Written for people: what stands behind it says no more.
+            said = f"{case.component.kind}:{case.component.name}: {error}"
         if said:
             pytest.fail(said, pytrace=False)
 
