@@ -43,6 +43,14 @@ WITH_HOOKS = ("observer", "extension")
 """The kinds whose objects have methods that are hooks."""
 
 
+def check_object(made: Any, whose: str) -> None:
+    """Raise PluginError, saying whose it is, for an object whose hooks would have no effect."""
+    try:
+        loading.check_hooks(made)
+    except PluginError as error:
+        raise PluginError(f"{whose}: {error}") from None
+
+
 @frozen
 class Entry:
     """A component with the plugin that registered it."""
@@ -99,7 +107,8 @@ class Registry:
         whole = Control(
             load=(*control.load, *extra),
             block=tuple(map(_spec, (*control.block, *block))),
-            allow=control.allow,
+            # Who is named is allowed.
+            allow=None if control.allow is None else (*control.allow, *control.load, *extra),
             order=control.order,
         )
         manager = pluggy.PluginManager(GROUP)
@@ -266,12 +275,9 @@ class Registry:
         Raises PluginError as `target` does, and for an object whose hooks would have no effect.
         """
         made = self.target(kind, name)(config)
-        try:
-            if kind in WITH_HOOKS:
-                loading.check_hooks(made)
-        except PluginError as error:
+        if kind in WITH_HOOKS:
             origin = self.find(kind, name).plugin.full_origin
-            raise PluginError(f"The {words(kind)} {name!r} of {origin}: {error}") from None
+            check_object(made, f"The {words(kind)} {name!r} of {origin}")
         return made
 
     def origin_of(self, kind: str, name: str) -> str:
@@ -352,6 +358,7 @@ __all__ = [
     "Entry",
     "Plugin",
     "Registry",
+    "check_object",
     "commands_of",
     "plugin_entry_points",
 ]

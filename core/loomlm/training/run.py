@@ -37,7 +37,7 @@ from loomlm.inference.model import Model, load_model
 from loomlm.inference.scoring import Recipe, evaluate
 from loomlm.models.card import model_card
 from loomlm.models.folder import ModelConfig, save_model
-from loomlm.registry import Registry
+from loomlm.registry import Registry, check_object
 from loomlm.registry.tracing import register
 from loomlm.storage.commit import commit, write_file
 from loomlm.storage.lock import locked
@@ -95,6 +95,8 @@ def run(
         raise UsageError("To overwrite a run and to resume it do not go together.")
     checked, reasons = resolve(checked, backend, folder, resume, overwrite)
     settings = checked.settings
+    for watcher in observers:
+        check_object(watcher, f"The observer {type(watcher).__name__}")
     watchers = [(watcher, "") for watcher in observers]
     watchers += [(made(registry, c), _origin(c, registry)) for c in settings.observers]
     for watcher, origin in watchers:

@@ -55,6 +55,7 @@ def test_what_a_config_allows_is_all_that_is_imported_besides_ours(install, load
     assert {"bar", "accuracy"} <= set(registry.names("metric"))
     assert not (tmp_path / "foo").exists()
     assert "accuracy" in Registry.load(control=Control(allow=())).names("metric")
+    assert "foo" in Registry.load(["foo-kit"], control=Control(allow=())).names("metric")
 
 
 def test_what_a_config_orders_comes_first(install, load):

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+import loomlm
 from loomlm import registry as registry_module
+from loomlm.plugin import PluginError, hookimpl
 
 from ..written import metric
 
@@ -270,3 +272,14 @@ def test_an_observer_can_stop_a_run_with_an_error_for_the_user(
 
     assert done.code == 2
     assert "Error: no more room" in done.err
+
+
+class Misspelt:
+    @hookimpl
+    def loomlm_run_end(self, event):
+        pass
+
+
+def test_an_observer_that_is_handed_over_is_checked_too(config_file):
+    with pytest.raises(PluginError, match="The observer Misspelt: .* Did you mean 'loomlm_run_en"):
+        loomlm.run(config_file(steps="2"), observers=[Misspelt()])
