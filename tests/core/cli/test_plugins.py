@@ -12,6 +12,7 @@ import loomlm
 from loomlm.cli.plugins.show import PLACES, example
 from loomlm.components import KINDS
 from loomlm.config.structure import make_converter, structure
+from loomlm.errors import PluginError
 from loomlm.registry import Registry
 
 from ..written import metric
@@ -236,3 +237,42 @@ def test_a_run_says_what_made_each_part(install, config_file, loomlm_command):
     assert {"backbone:mlp", "task:classification", "data_source:files"} <= made_by.keys()
     assert {"optimizer:adamw", "schedule:linear"} <= made_by.keys()
     assert all(made["component"] for made in made_by.values())
+
+
+CLEANER = """
+from loomlm.plugin import Component, hookimpl
+
+loomlm_api = (1, 1)
+
+def clean(config):
+    return str.lower
+
+@hookimpl
+def loomlm_cleaners():
+    return [Component(kind="cleaner", name="low", summary="s", target=f"{__name__}:clean")]
+"""
+
+
+def test_a_model_says_what_to_install_where_a_part_is_missing(
+    install, config_file, loomlm_command, monkeypatch
+):
+    site = install("foo-kit", CLEANER)
+    clean = ("--set", "stages.finetune.data.clean=['low']")
+    assert loomlm_command("run", config_file(steps="1"), *clean).code == 0
+
+    left_out = loomlm_command("predict", "runs/small", "rain", "-p", "no:foo-kit")
+    monkeypatch.setenv("LOOMLM_DISABLE_PLUGIN_AUTOLOAD", "1")
+    not_loaded = loomlm_command("predict", "runs/small", "rain")
+    named = loomlm_command("predict", "runs/small", "rain", "-p", "foo-kit")
+    for path in (site / "foo_kit-1.5.dist-info").iterdir():
+        path.unlink()
+    (site / "foo_kit-1.5.dist-info").rmdir()
+
+    with pytest.raises(PluginError) as missing:
+        loomlm.load_model("runs/small")
+
+    assert "foo-kit 1.5 (foo_kit_plugin) is blocked" in left_out.err
+    assert "The model was made with foo-kit 1.5. That is installed, and left out" in not_loaded.err
+    assert named.code == 0
+    assert "There is no cleaner 'low'." in str(missing.value)
+    assert 'made with foo-kit 1.5. Install it: pip install "foo-kit==1.5"' in str(missing.value)
