@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from loomlm.registry.entry_points import (
     COMMANDS,
     GROUP,
     all_entry_points,
-    commands_of,
     in_order,
     plugin_entry_points,
 )
@@ -216,6 +216,21 @@ class Registry:
         """Whether a plugin of a distribution is loaded."""
         return any(p.is_called(distribution) and p.state == "loaded" for p in self.plugins)
 
+    @cached_property
+    def _commands(self) -> list[tuple[Plugin, EntryPoint]]:
+        """Read once: it takes a while where much is installed."""
+        return plugin_entry_points(COMMANDS)
+
+    def commands(self, plugin: Plugin) -> list[EntryPoint]:
+        """The commands that a plugin's package brings."""
+        root = plugin.module.partition(".")[0]
+        return [
+            point
+            for whose, point in self._commands
+            if plugin.distribution == whose.distribution != ""
+            and point.module.split(".")[0] == root
+        ]
+
     def names(self, kind: str) -> list[str]:
         """The names that a config's `type` can give for a kind."""
         return sorted({entry.component.name for entry in self.of(kind)})
@@ -359,6 +374,5 @@ __all__ = [
     "Plugin",
     "Registry",
     "check_object",
-    "commands_of",
     "plugin_entry_points",
 ]

@@ -22,16 +22,6 @@ def plugin_entry_points(group: str) -> list[tuple[Plugin, EntryPoint]]:
     return [pair for pair in all_entry_points(group) if pair[0].built_in or not only_own]
 
 
-def commands_of(plugin: Plugin) -> list[EntryPoint]:
-    """The commands that a plugin's package brings."""
-    root = plugin.module.partition(".")[0]
-    return [
-        point
-        for whose, point in plugin_entry_points(COMMANDS)
-        if plugin.distribution == whose.distribution != "" and point.module.split(".")[0] == root
-    ]
-
-
 def all_entry_points(group: str) -> list[tuple[Plugin, EntryPoint]]:
     """The entry points of a group, whether they are to be loaded by themselves or not."""
     found = [(_plugin(point), point) for point in entry_points(group=group)]

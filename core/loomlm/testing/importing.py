@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import frozen
 
-from loomlm.registry import WITH_HOOKS, Plugin, Registry, commands_of
+from loomlm.registry import WITH_HOOKS, Plugin, Registry
 
 HEAVY = frozenset(
     [
@@ -155,5 +155,5 @@ def targets_of(plugin: Plugin, registry: Registry) -> Sequence[str]:
     }
     builders = [builder for builder, whose in registry.builders if whose is plugin]
     targets += [builder.target for builder in builders if builder.backend not in unusable]
-    targets += [point.value for point in commands_of(plugin)]
+    targets += [point.value for point in registry.commands(plugin)]
     return list(dict.fromkeys(targets))

@@ -116,7 +116,7 @@ def _lines(plugin: Any, registry: Any, tried: dict[int, Any]) -> list[str]:
         ("builder", f"{b.kind} {b.name}", f"for {b.backend}") for b in _builders(plugin, registry)
     ]
     rows += [("hook", hook, "") for hook in plugin.hooks]
-    rows += [("command", name, "") for name in _commands(plugin)]
+    rows += [("command", name, "") for name in _commands(plugin, registry)]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     for kind, name, summary in rows:
         lines.append(f"    {kind:{widths[0]}}  {name:{widths[1]}}  {summary}".rstrip())
@@ -139,10 +139,8 @@ def _builders(plugin: Any, registry: Any) -> list[Any]:
     return [builder for builder, whose in registry.builders if whose is plugin]
 
 
-def _commands(plugin: Any) -> list[str]:
-    from loomlm.registry import commands_of
-
-    return [point.name for point in commands_of(plugin)] if plugin.state == "loaded" else []
+def _commands(plugin: Any, registry: Any) -> list[str]:
+    return [point.name for point in registry.commands(plugin)] if plugin.state == "loaded" else []
 
 
 def _as_json(plugin: Any, registry: Any, tried: dict[int, Any]) -> dict[str, Any]:
@@ -158,7 +156,7 @@ def _as_json(plugin: Any, registry: Any, tried: dict[int, Any]) -> dict[str, Any
         "error": said,
         "printed": plugin.printed,
         "hooks": list(plugin.hooks),
-        "commands": _commands(plugin),
+        "commands": _commands(plugin, registry),
         "components": [
             {
                 "kind": component.kind,
