@@ -18,7 +18,9 @@ def code_of(plugin: Plugin, target: str) -> str:
     """
     if plugin.built_in:
         return ""
-    return _digest(plugin.module if plugin.module.endswith(".py") else _root(target))
+    if plugin.module.endswith(".py"):
+        return _digest([Path(plugin.module)])  # It is imported anew with each registry.
+    return _digest_of_package(_root(target))
 
 
 def file_of(module: str) -> str:
@@ -36,12 +38,15 @@ def _root(target: str) -> str:
 
 
 @cache
-def _digest(place: str) -> str:
-    """Of a file, or of a package's Python files. A process does not see its code change."""
-    file = Path(place) if place.endswith(".py") else Path(file_of(place))
-    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+def _digest_of_package(name: str) -> str:
+    """Of all Python files of a package, or of a module. A process does not see them change."""
+    file = Path(file_of(name))
+    return _digest(sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file])
+
+
+def _digest(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         if path.is_file():
-            digest.update(str(path.relative_to(file.parent)).encode() + b"\0" + path.read_bytes())
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:32]

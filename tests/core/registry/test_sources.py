@@ -7,7 +7,6 @@ import json
 import pytest
 
 import loomlm
-from loomlm.registry.sources import _digest
 
 pytestmark = pytest.mark.one_backend
 
@@ -28,7 +27,6 @@ def loomlm_cleaners():
 
 def edit(path, how: str, version: str = "1") -> None:
     path.write_text(CLEANER.format(how=how, version=version))
-    _digest.cache_clear()  # As in a new process.
 
 
 def vocabulary(config_file, tmp_path) -> set[str]:
