@@ -1,7 +1,7 @@
 """The built-in cleaning steps."""
 
 from loomlm.plugin import Component, NoConfig, hookimpl
-from loomlm_cleaning.config import UnicodeConfig, WhitespaceConfig
+from loomlm_cleaning.config import MaskConfig, UnicodeConfig, WhitespaceConfig
 
 loomlm_api = (1, 1)
 
@@ -14,6 +14,16 @@ def loomlm_cleaners() -> list[Component]:
         _step("whitespace", "runs of white space to one space", config=WhitespaceConfig),
         _step("html", "markup to text, entities resolved"),
         _step("lowercase", "to lower case"),
+        _step("hyphens", "words that a line's end cut in two, put together"),
+        _step("mask", "a word for each URL and each e-mail address", config=MaskConfig),
+        Component(
+            kind="cleaner",
+            name="mojibake",
+            summary="text that was decoded in a wrong way, repaired (ftfy, Speer 2019)",
+            target="loomlm_cleaning.mojibake:mojibake_step",
+            requires=("ftfy",),
+            install='pip install "loomlm[data]"',
+        ),
     ]
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from html.entities import html5
 
 from loomlm.plugin import NoConfig
-from loomlm_cleaning.config import UnicodeConfig, WhitespaceConfig
+from loomlm_cleaning.config import EMAIL, URL, MaskConfig, UnicodeConfig, WhitespaceConfig
 
 Step = Callable[[str], str]
 
@@ -35,6 +35,8 @@ MARKUP = re.compile(
 SPACE = re.compile(r"\s+")
 SPACE_IN_LINE = re.compile(r"[^\S\n]+")
 LINE_ENDS = re.compile(r" ?\n\s*")
+# A letter on both sides; a soft hyphen and U+2010 are hyphens too.
+CUT_WORD = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010][^\S\n]*\n[^\S\n]*(?=([^\W\d_]))")
 BLOCKS = frozenset(
     [
         "address",
@@ -93,6 +95,24 @@ def whitespace_step(config: WhitespaceConfig) -> Step:
 def lowercase_step(config: NoConfig) -> Step:
     """Lower case, as Unicode defines it."""
     return str.lower
+
+
+def hyphens_step(config: NoConfig) -> Step:
+    """Words that a line's end cut in two, together; "Anglo-\\nSaxon" and "1990-\\n1995" stay."""
+    return lambda text: CUT_WORD.sub(lambda cut: "" if cut[1].islower() else cut[0], text)
+
+
+def mask_step(config: MaskConfig) -> Step:
+    """A word for each URL and each e-mail address."""
+    masks = [(URL, config.url), (EMAIL, config.email)]
+    wanted = [(pattern, word) for pattern, word in masks if word is not None]
+
+    def mask(text: str) -> str:
+        for pattern, word in wanted:
+            text = pattern.sub(lambda found, word=word: word, text)
+        return text
+
+    return mask
 
 
 def html_step(config: NoConfig) -> Step:

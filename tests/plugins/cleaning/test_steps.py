@@ -13,10 +13,18 @@ from hypothesis import strategies as st
 
 import loomlm
 from loomlm.data.prepare import read_examples
-from loomlm.plugin import NoConfig
+from loomlm.plugin import NoConfig, UsageError
 from loomlm_cleaning import loomlm_cleaners
-from loomlm_cleaning.config import UnicodeConfig, WhitespaceConfig
-from loomlm_cleaning.steps import control_step, lowercase_step, unicode_step, whitespace_step
+from loomlm_cleaning.config import MaskConfig, UnicodeConfig, WhitespaceConfig
+from loomlm_cleaning.mojibake import mojibake_step
+from loomlm_cleaning.steps import (
+    control_step,
+    hyphens_step,
+    lowercase_step,
+    mask_step,
+    unicode_step,
+    whitespace_step,
+)
 
 pytestmark = pytest.mark.one_backend
 
@@ -29,6 +37,9 @@ STEPS = {
     "whitespace": whitespace_step(WhitespaceConfig()),
     "lines": whitespace_step(WhitespaceConfig(keep_lines=True)),
     "lowercase": lowercase_step(NoConfig()),
+    "hyphens": hyphens_step(NoConfig()),
+    "mask": mask_step(MaskConfig()),
+    "mojibake": mojibake_step(NoConfig()),
 }
 TEXT = st.text()
 AWKWARD = st.text(st.sampled_from("\r\n\t \0\x85\xa0\xad\u2028\u200b\ufeff\u0130Σσa\u0301ﬁ"))
@@ -47,6 +58,65 @@ def test_the_same_text_gives_the_same_whatever_came_before(name, text):
     first = STEPS[name](text)
     STEPS[name](text[::-1] + "\n<p>")
     assert STEPS[name](text) == first
+
+
+@pytest.mark.parametrize(
+    ("text", "joined"),
+    [
+        ("an exam-\nple", "an example"),
+        ("an exam- \n  ple of", "an example of"),
+        ("Schiff\u2010\nfahrt", "Schifffahrt"),
+        ("exam\u00ad\nple", "example"),
+        ("Anglo-\nSaxon", "Anglo-\nSaxon"),
+        ("1990-\n1995", "1990-\n1995"),
+        ("a well-known word", "a well-known word"),
+        ("- one\n- two", "- one\n- two"),
+        ("a dash -\nand more", "a dash -\nand more"),
+        ("two-\n\nparagraphs", "two-\n\nparagraphs"),
+        ("im-\npor-\ntant", "important"),
+        ("a-\nb-\nc", "abc"),
+    ],
+)
+def test_words_cut_by_a_line_s_end_are_put_together(text, joined):
+    assert STEPS["hyphens"](text) == joined
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("see https://example.org/a?b=c#d.", "see [URL]."),
+        ("(http://example.org/x_(y))", "([URL]))"),
+        ("www.example.org, and HTTP://EXAMPLE.ORG!", "[URL], and [URL]!"),
+        ("write to jo.doe+x@mail.example.org.", "write to [EMAIL]."),
+        ("a @mention, 3 @ 4, and.so on www.", "a @mention, 3 @ 4, and.so on www."),
+        ("\u00fcber http://\u00f6.example/\u00e4", "\u00fcber [URL]"),
+    ],
+)
+def test_urls_and_addresses_are_masked(text, masked):
+    assert STEPS["mask"](text) == masked
+
+
+def test_what_is_not_to_be_masked_stays():
+    text = "https://example.org and me@example.org"
+
+    assert mask_step(MaskConfig(url=None))(text) == "https://example.org and [EMAIL]"
+    assert mask_step(MaskConfig(url="\\1", email=None))(text) == "\\1 and me@example.org"
+    with pytest.raises(UsageError, match="'www.x.y' would be masked itself"):
+        MaskConfig(url="www.x.y")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("schÃ¶n", "schön"),
+        ("itâ€™s", "it\u2019s"),
+        ("doppelt: schÃƒÂ¶n", "doppelt: schön"),
+        ("schön, Ångström, naïve", "schön, Ångström, naïve"),
+        ("l\u2019\xe9t\xe9 \u2014 \xab oui \xbb", "l\u2019\xe9t\xe9 \u2014 \xab oui \xbb"),
+    ],
+)
+def test_text_that_was_decoded_in_a_wrong_way_is_repaired(text, meant):
+    assert STEPS["mojibake"](text) == meant
 
 
 def test_unicode_forms():
@@ -140,6 +210,6 @@ def test_a_step_that_nobody_knows_names_the_nearest(config_file):
 
 def test_every_step_is_there_to_load():
     names = [component.name for component in loomlm_cleaners()]
-    assert names == ["unicode", "control", "whitespace", "html", "lowercase"]
+    assert len(names) == len(set(names)) == 8
     for component in loomlm_cleaners():
         assert component.load()(component.config())("a b") == "a b"
