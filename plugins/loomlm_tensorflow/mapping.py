@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import frozen
 
-from loomlm.plugin import Parameter, PluginError
+from loomlm.plugin import Parameter, PluginError, did_you_mean
 from loomlm_tensorflow.forms import Form
 from loomlm_tensorflow.framework import keras, tf
 
@@ -104,13 +104,33 @@ def _owner(model: Any, path: str, name: str) -> Any:
     """The layer at the end of a path."""
     owner = model
     for step in filter(None, path.split(".")):
+        before = owner
         try:
             owner = owner[int(step)] if step.isdigit() else _attribute(owner, step)
         except (LookupError, TypeError):
             owner = None
         if owner is None:
-            raise PluginError(f"The module has no {step!r} on the way to {name}.")
+            raise PluginError(
+                f"The module has no {step!r} on the way to {name}. {_has(before, step)}"
+            )
     return owner
+
+
+def _has(owner: Any, step: str) -> str:
+    """The parts that an owner has, or the one that was meant."""
+    if isinstance(owner, list | tuple):
+        return f"There are {len(owner)} in that list."
+    parts = [
+        name
+        for name, value in vars(owner).items()
+        if name[0] != "_" and (isinstance(value, keras.layers.Layer) or _is_list_of_layers(value))
+    ]
+    return did_you_mean(step, parts)
+
+
+def _is_list_of_layers(value: Any) -> bool:
+    is_list = isinstance(value, list | tuple) and bool(value)
+    return is_list and all(isinstance(one, keras.layers.Layer) for one in value)
 
 
 def _advice(owner: Any, name: str, form: Form, shape: tuple[int, ...]) -> str:

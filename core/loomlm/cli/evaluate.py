@@ -12,9 +12,15 @@ from loomlm.cli.options import plugin_options, split_plugins
 @click.option("--data", metavar="FILE", help="Other data, with the same columns as the run's.")
 @click.option("--split", metavar="NAME", help="The run's split to score; test by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--backend", metavar="NAME", help="Another backend than the one that trained.")
 @plugin_options
 def command(
-    run: str, data: str | None, split: str | None, as_json: bool, plugins: tuple[str, ...]
+    run: str,
+    data: str | None,
+    split: str | None,
+    as_json: bool,
+    backend: str | None,
+    plugins: tuple[str, ...],
 ) -> None:
     """Score the model of the run in folder RUN, on its own data or another file."""
     import json
@@ -25,7 +31,7 @@ def command(
     if data is not None and split is not None:
         raise click.UsageError("Give --data or --split, not both.")
     extra, block = split_plugins(plugins)
-    stage, name, scores = evaluate_run(run, data, split, extra, block)
+    stage, name, scores = evaluate_run(run, data, split, extra, block, backend)
     if as_json:
         click.echo(json.dumps({stage: {name: scores}}, indent=2))
     else:

@@ -21,7 +21,6 @@ from cattrs.errors import (
     ClassValidationError,
     ForbiddenExtraKeysError,
     IterableValidationError,
-    StructureHandlerNotFoundError,
 )
 
 from loomlm.config.positions import KeyPath
@@ -61,6 +60,39 @@ def is_choice(hint: Any) -> bool:
 def is_union(hint: Any) -> bool:
     """Whether a type is `A | B`."""
     return get_origin(hint) in (Union, types.UnionType)
+
+
+READABLE = (
+    "bool, int, float, str, Path, Literal, tuple[X, ...], Mapping[str, X], an attrs class, or a "
+    "union of these and None"
+)
+"""What a key of a config class may be."""
+
+
+def is_readable(hint: Any) -> bool:
+    """Whether a config can give a value of a type: whether the converter has a rule for it."""
+    if hint in (bool, int, float, str, Path, types.NoneType, Any) or is_choice(hint):
+        return True
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return True
+    if is_union(hint):
+        return all(map(is_readable, inner))
+    if origin is tuple:
+        return len(inner) == 2 and inner[1] is ... and is_readable(inner[0])
+    if origin in (Mapping, dict):
+        return inner[0] is str and is_readable(inner[1])
+    return isinstance(hint, type) and attrs.has(hint)
+
+
+def unreadable(hint: Any) -> str:
+    """What is wrong with a key's type, and what it may be: a clause behind "has"."""
+    what = "no type" if hint is None else f"the type {hint!r}, which no config can give"
+    return f"{what}; a key may be {READABLE}"
+
+
+class UnreadableError(Exception):
+    """A config class has a key of a type that no config can give; says which."""
 
 
 def make_converter(registry: Registry, base: Path) -> cattrs.Converter:
@@ -113,6 +145,9 @@ def _class_hook(cls: type, converter: cattrs.Converter, registry: Registry) -> A
     from cattrs.gen import make_dict_structure_fn, override
 
     attrs.resolve_types(cls, include_extras=True)
+    for field in attrs.fields(cls):
+        if field.init and not is_readable(field.type):
+            raise UnreadableError(f"the key {field.name!r}, with {unreadable(field.type)}")
     bounded = {
         field.name: override(struct_hook=_checked(field, converter))
         for field in attrs.fields(cls)
@@ -209,12 +244,9 @@ def _choice(value: Any, kind: str, registry: Registry, converter: cattrs.Convert
     options = {key: inner for key, inner in value.items() if key != "type"}
     try:
         return Choice(kind, name, converter.structure(options, component.config))
-    except StructureHandlerNotFoundError as error:
+    except UnreadableError as error:
         origin = registry.find(kind, name).plugin.full_origin
-        raise WrongValueError(
-            f"{name} of {origin} has a key of the type {error.type_!r}, which no config can give: "
-            "a mistake of its author"
-        ) from None
+        raise WrongValueError(f"{name} of {origin} has a mistake of its author: {error}") from None
     except ClassValidationError as error:
         # Beside a component's own keys stand `type`, and in a data table the core's.
         others = [] if kind != "data_source" else _known_keys(DataConfig)

@@ -26,11 +26,12 @@ def evaluate_run(
     split: str | None = None,
     plugins: Sequence[str] = (),
     block: Iterable[str] = (),
+    backend: str | None = None,
 ) -> tuple[str, str, dict[str, Any]]:
     """The stage, the split's name and the scores of a run's final model.
 
     split: one of the run's own; test by default. data: a file to score instead; read with the
-    columns and options that the run's data has. plugins, block: as of `load_model`.
+    columns and options that the run's data has. plugins, block, backend: as of `load_model`.
 
     Raises UsageError when there is no such run or split, or its data takes no other file.
     """
@@ -39,7 +40,7 @@ def evaluate_run(
     tree = read_tree(path / "config.toml")
     registry = registry_of_run(tree, plugins, block)
     settings = check_tree(tree, registry).settings
-    model = open_model(path / "model", registry)
+    model = open_model(path / "model", registry, backend)
     stage = next(s for s in settings.stages if s.name == model.config.stage)
     wanted = stage.data if data is None else _other_data(stage.data, data, registry)
     examples = read_examples(

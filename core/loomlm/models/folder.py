@@ -20,6 +20,7 @@ from loomlm.errors import PluginError, PluginWarning, UsageError
 from loomlm.models.arrays import to_safetensors
 from loomlm.registry import Registry
 from loomlm.registry.plugins import version_of
+from loomlm.registry.sources import code_of
 from loomlm.storage.commit import Content, commit, verify
 
 FORMAT = 1
@@ -79,13 +80,26 @@ def save_model(
 
 
 def made_by(registry: Registry, choice: Choice) -> dict[str, str]:
-    """Which plugin, at which version, brought a component."""
+    """Which plugin, at which version, brought a component; and, of a third party's, its code."""
     entry = registry.find(choice.kind, choice.type)
+    code = code_of(entry.plugin, entry.component.target)
     return {
         "distribution": entry.plugin.distribution or entry.plugin.module,
         "version": entry.plugin.version,
         "component": entry.component.version,
+        **({"code": code} if code else {}),
     }
+
+
+def changed(made: Mapping[str, str], now: Mapping[str, str], what: str) -> str | None:
+    """What is to be said of a component that `made_by` told otherwise before, if anything."""
+    before, version = made.get("component"), now["component"]
+    if before is not None and before != version:
+        return f"{what} was of version {before} then, and is of version {version} now"
+    same_release = made.get("version") == now["version"]
+    if same_release and "code" in made and made["code"] != now.get("code"):
+        return f"the code of {what} ({now['distribution']}) has changed since"
+    return None
 
 
 def _maker(source: Mapping[str, str], registry: Registry) -> tuple[str, str]:
@@ -102,12 +116,11 @@ def _maker(source: Mapping[str, str], registry: Registry) -> tuple[str, str]:
     return made_with, f"That is installed, and left out here: load it with -p {name}."
 
 
-def _warn_of_version(component: Component, source: Mapping[str, str]) -> None:
-    made_with = source.get("component", component.version)
-    if made_with != component.version:
+def _warn_of_change(made: Mapping[str, str], now: Mapping[str, str], component: Component) -> None:
+    said = changed(made, now, f"the {component.kind} {component.name!r}")
+    if said is not None:
         warnings.warn(
-            f"The model was made with version {made_with} of the {component.kind} "
-            f"{component.name!r}; this is version {component.version}, whose results differ.",
+            f"The model's results may be others than when it was made: {said}.",
             PluginWarning,
             stacklevel=2,
         )
@@ -157,7 +170,7 @@ def describe_model(folder: Path, registry: Registry) -> ModelConfig:
             path = ".".join(map(str, (kind, *mistakes[0].path)))
             said = f"{folder / 'config.json'}: {path}: {mistakes[0].message.rstrip('.')}."
             raise PluginError(f"{said} {made_with} {way_out}".rstrip())
-        _warn_of_version(component, source)
+        _warn_of_change(source, made_by(registry, Choice(kind, value["type"], None)), component)
         return Choice(kind, value["type"], config)
 
     return ModelConfig(

@@ -282,7 +282,11 @@ class Registry:
         Raises PluginError as `usable` does, and when the target does not exist.
         """
         self.usable(kind, name)
-        return self.find(kind, name).load()
+        entry = self.find(kind, name)
+        found = entry.load()
+        if kind in WITH_HOOKS:
+            check_object(found, f"The {words(kind)} {name!r} of {entry.plugin.full_origin}")
+        return found
 
     def made(self, kind: str, name: str, config: Any) -> Any:
         """What a target gives for a config, of a kind whose target is called with it alone.

@@ -173,7 +173,8 @@ def check_hooks(plugin: Any) -> None:
                 + (f" Did you mean {near!r}?" if near else "")
             )
         if not _is_marked(function):
-            raise PluginError(f"its function {name} is not marked with @hookimpl.")
+            mark = "@hookimpl(wrapper=True)" if name in ON_EXTENSIONS else "@hookimpl"
+            raise PluginError(f"its function {name} is not marked with {mark}.")
         _check_implementation(name, function, known[name])
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 import attrs
 from attrs import frozen
 
 from loomlm.components import PLUGIN_API, Component
 from loomlm.config.describe import describe_keys, inner_class
-from loomlm.config.structure import is_choice, make_converter, structure
+from loomlm.config.structure import is_readable, make_converter, structure, unreadable
 from loomlm.registry import Plugin, Registry
 from loomlm.testing.importing import Tried, try_plugin
 
@@ -122,11 +121,13 @@ def _config(component: Component) -> Iterator[str]:
     cls = component.config
     if not (cls.__doc__ or "").strip():
         yield f"{cls.__name__} has no docstring"
-    yield from (f"the key {key.name!r} has no words" for key in describe_keys(cls) if not key.doc)
+    for key in describe_keys(cls):
+        if not key.doc:
+            yield f"the key {key.name!r} has no words: declare it with key(doc, default)"
     for owner in _classes(cls):
         for field in attrs.fields(owner):
-            if not _is_readable(field.type):
-                yield f"the key {field.name!r} has a type that no config can give: {field.type!r}"
+            if not is_readable(field.type):
+                yield f"the key {field.name!r} has {unreadable(field.type)}"
 
 
 def _types(cls: type) -> Iterator[Any]:
@@ -143,24 +144,8 @@ def _classes(cls: type) -> Iterator[type]:
             yield from _classes(inner[0])
 
 
-def _is_readable(hint: Any) -> bool:
-    """Whether the converter has a rule for a type."""
-    if hint in (bool, int, float, str, Path, NoneType, Any) or is_choice(hint):
-        return True
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return True
-    if origin in (Union, UnionType):
-        return all(map(_is_readable, inner))
-    if origin is tuple:
-        return len(inner) == 2 and inner[1] is ... and _is_readable(inner[0])
-    if origin in (Mapping, dict):
-        return inner[0] is str and _is_readable(inner[1])
-    return isinstance(hint, type) and attrs.has(hint)
-
-
 def _trials(component: Component, registry: Registry) -> Iterator[str]:
-    if not all(map(_is_readable, _types(component.config))):
+    if not all(map(is_readable, _types(component.config))):
         return  # That is told already.
     converter = make_converter(registry, Path())
     for name, keys in component.trials.items():

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import attrs
 
 from loomlm.config.settings import Choice, RunConfig
-from loomlm.models.folder import made_by
+from loomlm.models.folder import changed, made_by
 from loomlm.registry import Registry
 
 LIBRARIES = ("loomlm", "numpy", "tokenizers", "safetensors", "torch", "tensorflow", "keras")
@@ -41,6 +43,17 @@ def environment(run: RunConfig, backend: str, registry: Registry) -> dict[str, A
             for choice in (Choice("trainer", backend, None), *_choices(run))
         },
     }
+
+
+def changes(folder: Path, run: RunConfig, backend: str, registry: Registry) -> Iterator[str]:
+    """What is not as it was when the run in a folder began: a clause for each component."""
+    path = folder / "environment.json"
+    known = json.loads(path.read_bytes()).get("made_by", {}) if path.is_file() else {}
+    now = environment(run, backend, registry)["made_by"]
+    for name, made in known.items():
+        said = changed(made, now[name], " ".join(name.split(":", 1))) if name in now else None
+        if said is not None:
+            yield said
 
 
 def _choices(value: Any) -> Iterator[Choice]:

@@ -42,7 +42,7 @@ from loomlm.registry.tracing import register
 from loomlm.storage.commit import commit, write_file
 from loomlm.storage.lock import locked
 from loomlm.training import folder as run_folder
-from loomlm.training.environment import environment
+from loomlm.training.environment import changes, environment
 from loomlm.training.interrupts import Interrupts
 from loomlm.training.loop import Stage, train
 from loomlm.training.settling import Resume, resolve
@@ -173,6 +173,8 @@ def _carry_out(
     with locked(folder):
         if not run_folder.claim(folder, config, resume != "never", overwrite):
             _write_start(folder, config, reasons, backend, tokenizer)
+        for change in changes(folder, settings, backend, registry):
+            say(f"What follows may not be what an unbroken run would give: {change}.")
         with Interrupts() as interrupts:
             for index, prepared in enumerate(stages):
                 stage = make_stage(prepared, config, backend, folder, tokenizer, hook, say)

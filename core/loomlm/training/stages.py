@@ -214,8 +214,9 @@ def _goes_on(stage: Stage) -> bool:
     progress, world = read_state(checkpoint)
     for name, value in stage.world.items():
         if world.get(name) != value:
+            what = "data, or code that prepares it" if name == "data" else name
             raise UsageError(
-                f"{checkpoint} was made with another {name}; this run would not be the same. "
+                f"{checkpoint} was made with other {what}; this run would not be the same. "
                 "Bring the old state back, or start anew with --overwrite."
             )
     restore(stage.engine, checkpoint)

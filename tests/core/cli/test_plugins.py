@@ -196,8 +196,8 @@ def test_check_finds_what_an_author_missed(install, loomlm_command):
         "metric:Foo-Bar: `requires` names json, and `install` is empty",
         "metric:Foo-Bar: Config has no docstring",
         "metric:Foo-Bar: the key 'a' has no words",
-        "metric:Foo-Bar: the key 'b' has a type that no config can give: set[int]",
-        "metric:Foo-Bar: the key 'c' has a type that no config can give: <class 'complex'>",
+        "metric:Foo-Bar: the key 'b' has the type set[int], which no config can give; a key may be",
+        "metric:Foo-Bar: the key 'c' has the type <class 'complex'>, which no config can give",
         "metric:baz: small: d: ",
         "json:nothing: AttributeError",
     ):

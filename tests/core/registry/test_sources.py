@@ -69,6 +69,52 @@ def test_a_model_of_another_version_of_a_part_is_used_with_a_warning(
 
     assert json.loads(done.out)["label"]
     assert (
-        "Warning: The model was made with version 1 of the cleaner 'mine'; this is version 2, "
-        "whose results differ." in done.err
+        "Warning: The model's results may be others than when it was made: the cleaner 'mine' was "
+        "of version 1 then, and is of version 2 now." in done.err
     )
+
+
+def test_a_model_whose_part_has_other_code_is_used_with_a_warning(
+    config_file, tmp_path, loomlm_command
+):
+    edit(tmp_path / "mine.py", "upper")
+    vocabulary(config_file, tmp_path)
+
+    edit(tmp_path / "mine.py", "lower")
+    done = loomlm_command("predict", "runs/small", "RAIN")
+
+    assert f"the code of the cleaner 'mine' ({tmp_path / 'mine.py'}) has changed since." in done.err
+
+
+OBSERVER = """
+from loomlm.plugin import Component, hookimpl
+
+loomlm_api = (1, 1)
+
+class Stops:
+    def __init__(self, config):
+        pass
+
+    @hookimpl
+    def loomlm_checkpoint_saved(self, event):
+        {does}
+
+@hookimpl
+def loomlm_observers():
+    return [Component(kind="observer", name="stops", summary="s", target=f"{{__name__}}:Stops")]
+"""
+
+
+def test_a_run_that_goes_on_with_other_code_says_so(config_file, tmp_path, loomlm_command):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(OBSERVER.format(does="raise KeyboardInterrupt"))
+    path = config_file(steps="10", checkpoint_every="4")
+    path.write_text(f"plugins = ['mine.py']\nobservers = ['stops']\n{path.read_text()}")
+    assert loomlm_command("run", path).code == 130
+
+    plugin.write_text(OBSERVER.format(does="pass"))
+    done = loomlm_command("run", path, "--resume")
+
+    assert done.code == 0
+    said = "What follows may not be what an unbroken run would give: the code of observer stops"
+    assert said in done.err

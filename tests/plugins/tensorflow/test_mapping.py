@@ -74,8 +74,16 @@ def test_names_of_a_layer_of_ones_own_are_the_parameters_or_stand_in_forms(backe
     [
         (0, {"shape": (20, 7)}, r"at backbone.table.weight: built \(20, 6\), stated \(20, 7\)"),
         (3, {"shape": (6, 9)}, r"at backbone.tall.0.weight: built \(9, 6\), stated \(6, 9\)"),
-        (3, {"name": "backbone.tell.0.weight"}, "no 'tell' on the way to backbone.tell.0.weight"),
-        (3, {"name": "backbone.tall.5.weight"}, "no '5' on the way to backbone.tall.5.weight"),
+        (
+            3,
+            {"name": "backbone.tell.0.weight"},
+            "no 'tell' on the way to backbone.tell.0.weight. Did you mean 'tall'?",
+        ),
+        (
+            3,
+            {"name": "backbone.tall.5.weight"},
+            "no '5' on the way to backbone.tall.5.weight. There are",
+        ),
         (
             3,
             {"name": "backbone.tall.0.scale"},
