@@ -149,6 +149,7 @@ def loomlm_builders() -> Iterable[Builder] | None:
     """How a backend builds a backbone or an optimizer, keyed (kind, name, backend)."""
 
 
+# (pluggy never calls a spec; the bodies of those that promise a result say so to type checkers.)
 # --- wrapping: on extensions alone, the first of a config outermost. Mark an implementation
 # `@hookimpl(wrapper=True)`: `result = yield` gives what is inside; what it returns is taken. -----
 

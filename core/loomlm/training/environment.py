@@ -48,7 +48,9 @@ def environment(run: RunConfig, backend: str, registry: Registry) -> dict[str, A
 def changes(folder: Path, run: RunConfig, backend: str, registry: Registry) -> Iterator[str]:
     """What is not as it was when the run in a folder began: a clause for each component."""
     path = folder / "environment.json"
-    known = json.loads(path.read_bytes()).get("made_by", {}) if path.is_file() else {}
+    if not path.is_file():
+        return
+    known = json.loads(path.read_bytes()).get("made_by", {})
     now = environment(run, backend, registry)["made_by"]
     for name, made in known.items():
         said = changed(made, now[name], " ".join(name.split(":", 1))) if name in now else None

@@ -171,9 +171,11 @@ def _carry_out(
     _make_folder(folder)
     evaluation: dict[str, Any] = {}
     with locked(folder):
+        # Before the folder is claimed: another backend's run writes its environment anew.
+        changed = [] if overwrite else list(changes(folder, settings, backend, registry))
         if not run_folder.claim(folder, config, resume != "never", overwrite):
             _write_start(folder, config, reasons, backend, tokenizer)
-        for change in changes(folder, settings, backend, registry):
+        for change in changed:
             say(f"What follows may not be what an unbroken run would give: {change}.")
         with Interrupts() as interrupts:
             for index, prepared in enumerate(stages):

@@ -46,12 +46,13 @@ def _meant(what: str, registry: Any) -> list[Any]:
     from loomlm.components import KINDS
     from loomlm.errors import PluginError, UsageError, did_you_mean
 
-    kind, colon, name = what.replace("-", "_", 1).partition(":") if ":" in what else (what, "", "")
+    kind, colon, name = what.partition(":")
+    kind = kind.replace("-", "_")
     if colon:
         if kind not in KINDS:
             raise UsageError(f"There is no kind {kind!r}. {did_you_mean(kind, KINDS)}")
         return [registry.find(kind, name)]
-    if (kind := what.replace("-", "_")) in KINDS:
+    if kind in KINDS:
         return registry.of(kind)
     found = [entry for entry in registry.entries if entry.component.name == what]
     found = found or [entry for entry in registry.entries if entry.plugin.is_called(what)]
