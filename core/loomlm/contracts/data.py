@@ -84,6 +84,28 @@ class DataSource(Protocol):
         ...
 
 
+class ShardedSource(DataSource, Protocol):
+    """A data source that can also be read while training, part by part: `data.streaming`."""
+
+    def shards(self, split: str) -> tuple[str, ...]:
+        """The names of a split's parts, such as its files, in an order that is the same each time.
+
+        Knows them without reading them.
+        """
+        ...
+
+    def shard(self, split: str, name: str, skip: int = 0) -> Iterator[Example]:
+        """The examples of a part, one by one, without the first `skip`; holds few in memory."""
+        ...
+
+    def shards_fingerprint(self) -> str:
+        """A digest like `fingerprint`, that need not read all of the data.
+
+        E.g. names, sizes, and the first and last bytes of each file.
+        """
+        ...
+
+
 @frozen(kw_only=True)
 class DataSummary:
     """What a split looks like, for a template's rules.
@@ -121,10 +143,44 @@ class TemplateContext:
 
 
 class Cleaner(Protocol):
-    """One cleaning step. A `cleaner` target is called with its config."""
+    """A cleaning step that changes texts. A `cleaner` target is called with its config."""
 
     def __call__(self, text: str) -> str:
         """The cleaned text; a pure function of the text."""
+        ...
+
+
+@frozen(slots=True)
+class Dropped:
+    """What a cleaning step says of an example that it leaves out.
+
+    reason: a few words, the same for all that are left out alike: they are counted by it.
+    like: the place of an example that is kept and that this one repeats.
+    """
+
+    reason: str
+    like: str = ""
+
+
+class ExampleCleaner(Protocol):
+    """A cleaning step that looks at whole examples: leaves some out, changes labels.
+
+    A `cleaner` target may give one instead of a `Cleaner`. It takes no part in prediction, where
+    each text has to be answered.
+
+    It may also have `splits`, the names of those that it works on, ("train",) say; all without. And
+    `fit(examples, others)`, called once for each split before its examples come: examples, those of
+    the split as they will come, and others, those of the splits before it (test comes first, then
+    validation, then train) as they were at this step. Both can be read several times. A step with
+    `fit` may go by what it has seen; one without is a pure function of the example, which streaming
+    needs.
+    """
+
+    def example(self, example: Example) -> Example | Dropped:
+        """The example, as it is or changed, or why it is left out. Called once for each, in order.
+
+        A place is never changed.
+        """
         ...
 
 
