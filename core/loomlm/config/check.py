@@ -121,7 +121,11 @@ def usable_backends(registry: Registry) -> list[str]:
 def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iterator[Mistake]:
     yield from _check_trainer(stage.trainer)
     yield from _check_data(stage.data)
-    yield from _check_usable(stage.data.source, ("data",), registry)
+    for index, part in enumerate(stage.data.parts):
+        path = ("data", "sources", index) if stage.data.sources else ("data",)
+        yield from _check_usable(part.source, path, registry)
+        for place, choice in enumerate(part.clean):
+            yield from _check_usable(choice, (*path, "clean", place), registry)
     for name, choices in (("data.clean", stage.data.clean), ("extensions", stage.extensions)):
         for index, choice in enumerate(choices):
             yield from _check_usable(choice, (*name.split("."), index), registry)
@@ -178,6 +182,22 @@ def _check_data(data: DataConfig) -> Iterator[Mistake]:
         yield Mistake(
             ("data", "split"),
             f"shares of {' and '.join(map(str, shares))} leave nothing to train on",
+        )
+    if data.streaming and data.sources:
+        yield Mistake(
+            ("data", "sources"), "a stream has one source; take `streaming` out, or name one"
+        )
+    if data.streaming and shares:
+        yield Mistake(
+            ("data", "split"),
+            "a stream is not read before training, so nothing is cut off it; name the files of "
+            "validation and test, or take `streaming` out",
+        )
+    given = [part.weight is not None for part in data.sources]
+    if any(given) and not all(given):
+        yield Mistake(
+            ("data", "sources", given.index(False)),
+            "`weight` is missing, and other sources have one; give each a weight, or none",
         )
 
 

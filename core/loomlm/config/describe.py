@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 
 import attrs
 
-from loomlm.config.settings import DataConfig
+from loomlm.config.settings import DataConfig, PartConfig
 from loomlm.config.show import plain
 from loomlm.config.structure import describe, is_choice, is_union
 
@@ -78,7 +78,7 @@ def _keys(cls: type, before: str, nested: bool) -> Iterator[KeyDoc]:
             continue
         inner = inner_class(field.type)
         # The keys of a data source stand in the data table itself, beside its `type`.
-        name = "type" if cls is DataConfig and field.name == "source" else field.name
+        name = "type" if cls in (DataConfig, PartConfig) and field.name == "source" else field.name
         yield KeyDoc(
             name=before + name,
             type=describe(field.type),

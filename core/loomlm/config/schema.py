@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import attrs
 
-from loomlm.config.settings import DataConfig, PluginsConfig, RunConfig, TrainerConfig
+from loomlm.config.settings import DataConfig, PartConfig, PluginsConfig, RunConfig, TrainerConfig
 from loomlm.config.show import plain
 from loomlm.config.structure import is_choice, is_union
 from loomlm.registry import Registry
@@ -66,8 +66,8 @@ def _bounded(schema: dict[str, Any], metadata: Mapping[Any, Any]) -> dict[str, A
 def _type(hint: Any, registry: Registry) -> dict[str, Any]:  # noqa: PLR0911 - one a type
     if is_choice(hint):
         return _choice(get_args(hint)[1], registry)
-    if hint is DataConfig:
-        return _data(registry)
+    if hint in (DataConfig, PartConfig):
+        return _data(hint, registry)
     if hint is PluginsConfig:
         table = _class(hint, registry)
         return {"anyOf": [table["properties"]["load"], table]}
@@ -109,10 +109,15 @@ def _choice(kind: str, registry: Registry, extra: Mapping[str, Any] | None = Non
     return {"anyOf": [*by_name, *tables]} if tables else {"not": {}}
 
 
-def _data(registry: Registry) -> dict[str, Any]:
+def _data(cls: type, registry: Registry) -> dict[str, Any]:
     own = {
-        field.name: {**_type(field.type, registry), **_metadata(field)}
-        for field in attrs.fields(attrs.resolve_types(DataConfig, include_extras=True))
+        field.name: _bounded({**_type(field.type, registry), **_metadata(field)}, field.metadata)
+        for field in attrs.fields(attrs.resolve_types(cls, include_extras=True))
         if field.name != "source"
     }
-    return _choice("data_source", registry, own)
+    one = {name: schema for name, schema in own.items() if name != "sources"}
+    table = _choice("data_source", registry, one)
+    if "sources" not in own:
+        return table
+    several = {"type": "object", "properties": own, "additionalProperties": False}
+    return {"anyOf": [*table.get("anyOf", []), {**several, "required": ["sources"]}]}

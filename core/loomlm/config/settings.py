@@ -139,12 +139,33 @@ class SplitConfig:
 
 
 @frozen
+class PartConfig:
+    """One of several sources; the source's own keys stand in the same table."""
+
+    source: SourceChoice = key("which source; its own keys stand in the same table", None)
+    weight: float | None = key(
+        "its share of the training data, beside the other sources' weights; by default its size",
+        None,
+        above=0,
+    )
+    clean: tuple[CleanerChoice, ...] = key("cleaning steps of this source alone, in order", ())
+
+
+@frozen
 class DataConfig:
     """Where examples come from, and what happens to them before the tokenizer."""
 
-    source: SourceChoice = key("which source; its own keys stand in the same table")
+    source: SourceChoice = key("which source; its own keys stand in the same table", None)
+    sources: tuple[PartConfig, ...] = key("several sources, instead of one", ())
     split: SplitConfig = key("how to cut missing splits", SplitConfig)
     clean: tuple[CleanerChoice, ...] = key("cleaning steps, in order", ())
+    streaming: bool = key("read the training split while training, and keep none of it", False)
+    shuffle_window: int = key("examples of a stream that are shuffled together", 10_000, minimum=1)
+
+    @property
+    def parts(self) -> tuple[PartConfig, ...]:
+        """The sources, one or several; those that stand alone have no cleaning of their own."""
+        return self.sources or (PartConfig(self.source),)
 
 
 @frozen

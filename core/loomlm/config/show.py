@@ -9,16 +9,22 @@ from typing import Any
 import attrs
 
 from loomlm.config.positions import KeyPath
-from loomlm.config.settings import Choice, DataConfig
+from loomlm.config.settings import Choice, DataConfig, PartConfig
 
 
 def plain(value: Any) -> Any:  # noqa: PLR0911 - one a type
     """A config as plain values: dicts, lists, strings, numbers. None stays None."""
     if isinstance(value, Choice):
         return {"type": value.type, **plain(value.config)}
-    if isinstance(value, DataConfig):
-        shown = plain(value.source)
-        return {**shown, "split": plain(value.split), "clean": plain(value.clean)}
+    if isinstance(value, DataConfig | PartConfig):
+        own = {
+            field.name: plain(getattr(value, field.name))
+            for field in attrs.fields(type(value))
+            if field.name != "source"
+        }
+        if not own.get("sources"):
+            own.pop("sources", None)
+        return {**(plain(value.source) if value.source else {}), **own}
     if attrs.has(type(value)):
         return {
             field.name: plain(getattr(value, field.name)) for field in attrs.fields(type(value))

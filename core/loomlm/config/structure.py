@@ -24,7 +24,7 @@ from cattrs.errors import (
 )
 
 from loomlm.config.positions import KeyPath
-from loomlm.config.settings import Choice, DataConfig, PluginsConfig, RunConfig
+from loomlm.config.settings import Choice, DataConfig, PartConfig, PluginsConfig, RunConfig
 from loomlm.errors import LoomlmError, PluginError, did_you_mean, nearest
 from loomlm.registry import Registry
 
@@ -89,6 +89,10 @@ def unreadable(hint: Any) -> str:
     """What is wrong with a key's type, and what it may be: a clause behind "has"."""
     what = "no type" if hint is None else f"the type {hint!r}, which no config can give"
     return f"{what}; a key may be {READABLE}"
+
+
+WITH_SOURCE: tuple[type, ...] = (DataConfig, PartConfig)
+"""Classes in whose table the keys of a data source stand beside their own."""
 
 
 class UnreadableError(Exception):
@@ -168,8 +172,9 @@ def _class_hook(cls: type, converter: cattrs.Converter, registry: Registry) -> A
             value = {"load": value}
         if not isinstance(value, Mapping):
             raise WrongValueError(f"expected a table, got {value!r}")
-        value = _with_defaults(value, cls, registry)
-        return inner(_source_apart(value) if cls is DataConfig else value, hint)
+        if cls in WITH_SOURCE:
+            return inner(_source_apart(value, cls), hint)
+        return inner(_with_defaults(value, cls, registry), hint)
 
     return hook
 
@@ -211,11 +216,18 @@ def _with_defaults(value: Mapping[str, Any], cls: type, registry: Registry) -> d
     return filled
 
 
-def _source_apart(value: Mapping[str, Any]) -> dict[str, Any]:
+def _source_apart(value: Mapping[str, Any], cls: type) -> dict[str, Any]:
     """A data table holds the keys of the source and the core's own, side by side."""
-    own = {field.name for field in attrs.fields(DataConfig)} - {"source"}
+    own = {field.name for field in attrs.fields(cls)} - {"source"}
     apart = {name: inner for name, inner in value.items() if name in own}
-    apart["source"] = {name: inner for name, inner in value.items() if name not in own}
+    of_source = {name: inner for name, inner in value.items() if name not in own}
+    if not apart.get("sources"):
+        return {**apart, "source": of_source}
+    if of_source:
+        raise WrongValueError(
+            f"{next(iter(of_source))!r} is a key of one source, and `sources` names several; put "
+            "it into one of their tables"
+        )
     return apart
 
 
@@ -249,7 +261,7 @@ def _choice(value: Any, kind: str, registry: Registry, converter: cattrs.Convert
         raise WrongValueError(f"{name} of {origin} has a mistake of its author: {error}") from None
     except ClassValidationError as error:
         # Beside a component's own keys stand `type`, and in a data table the core's.
-        others = [] if kind != "data_source" else _known_keys(DataConfig)
+        others = [] if kind != "data_source" else [k for c in WITH_SOURCE for k in _known_keys(c)]
         _note_neighbours(error, ("type", *others))
         raise
 
@@ -362,7 +374,7 @@ def _group(error: BaseValidationError, path: KeyPath, attribute: str) -> Iterato
     for inner, note in noted:
         step = getattr(note, attribute)
         # The source's keys stand in the data table itself.
-        source = isinstance(error, ClassValidationError) and error.cl is DataConfig
+        source = isinstance(error, ClassValidationError) and error.cl in WITH_SOURCE
         inner_path = path if source and step == "source" else (*path, step)
         if isinstance(inner, KeyError):
             inner_path = inner_path[:-1]

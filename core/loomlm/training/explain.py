@@ -48,7 +48,10 @@ def explain(config: Config) -> Iterator[str]:
 
 def _data(config: Config, stage: StageConfig) -> Iterator[str]:
     registry = config.registry
-    yield _line("read", _object(registry, stage.data.source), "-> Example(text, label)")
+    for part in stage.data.parts:
+        yield _line("read", _object(registry, part.source), "-> Example(text, label)")
+        for choice in part.clean:
+            yield _line("clean", _object(registry, choice), "of this source")
     for choice in stage.data.clean:
         yield _line("clean", _object(registry, choice), "str -> str")
     yield _line("split", _function("loomlm.data.splits", "cut_splits"), _split_words(stage))
