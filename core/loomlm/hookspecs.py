@@ -160,7 +160,8 @@ def loomlm_examples(examples: Iterator[Example], split: str) -> Iterator[Example
 
     examples: each once, in order. split: "train", "validation", "test", or "predict" for texts
     that a user gives; of those, each must come out again, one for one.
-    Called once a split, when it is read; what comes out is kept, like all that is prepared.
+    Called once a split, when it is read, of several sources once for each; what comes out is kept,
+    like all that is prepared.
     """
     raise NotImplementedError
 

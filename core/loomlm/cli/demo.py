@@ -65,7 +65,7 @@ def _run(written: str, runs: str | None, overwrite: bool, plugins: tuple[str, ..
 
 def _show(done: Any, config: Any) -> None:
     from loomlm.cli.tables import table
-    from loomlm.data.prepare import read_examples
+    from loomlm.data.reading import read_examples
     from loomlm.inference.baselines import baselines
 
     *_, last = config.settings.stages

@@ -121,6 +121,11 @@ def usable_backends(registry: Registry) -> list[str]:
 def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iterator[Mistake]:
     yield from _check_trainer(stage.trainer)
     yield from _check_data(stage.data)
+    if stage.data.streaming and stage.trainer.steps is None:
+        yield Mistake(
+            ("trainer", "epochs"),
+            "nobody knows how long a stream is before it has been read; give `steps` instead",
+        )
     for index, part in enumerate(stage.data.parts):
         path = ("data", "sources", index) if stage.data.sources else ("data",)
         yield from _check_usable(part.source, path, registry)
@@ -184,9 +189,8 @@ def _check_data(data: DataConfig) -> Iterator[Mistake]:
             f"shares of {' and '.join(map(str, shares))} leave nothing to train on",
         )
     if data.streaming and data.sources:
-        yield Mistake(
-            ("data", "sources"), "a stream has one source; take `streaming` out, or name one"
-        )
+        message = "a stream has one source; name one, or take `streaming` out"
+        yield Mistake(("data", "sources"), message)
     if data.streaming and shares:
         yield Mistake(
             ("data", "split"),

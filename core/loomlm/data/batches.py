@@ -33,8 +33,8 @@ class Plan(Protocol):
     """The batches of a training split."""
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Updates of one pass over the data."""
+    def steps_per_epoch(self) -> int | None:
+        """Updates of one pass over the data; None where nobody knows."""
         ...
 
     def batch(self, step: int) -> tuple[np.ndarray, int]:
@@ -42,18 +42,11 @@ class Plan(Protocol):
         ...
 
 
-class Rows(Protocol):
-    """A split, as what trains and scores sees it.
-
-    widths: the closed set that batches may have. bytes: the size of the texts in UTF-8, where the
-    task counts it.
-    """
+class TrainingRows(Protocol):
+    """A training split, as what trains sees it. widths: the closed set that batches may have."""
 
     @property
     def widths(self) -> tuple[int, ...]: ...
-
-    @property
-    def bytes(self) -> int: ...
 
     def take(self, rows: np.ndarray) -> Columns:
         """The columns of some rows, in the order given."""
@@ -66,6 +59,15 @@ class Rows(Protocol):
     def plan(self, batch_size: int, seed: int) -> Plan:
         """The batches to train on."""
         ...
+
+
+class Rows(TrainingRows, Protocol):
+    """A split that is read as a whole, too. bytes: the size of the texts in UTF-8, where the task
+    counts it.
+    """
+
+    @property
+    def bytes(self) -> int: ...
 
     def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         """Every row once, with the batch's width, for evaluation and prediction."""

@@ -1,21 +1,27 @@
-"""Examples as a source gave them, cleaned, kept on disk and read by row."""
+"""Examples kept on disk, as a source gave them or as cleaning left them, and read by row."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from attrs import evolve, frozen
 
-from loomlm.contracts import Cleaner, Example, Ragged
+from loomlm.contracts import Example, Ragged
+from loomlm.data.cleaning import chunks
 from loomlm.data.columns import ColumnStore, ColumnWriter, open_columns
 from loomlm.errors import DataError
 from loomlm.storage.commit import Staging
 
 CHUNK = 4096
+"""Examples that are read and written together."""
+
+CHARACTERS = 1 << 23
+"""Characters of them, so that long documents do not fill the memory."""
 
 
 @frozen
@@ -38,10 +44,32 @@ class Split:
             yield from chunk
 
     def chunks(self, size: int = CHUNK) -> Iterator[list[Example]]:
-        """The examples, in lists of at most `size`."""
-        for start in range(0, len(self.rows), size):
-            examples = _read(self.store, self.rows[start : start + size])
+        """The examples, in lists of at most `size`, shorter ones where they are long."""
+        for rows in self._row_chunks(size):
+            examples = _read(self.store, rows)
             yield examples if self.part == (0.0, 1.0) else [_cut(e, self.part) for e in examples]
+
+    def _row_chunks(self, size: int) -> Iterator[np.ndarray]:
+        """Of several texts, those that are over CHARACTERS begin a list of their own."""
+        texts = self.store.columns.get("text")
+        assert texts is None or isinstance(texts, Ragged)
+        for start in range(0, len(self.rows), size):
+            rows = self.rows[start : start + size]
+            assert texts is not None
+            sizes = texts.offsets[rows + 1] - texts.offsets[rows]
+            groups = np.cumsum(sizes) // CHARACTERS
+            yield from np.split(rows, np.flatnonzero(np.diff(groups)) + 1)
+
+    @property
+    def parts(self) -> list[int]:
+        """How many of the examples each source gave, in order."""
+        ends = np.cumsum(self.store.meta["parts"])
+        return np.diff(np.searchsorted(self.rows, ends), prepend=0).tolist()
+
+    def by_source(self) -> list[Split]:
+        """The examples of each source, in order."""
+        ends = np.cumsum(self.parts)[:-1]
+        return [evolve(self, rows=rows) for rows in np.split(self.rows, ends)]
 
     def texts(self) -> Iterator[str]:
         """The texts alone."""
@@ -66,22 +94,22 @@ def _cut(example: Example, part: tuple[float, float]) -> Example:
     return evolve(example, text=example.text[start:end])
 
 
-def clean(text: str, cleaners: Sequence[Cleaner]) -> str:
-    """The text after each step, in order."""
-    for cleaner in cleaners:
-        text = cleaner(text)
-    return text
+Clean = Callable[[list[Example]], list[Example]]
 
 
 def keep_examples(
-    examples: Iterable[Example],
-    cleaners: Sequence[Cleaner] = (),
-    notes: Callable[[], Sequence[str]] = tuple,
+    parts: Sequence[Iterable[Example]],
+    clean: Clean = list,
+    meta: Callable[[], Mapping[str, Any]] = dict,
 ) -> Callable[[Staging], None]:
-    """What fills a cache folder with examples. notes: about them, once all are read."""
+    """What fills a cache folder with examples.
+
+    parts: of each source, in order. clean: what becomes of some that stand together. meta: what is
+    kept beside them, once all are read.
+    """
 
     def make(staging: Staging) -> None:
-        _write(staging, examples, cleaners, notes)
+        _write(staging, parts, clean, meta)
 
     return make
 
@@ -94,35 +122,52 @@ def open_examples(folder: Path) -> Split:
 
 def _write(
     staging: Staging,
-    examples: Iterable[Example],
-    cleaners: Sequence[Cleaner],
-    notes: Callable[[], Sequence[str]],
+    parts: Sequence[Iterable[Example]],
+    clean: Clean,
+    meta: Callable[[], Mapping[str, Any]],
 ) -> None:
     labels: dict[str, int] = {}
     files: dict[str, int] = {}
     writer = ColumnWriter(staging)
-    chunk: list[Example] = []
-    forms: set[type] = set()
-    for example in examples:
-        chunk.append(example)
-        forms.add(type(example.label))
-        if len(forms) > 1:
-            raise DataError(
-                f"{example.place}: the label is {_form(example.label)}, unlike those before it. "
-                "Give every example a label, or none; lists for all, or for none."
-            )
-        if len(chunk) == CHUNK:
-            writer.append(_columns(chunk, cleaners, labels, files))
-            chunk = []
-    if chunk:
-        writer.append(_columns(chunk, cleaners, labels, files))
+    forms: set[tuple[type, tuple[str, ...]]] = set()
+    counts = []
+    for examples in parts:
+        before = writer.rows
+        for given in chunks(examples, CHUNK, CHARACTERS):
+            chunk = clean(given)
+            for example in chunk:
+                _check_form(example, forms)
+            if chunk:
+                writer.append(_columns(chunk, labels, files))
+        counts.append(writer.rows - before)
     writer.meta = {
         "labels": list(labels),
         "files": list(files),
-        "multi": tuple in forms,
-        "notes": list(notes()),
+        "multi": any(form is tuple for form, _ in forms),
+        "parts": counts,
+        **meta(),
     }
     writer.close()
+
+
+def _check_form(example: Example, forms: set[tuple[type, tuple[str, ...]]]) -> None:
+    """Every example has the columns of the first."""
+    form = (type(example.label), tuple(sorted(example.extra)))
+    if form in forms:
+        return
+    if forms:
+        _, extra = next(iter(forms))
+        if form[1] != extra:
+            raise DataError(
+                f"{example.place}: the example has the further texts "
+                f"{', '.join(form[1]) or 'none'}, unlike those before it: "
+                f"{', '.join(extra) or 'none'}. Give all examples the same columns."
+            )
+        raise DataError(
+            f"{example.place}: the label is {_form(example.label)}, unlike those before it. "
+            "Give every example a label, or none; lists for all, or for none."
+        )
+    forms.add(form)
 
 
 def _form(label: object) -> str:
@@ -132,17 +177,14 @@ def _form(label: object) -> str:
 
 
 def _columns(
-    chunk: list[Example],
-    cleaners: Sequence[Cleaner],
-    labels: dict[str, int],
-    files: dict[str, int],
+    chunk: list[Example], labels: dict[str, int], files: dict[str, int]
 ) -> dict[str, Ragged | np.ndarray]:
     columns: dict[str, Ragged | np.ndarray] = {
-        "text": _texts([clean(example.text, cleaners) for example in chunk]),
+        "text": _texts([example.text for example in chunk]),
         "place": _places(chunk, files),
     }
     for name in chunk[0].extra:
-        columns[f"extra.{name}"] = _texts([clean(e.extra[name], cleaners) for e in chunk])
+        columns[f"extra.{name}"] = _texts([e.extra[name] for e in chunk])
     if chunk[0].label is not None:
         codes = [[labels.setdefault(one, len(labels)) for one in _all(e.label)] for e in chunk]
         columns["label"] = _ragged(codes, np.int32)

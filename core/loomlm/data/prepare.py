@@ -1,108 +1,50 @@
-"""From a stage's data table to encoded splits: each step's result is kept by what made it."""
+"""From a stage's splits to encoded rows: each step's result is kept by what made it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from loomlm.config.settings import Choice, DataConfig
-from loomlm.config.show import plain
-from loomlm.contracts import Cleaner, DataSource, Facts, Ragged, Task, Tokenizer, TokenizerFactory
-from loomlm.data.batches import ExampleRows, Rows
+from loomlm.config.settings import Choice
+from loomlm.contracts import Columns, Example, Facts, Ragged, Task, Tokenizer, TokenizerFactory
+from loomlm.data.batches import ExampleRows, Rows, TrainingRows
 from loomlm.data.columns import ColumnStore, ColumnWriter, open_columns
 from loomlm.data.examples import Split, keep_examples, open_examples
-from loomlm.data.splits import cut_splits
+from loomlm.data.reading import Examples, identity
+from loomlm.data.streaming import StreamRows
 from loomlm.data.windows import Windows
-from loomlm.errors import DataError
+from loomlm.errors import DataError, UsageError
 from loomlm.extending import Extensions
 from loomlm.registry import Registry
-from loomlm.registry.sources import code_of
 from loomlm.storage.cache import cache_key, cached
 from loomlm.storage.commit import Staging, file_digest
 
 Say = Callable[[str], None]
 
-
-@frozen
-class Examples:
-    """A stage's splits, with the key that everything made from them is kept under."""
-
-    splits: Mapping[str, Split]
-    key: str
+OF_A_STREAM = 100_000
+"""Examples of a stream that a tokenizer is trained on."""
 
 
 @frozen
 class Encoded:
     """A stage's splits as rows, the task's facts, and a key of it all.
 
-    tokens: of each split. examples: how many the training split has, 0 without one.
+    train: the training split, which a stream is too; None without one. tokens: of each split, of a
+    stream those of its first window. examples: how many the training split has, 0 for a stream and
+    without one.
     """
 
     splits: Mapping[str, Rows]
+    train: TrainingRows | None
     tokens: Mapping[str, Ragged]
     examples: int
     facts: Facts
     key: str
-
-
-def made(registry: Registry, choice: Choice) -> Any:
-    """The object of a component whose target is called with its config."""
-    return registry.made(choice.kind, choice.type, choice.config)
-
-
-def identity(registry: Registry, choice: Choice) -> list[Any]:
-    """What tells a component's results from another's: name, version, config; and, of a third
-    party's, its code.
-    """
-    entry = registry.find(choice.kind, choice.type)
-    code = code_of(entry.plugin, entry.component.target)
-    return [choice.type, entry.component.version, plain(choice.config), *([code] if code else [])]
-
-
-def read_examples(
-    data: DataConfig, registry: Registry, seed: int, say: Say, only: str | None = None
-) -> Examples:
-    """Read, clean and split. `only` reads one of the source's splits and cuts nothing."""
-    source: DataSource = made(registry, data.source)
-    cleaners = [made(registry, choice) for choice in data.clean]
-    cleaning = [identity(registry, choice) for choice in data.clean]
-    names = source.splits() if only is None else (only,)
-    entry = registry.find("data_source", data.source.type)
-    fingerprint = source.fingerprint() + code_of(entry.plugin, entry.component.target)
-    given = {}
-    for name in names:
-        # Kept examples name their places, so a file that was renamed is read anew.
-        key = cache_key("examples", fingerprint, name, cleaning, plain(data.source.config))
-        given[name] = _read_split(source, name, cleaners, key, say)
-    if only is not None:
-        return Examples(given, cache_key(fingerprint, cleaning, only))
-    if "train" not in given:
-        raise DataError("The data has no training split. Give data.train.")
-    key = cache_key(fingerprint, cleaning, plain(data.split), seed)
-    return Examples(cut_splits(given, data.split, seed), key)
-
-
-def _read_split(
-    source: DataSource, name: str, cleaners: list[Cleaner], key: str, say: Say
-) -> Split:
-    def make(staging: Staging) -> None:
-        say(f"Reading {name}")
-        before = source.notes()
-
-        def notes() -> list[str]:
-            return [note for note in source.notes() if note not in before]
-
-        keep_examples(source.examples(name), cleaners, notes)(staging)
-
-    split = open_examples(cached("examples", key, make))
-    if not len(split):
-        raise DataError(f"The {name} split has no example.")
-    for note in split.store.meta["notes"]:
-        say(note)
-    return split
 
 
 def extended(examples: Examples, extensions: Extensions, registry: Registry, say: Say) -> Examples:
@@ -110,35 +52,49 @@ def extended(examples: Examples, extensions: Extensions, registry: Registry, say
     choices = extensions.with_hook("loomlm_examples")
     if not choices:
         return examples
+    if examples.stream is not None:
+        raise UsageError(
+            f"stages.extensions: {choices[0].type} changes examples, and a stream is read while "
+            "training. Take the extension or data.streaming out."
+        )
     whole = cache_key(examples.key, [identity(registry, choice) for choice in choices])
     splits = {}
     for name, split in examples.splits.items():
 
         def make(staging: Staging, name: str = name, split: Split = split) -> None:
             say(f"Extending {name}")
-            keep_examples(extensions.examples(split.examples(), name))(staging)
+            parts = [extensions.examples(part.examples(), name) for part in split.by_source()]
+            keep_examples(parts)(staging)
 
         splits[name] = open_examples(cached("examples", cache_key(whole, name), make))
         if not len(splits[name]):
             raise DataError(f"The extensions left no example of the {name} split.")
-    return Examples(splits, whole)
+    return evolve(examples, splits=splits, key=whole)
 
 
-def make_tokenizer(
-    choice: Choice, registry: Registry, train: Split, key: str, say: Say
-) -> Tokenizer:
+def make_tokenizer(choice: Choice, registry: Registry, examples: Examples, say: Say) -> Tokenizer:
     """The run's tokenizer, trained on the training texts or read from the file that it names."""
     factory: TokenizerFactory = registry.target("tokenizer", choice.type)
     config = choice.config
     named: Path | None = getattr(config, "file", None)
-    key = cache_key("tokenizer", key, identity(registry, choice), _content(named))
+    key = cache_key("tokenizer", examples.key, identity(registry, choice), _content(named))
 
     def make(staging: Staging) -> None:
-        say("Reading the tokenizer" if named else "Training the tokenizer")
-        for name, content in factory.train(config, train.texts()).files().items():
+        of_stream = f" on the first {OF_A_STREAM:,} examples" if examples.stream else ""
+        say("Reading the tokenizer" if named else f"Training the tokenizer{of_stream}")
+        for name, content in factory.train(config, _training_texts(examples)).files().items():
             staging.write(name, content)
 
     return load_tokenizer(choice, registry, cached("tokenizers", key, make))
+
+
+def _training_texts(examples: Examples) -> Iterator[str]:
+    if examples.stream is None:
+        yield from examples.splits["train"].texts()
+        return
+    for example in islice(examples.stream.once(), OF_A_STREAM):
+        yield example.text
+        yield from example.extra.values()
 
 
 def load_tokenizer(choice: Choice, registry: Registry, folder: Path) -> Tokenizer:
@@ -157,9 +113,10 @@ def encode_examples(
     facts: Facts | None = None,
 ) -> Encoded:
     """Encode every split; facts come from the training split where none are given."""
+    made_by = [tokenizer_digest(tokenizer), identity_of_task]
     if facts is None:
-        facts = task.fit(examples.splits["train"].examples(), tokenizer)
-    key = cache_key("tokens", examples.key, tokenizer_digest(tokenizer), identity_of_task, facts)
+        facts = _facts(task, tokenizer, examples, made_by, say)
+    key = cache_key("tokens", examples.key, *made_by, facts)
     stores = {}
     for name, split in examples.splits.items():
 
@@ -172,7 +129,33 @@ def encode_examples(
     splits = {name: _rows(name, store, task) for name, store in stores.items()}
     tokens = {name: _tokens(store) for name, store in stores.items()}
     count = len(stores["train"]) if "train" in stores else 0
-    return Encoded(splits, tokens, count, facts, key)
+    train: TrainingRows | None = splits.get("train")
+    if examples.stream is not None:
+        train = StreamRows(examples.stream, task, _encoder(task, tokenizer, facts))
+        tokens["train"] = train.first_tokens()
+    return Encoded(splits, train, tokens, count, facts, key)
+
+
+def _encoder(
+    task: Task, tokenizer: Tokenizer, facts: Facts
+) -> Callable[[Sequence[Example]], Columns]:
+    return lambda examples: task.encode(examples, tokenizer, facts, True)
+
+
+def _facts(
+    task: Task, tokenizer: Tokenizer, examples: Examples, made_by: list[Any], say: Say
+) -> Facts:
+    """What a task learns from the training examples; of a stream, kept, since it reads all."""
+    stream = examples.stream
+    if stream is None:
+        return task.fit(examples.splits["train"].examples(), tokenizer)
+
+    def make(staging: Staging) -> None:
+        say("Reading the stream once, for what the task learns from it first")
+        staging.write("facts.json", json.dumps(task.fit(stream.once(), tokenizer)).encode())
+
+    folder = cached("facts", cache_key("facts", examples.key, *made_by), make)
+    return json.loads((folder / "facts.json").read_bytes())
 
 
 def _rows(name: str, store: ColumnStore, task: Task) -> Rows:

@@ -12,7 +12,8 @@ from loomlm.config.load import check_tree, read_tree
 from loomlm.config.settings import Choice, DataConfig
 from loomlm.config.show import plain
 from loomlm.config.structure import make_converter
-from loomlm.data.prepare import encode_examples, extended, identity, read_examples
+from loomlm.data.prepare import encode_examples, extended
+from loomlm.data.reading import identity, read_examples
 from loomlm.errors import UsageError, did_you_mean
 from loomlm.inference.folders import how_to_go_on
 from loomlm.inference.model import open_model, registry_of_run

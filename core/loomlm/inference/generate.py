@@ -8,7 +8,7 @@ import numpy as np
 from attrs import define, field, frozen
 
 from loomlm.contracts import Batch, Cleaner, Engine, Generates, Tokenizer
-from loomlm.data.examples import clean
+from loomlm.data.cleaning import clean
 from loomlm.inference.beams import beam_search
 from loomlm.inference.decoding import Decoding, choose, never_said
 from loomlm.inference.running import Running

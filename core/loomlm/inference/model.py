@@ -14,9 +14,10 @@ from loomlm.config.settings import Auto, TrainerConfig
 from loomlm.config.structure import make_converter
 from loomlm.contracts import Cleaner, Engine, Example, Generates, Predicts, Tokenizer
 from loomlm.data.batches import ExampleRows
+from loomlm.data.cleaning import clean, text_cleaners
 from loomlm.data.columns import ColumnStore
-from loomlm.data.examples import clean
-from loomlm.data.prepare import load_tokenizer, made
+from loomlm.data.prepare import load_tokenizer
+from loomlm.data.reading import made
 from loomlm.errors import PluginError, UsageError
 from loomlm.extending import Extensions
 from loomlm.inference.decoding import Decoding, HowToWrite
@@ -212,7 +213,7 @@ def open_model(
     where = {"device": device, "threads": threads}
     engine = _engine(config, recipe, tokenizer, registry, backend or config.backend, where)
     engine.load_state("model", from_safetensors(folder / WEIGHTS).items())
-    cleaners = [made(registry, choice) for choice in config.clean]
+    cleaners = text_cleaners(made(registry, choice) for choice in config.clean)
     return Model(config, engine, recipe, tokenizer, cleaners)
 
 

@@ -20,7 +20,7 @@ from loomlm.contracts import (
     Predicts,
     Task,
 )
-from loomlm.data.batches import Rows
+from loomlm.data.batches import Rows, TrainingRows
 from loomlm.extending import Extensions
 from loomlm.registry import Registry
 
@@ -34,7 +34,7 @@ class Recipe:
     facts: Facts
     extensions: Extensions = Extensions()
 
-    def batch(self, split: Rows, rows: np.ndarray, shape: Mapping[str, int]) -> Batch:
+    def batch(self, split: TrainingRows, rows: np.ndarray, shape: Mapping[str, int]) -> Batch:
         """A padded batch of some rows."""
         return self.backbone.prepare(self.task.collate(split.take(rows), shape, self.facts))
 

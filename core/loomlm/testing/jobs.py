@@ -198,7 +198,7 @@ def all_metrics(registry: Registry, recipe: Recipe) -> list[Metric]:
 
 def _prompts(config: Config, prepared: Prepared) -> list[str]:
     """The first characters of some texts, each longer than the one before."""
-    from loomlm.data.prepare import read_examples
+    from loomlm.data.reading import read_examples
 
     data = prepared.config.data
     splits = read_examples(data, config.registry, config.settings.seed, _quiet).splits

@@ -19,7 +19,8 @@ class Progress:
     """What a stage must remember besides weights: all else is a function of the step.
 
     best: the best validation score so far, with its step; stale: evaluations since then.
-    ended: why the stage is over, or "".
+    ended: why the stage is over, or "". place: where a stream goes on, None where the data is no
+    stream.
     """
 
     step: int = 0
@@ -27,6 +28,7 @@ class Progress:
     best_step: int | None = None
     stale: int = 0
     ended: str = ""
+    place: dict[str, Any] | None = None
 
 
 @define

@@ -14,7 +14,7 @@ from loomlm.config.check import choose_backend
 from loomlm.config.load import Config
 from loomlm.config.settings import SCRATCH, Choice, StageConfig
 from loomlm.contracts import BackboneContext, BatchSpec
-from loomlm.data.prepare import made
+from loomlm.data.reading import made
 from loomlm.errors import PluginError
 from loomlm.hookspecs import ON_EXTENSIONS, ON_PLUGINS
 

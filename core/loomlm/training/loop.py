@@ -28,7 +28,8 @@ from loomlm.contracts import (
     StepContext,
     StepsEnded,
 )
-from loomlm.data.batches import Plan, Rows
+from loomlm.data.batches import Plan, Rows, TrainingRows
+from loomlm.data.streaming import StreamPlan
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.scoring import Recipe, evaluate
 from loomlm.training.checkpoints import Checkpoints, Progress
@@ -55,7 +56,7 @@ class Stage:
     seed: int
     engine: Engine
     recipe: Recipe
-    train: Rows
+    train: TrainingRows
     validation: Rows | None
     plan: Plan
     steps: int
@@ -77,7 +78,9 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
     when the loss is no longer a number.
     """
     log = Log(stage)
-    evaluate_every = _every(stage.trainer.evaluate_every, stage.plan.steps_per_epoch)
+    # Of a stream nobody knows how long an epoch is.
+    epoch = stage.plan.steps_per_epoch or max(1, stage.steps // 20)
+    evaluate_every = _every(stage.trainer.evaluate_every, epoch)
     checkpoint_every = _every(stage.trainer.checkpoint_every, None)
     saved_at = time.monotonic()
     for step, microbatches, tokens in _batches(stage):
@@ -116,6 +119,8 @@ def _finish(stage: Stage) -> None:
 
 
 def _save(stage: Stage) -> None:
+    if isinstance(stage.plan, StreamPlan):
+        stage.progress.place = stage.plan.place(stage.progress.step)
     path = stage.checkpoints.save(stage.engine, stage.progress, stage.world)
     stage.hook.loomlm_checkpoint_saved(
         event=CheckpointSaved(stage=stage.name, step=stage.progress.step, folder=str(path))
@@ -306,4 +311,9 @@ def total_steps(trainer: TrainerConfig, plan: Plan) -> int:
     if trainer.steps is not None:
         return trainer.steps
     assert trainer.epochs is not None
+    if plan.steps_per_epoch is None:
+        raise UsageError(
+            "trainer.epochs: nobody knows how long a stream is before it has been read. Give "
+            "trainer.steps instead."
+        )
     return max(1, round(trainer.epochs * plan.steps_per_epoch))

@@ -23,14 +23,8 @@ from loomlm.contracts import (
     StageStarted,
     Tokenizer,
 )
-from loomlm.data.prepare import (
-    encode_examples,
-    extended,
-    identity,
-    made,
-    make_tokenizer,
-    read_examples,
-)
+from loomlm.data.prepare import encode_examples, extended, make_tokenizer
+from loomlm.data.reading import identity, made, read_examples
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.extending import Extensions
 from loomlm.inference.model import Model, load_model
@@ -204,8 +198,7 @@ def prepare(
         extensions = Extensions.of(stage.extensions, registry)
         examples = extended(examples, extensions, registry, say)
         if tokenizer is None:
-            train_split = examples.splits["train"]
-            tokenizer = make_tokenizer(settings.tokenizer, registry, train_split, examples.key, say)
+            tokenizer = make_tokenizer(settings.tokenizer, registry, examples, say)
         task = made(registry, stage.task)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
         recipe = Recipe(task, made(registry, settings.backbone), data.facts, extensions)

@@ -10,7 +10,7 @@ from attrs import evolve
 from loomlm.config.load import Config
 from loomlm.config.settings import TrainerConfig
 from loomlm.config.structure import make_converter
-from loomlm.data.prepare import made
+from loomlm.data.reading import made
 from loomlm.errors import UsageError
 from loomlm.training import folder as run_folder
 

@@ -12,7 +12,10 @@ from attrs import frozen
 from loomlm.config.load import Config
 from loomlm.config.settings import SCRATCH, RunConfig, StageConfig
 from loomlm.contracts import FitContext, Generates, ModelSpec, Tokenizer
-from loomlm.data.prepare import Encoded, made
+from loomlm.data.cleaning import text_cleaners
+from loomlm.data.prepare import Encoded
+from loomlm.data.reading import made
+from loomlm.data.streaming import StreamPlan
 from loomlm.errors import LoomlmError, UsageError, did_you_mean
 from loomlm.inference.decoding import Decoding
 from loomlm.inference.evaluate import default_metrics
@@ -53,7 +56,8 @@ def make_stage(
     """A stage of the run in `folder`, with the weights of its newest checkpoint or its first."""
     settings, registry = config.settings, config.registry
     stage, recipe, trainer = prepared.config, prepared.recipe, prepared.config.trainer
-    rows = prepared.data.splits["train"]
+    rows = prepared.data.train
+    assert rows is not None
     spec = stage_spec(prepared, settings, tokenizer)
     made_trainer = registry.target("trainer", backend)(engine_options(config, backend))
     engine = made_trainer.engine(spec, trainer, recipe.extensions.builders(registry, backend))
@@ -63,7 +67,7 @@ def make_stage(
     choices = stage.metrics or default_metrics(recipe.task, registry)
     by_name = {metric.type: registry.target("metric", metric.type) for metric in choices}
     first = first_model(stage, folder)
-    cleaners = [made(registry, choice) for choice in stage.data.clean]
+    cleaners = text_cleaners(made(registry, choice) for choice in stage.data.clean)
     generator = Generator(engine, recipe, tokenizer, cleaners)
     made_stage = Stage(
         name=stage.name,
@@ -116,7 +120,8 @@ def _added(
 
 def _plain_spec(prepared: Prepared, settings: RunConfig, tokenizer: Tokenizer) -> ModelSpec:
     stage, recipe = prepared.config, prepared.recipe
-    widths = prepared.data.splits["train"].widths
+    assert prepared.data.train is not None
+    widths = prepared.data.train.widths
     shapes = [{"batch": stage.trainer.batch_size, "time": width} for width in widths]
     return model_spec(
         settings.backbone.type,
@@ -221,6 +226,8 @@ def _goes_on(stage: Stage) -> bool:
             )
     restore(stage.engine, checkpoint)
     stage.progress = progress
+    if progress.place is not None and isinstance(stage.plan, StreamPlan):
+        stage.plan.go_to(progress.place)
     return True
 
 

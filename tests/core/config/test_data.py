@@ -71,7 +71,7 @@ def test_several_sources_are_shown_as_a_config_that_reads_back(tmp_path):
     [
         (SEVERAL.replace("weight = 1\n", ""), ["sources.1", "`weight` is missing"]),
         (SEVERAL.replace("weight = 2", "weight = 0"), ["sources.0.weight", "must be > 0"]),
-        (SEVERAL.replace("weight = 2", "wait = 2"), [":13: ", "'weight'"]),
+        (SEVERAL.replace("weight = 2", "wait = 2"), [":14: ", "'weight'"]),
         (SEVERAL.replace('"html"', '"htmll"'), ["'html'"]),
         (
             SEVERAL.replace("clean = [", 'train = "c.csv"\nclean = [', 1),

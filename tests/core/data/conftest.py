@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 
 import pytest
 
-from loomlm.contracts import Cleaner, Example
+from loomlm.contracts import Example
 from loomlm.data.examples import Split, keep_examples, open_examples
 from loomlm.storage.commit import staging
 
@@ -20,10 +20,10 @@ def keep(tmp_path_factory: pytest.TempPathFactory) -> Keep:
     """Writes examples into a folder of their own, and opens it."""
     root = tmp_path_factory.mktemp("kept")
 
-    def write(examples: Sequence[Example], cleaners: Sequence[Cleaner] = ()) -> Split:
+    def write(examples: Sequence[Example]) -> Split:
         folder = Path(mkdtemp(dir=root)) / "examples"
         with staging(folder) as stage:
-            keep_examples(examples, cleaners)(stage)
+            keep_examples([examples])(stage)
         return open_examples(folder)
 
     return write

@@ -74,16 +74,6 @@ def test_more_examples_than_one_chunk(keep):
     assert list(split.examples()) == examples
 
 
-def test_cleaning_steps_work_in_their_order_on_every_text(keep):
-    split = keep([Example("A", None, {"context": "B"})], [str.lower, lambda text: text + "C"])
-
-    assert list(split.texts()) == ["aC", "bC"]
-
-
-@pytest.mark.parametrize(
-    ("second", "said"),
-    [(None, "missing"), (("a",), "a list"), ("b", "a single one")],
-)
 def test_labels_of_two_forms_are_refused_with_the_place(keep, second, said):
     first = ("a",) if isinstance(second, str) else "a"
     examples = [Example("x", first, place="t.csv:1"), Example("y", second, place="t.csv:2")]

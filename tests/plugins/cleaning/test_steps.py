@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import loomlm
-from loomlm.data.prepare import read_examples
+from loomlm.data.reading import read_examples
 from loomlm.plugin import NoConfig, UsageError
 from loomlm_cleaning import loomlm_cleaners
 from loomlm_cleaning.config import MaskConfig, UnicodeConfig, WhitespaceConfig
