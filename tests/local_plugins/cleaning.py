@@ -92,5 +92,5 @@ def loomlm_cleaners() -> list[Component]:
             target=f"{__name__}:{target}",
             config=AtLeastConfig if name == "at_least" else NoConfig,
         )
-        for name, target in steps
+        for name, target in zip(names, targets, strict=True)
     ]

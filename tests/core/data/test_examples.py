@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from loomlm.contracts import Example, Ragged
 from loomlm.data.columns import ColumnWriter, open_columns, take_rows
-from loomlm.data.examples import CHUNK
+from loomlm.data.examples import CHARACTERS, CHUNK
 from loomlm.errors import DataError
 from loomlm.storage.commit import staging
 
@@ -74,6 +74,28 @@ def test_more_examples_than_one_chunk(keep):
     assert list(split.examples()) == examples
 
 
+def test_examples_of_other_columns_are_refused_with_the_place(keep):
+    examples = [
+        Example("x", None, {"pair": "y"}, place="t.csv:1"),
+        Example("x", None, place="t.csv:2"),
+    ]
+
+    with pytest.raises(DataError, match=r"^t.csv:2: .* further texts none, unlike .*: pair"):
+        keep(examples)
+
+
+def test_long_examples_are_read_few_at_a_time(keep):
+    long = "x" * (CHARACTERS // 2 + 1)
+    split = keep([Example(long, place=f"a:{number}") for number in range(3)] + [Example("y")])
+
+    assert max(len(chunk) for chunk in split.chunks()) <= 2
+    assert [len(text) for text in split.texts()] == [len(long)] * 3 + [1]
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [(None, "missing"), (("a",), "a list"), ("b", "a single one")],
+)
 def test_labels_of_two_forms_are_refused_with_the_place(keep, second, said):
     first = ("a",) if isinstance(second, str) else "a"
     examples = [Example("x", first, place="t.csv:1"), Example("y", second, place="t.csv:2")]
