@@ -78,12 +78,8 @@ class Broken:
 
 @hookimpl
 def loomlm_cleaners() -> list[Component]:
-    steps = [
-        ("at_least", "AtLeast"),
-        ("once", "Once"),
-        ("renamed", "Renamed"),
-        ("broken", "Broken"),
-    ]
+    targets = ("AtLeast", "Once", "Renamed", "Broken")
+    names = ("at_least", "once", "renamed", "broken")
     return [
         Component(
             kind="cleaner",
