@@ -29,6 +29,7 @@ TAKEN = (
     "config.toml",
     "environment.json",
     "evaluation.json",
+    "data.json",
     "report.html",
 )
 """What stands in a run's folder beside its stages, or means something else."""

@@ -9,15 +9,23 @@ from loomlm.config.settings import RunConfig
 
 
 def model_card(
-    settings: RunConfig, stage: str, examples: int, evaluation: Mapping[str, Any], writes: bool
+    settings: RunConfig,
+    stage: str,
+    data: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+    writes: bool,
 ) -> str:
-    """Markdown for the model's folder. writes: whether the model writes text."""
+    """Markdown for the model's folder. data: what data.json says of the stage's. writes: whether
+    the model writes text.
+    """
     chosen = next(s for s in settings.stages if s.name == stage)
+    train = data["splits"]["train"]
+    trained_on = f"{train['examples']:,} examples" if "examples" in train else "a stream"
     lines = [
         f"# {settings.name}",
         "",
         f"Task: {chosen.task.type}. Backbone: {settings.backbone.type}. "
-        f"Tokenizer: {settings.tokenizer.type}. Trained on {examples:,} examples "
+        f"Tokenizer: {settings.tokenizer.type}. Trained on {trained_on} "
         f"with the {settings.backend} backend, seed {settings.seed}.",
         "",
         "| stage | split | metric | value |",
@@ -30,6 +38,32 @@ def model_card(
                 for metric, value in scores.items()
                 if isinstance(value, int | float)
             ]
+    lines += ["", *_data(data["splits"])]
     use = ["", "```python", "import loomlm", "", 'model = loomlm.load_model("path/to/this/folder")']
     call = 'model.generate("some text")' if writes else 'model.predict(["some text"])'
     return "\n".join([*lines, *use, call, "```", ""])
+
+
+def _data(splits: Mapping[str, Any]) -> list[str]:
+    """The sizes of the splits, and what cleaning did to them."""
+    lines = ["| split | examples | tokens |", "|---|---|---|"]
+    lines += [
+        f"| {name} | {split['examples']:,} | {split['tokens']:,} |"
+        for name, split in splits.items()
+        if "examples" in split
+    ]
+    steps = [
+        f"| {name} | {report['step']} | {report['read']:,} | {report['changed']:,} "
+        f"| {sum(report['dropped'].values()):,} | {_reasons(report['dropped'])} |"
+        for name, split in splits.items()
+        for report in split["cleaning"]
+        if "read" in report
+    ]
+    if not steps:
+        return lines
+    head = ["", "| split | cleaning step | read | changed | left out | why |"]
+    return [*lines, *head, "|---|---|---|---|---|---|", *steps]
+
+
+def _reasons(dropped: Mapping[str, int]) -> str:
+    return "; ".join(f"{count:,} {reason}" for reason, count in dropped.items())

@@ -20,6 +20,7 @@ from loomlm.storage.lock import LOCKS
 
 CONFIG = "config.toml"
 EVALUATION = "evaluation.json"
+DATA = "data.json"
 MODEL = "model"
 TOKENIZER = "tokenizer"
 

@@ -23,6 +23,7 @@ from loomlm.contracts import (
     StageStarted,
     Tokenizer,
 )
+from loomlm.data.about import about_data
 from loomlm.data.prepare import encode_examples, extended, make_tokenizer
 from loomlm.data.reading import identity, made, read_examples
 from loomlm.errors import LoomlmError, UsageError
@@ -169,6 +170,8 @@ def _carry_out(
         changed = [] if overwrite else list(changes(folder, settings, backend, registry))
         if not run_folder.claim(folder, config, resume != "never", overwrite):
             _write_start(folder, config, reasons, backend, tokenizer)
+        about = {prepared.config.name: prepared.about for prepared in stages}
+        write_file(folder / run_folder.DATA, json.dumps(about, indent=2) + "\n")
         for change in changed:
             say(f"What follows may not be what an unbroken run would give: {change}.")
         with Interrupts() as interrupts:
@@ -202,7 +205,7 @@ def prepare(
         task = made(registry, stage.task)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
         recipe = Recipe(task, made(registry, settings.backbone), data.facts, extensions)
-        stages.append(Prepared(stage, recipe, data))
+        stages.append(Prepared(stage, recipe, data, about_data(examples, data)))
     assert tokenizer is not None
     return tokenizer, stages
 
@@ -302,7 +305,7 @@ def _save_model(
         facts=prepared.data.facts,
     )
     writes = isinstance(stage.recipe.task, Generates)
-    card = model_card(settings, stage.name, prepared.data.examples, evaluation, writes)
+    card = model_card(settings, stage.name, prepared.about, evaluation, writes)
     save_model(
         folder,
         model,

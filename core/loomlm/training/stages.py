@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,12 @@ Say = Callable[[str], None]
 
 @frozen
 class Prepared:
-    """A stage's data, encoded, with the objects that made it."""
+    """A stage's data, encoded, with the objects that made it. about: what data.json says of it."""
 
     config: StageConfig
     recipe: Recipe
     data: Encoded
+    about: Mapping[str, Any]
 
 
 def make_stage(
