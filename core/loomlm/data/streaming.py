@@ -54,7 +54,7 @@ class ExampleStream:
     key: str
     shards: tuple[str, ...] = field(init=False)
     _at: Place | None = field(default=None, init=False)
-    _going: Iterator[tuple[Place, Example]] = field(factory=lambda: iter(()), init=False)
+    _going: Iterator[tuple[Place, Example | None]] = field(factory=lambda: iter(()), init=False)
 
     def __attrs_post_init__(self) -> None:
         self.shards = self.source.shards("train")
@@ -69,7 +69,7 @@ class ExampleStream:
     def read(self, place: Place) -> tuple[list[Example], Place]:
         """The examples of the window that begins at a place, and where it ends.
 
-        Raises DataError where a whole epoch has none.
+        A window ends with its epoch. Raises DataError where a whole epoch has no example.
         """
         if place != self._at:
             self._going, self._at = self._examples(place), place
@@ -78,26 +78,32 @@ class ExampleStream:
         characters = 0
         for after, example in self._going:
             self._at = after
+            if example is None:
+                break
             kept += work.clean([example])
             characters += len(example.text)
             if len(kept) >= self.window or characters >= CHARACTERS:
                 break
-        return kept, self._at or place
+        assert self._at is not None
+        if not kept and place == Place(place.epoch) and self._at.epoch > place.epoch:
+            raise DataError(
+                "The training split has no example in any of its shards"
+                + (" that cleaning leaves" if self.steps else "")
+                + ". Check data.train and data.clean."
+            )
+        return kept, self._at
 
-    def _examples(self, place: Place) -> Iterator[tuple[Place, Example]]:
-        """Each example with the place behind it, without an end."""
+    def _examples(self, place: Place) -> Iterator[tuple[Place, Example | None]]:
+        """Each example with the place behind it, and None behind each epoch."""
         epoch, first, row = place.epoch, place.shard, place.row
         while True:
-            empty = first == 0 and row == 0
             for number in range(first, len(self.shards)):
                 for example in self.source.shard("train", self.shards[number], row):
                     row += 1
-                    empty = False
                     yield Place(epoch, number, row), example
                 row = 0
-            if empty:
-                raise DataError("The training split has no example in any of its shards.")
             epoch, first = epoch + 1, 0
+            yield Place(epoch), None
 
 
 def open_stream(data: DataConfig, registry: Registry, steps: Sequence[Step]) -> ExampleStream:
@@ -230,8 +236,13 @@ class StreamPlan:
         if self._next is None or step < self._starts[-1].step:
             self._starts = [s for s in self._starts if s.step <= step] or [Start()]
             self._open(self._starts.pop())
+        epoch = self._starts[-1].place.epoch
         while step >= self._starts[-1].step + len(self._batches):
             assert self._next is not None
+            if not self._batches and self._next.place.epoch > epoch + 1 and not self._next.left:
+                raise DataError(
+                    "The training split has no token in a whole epoch. Check its texts."
+                )
             self._open(self._next)
         return self._batches[step - self._starts[-1].step]
 
@@ -247,7 +258,7 @@ class StreamPlan:
     def _open(self, start: Start) -> None:
         self._batches, end, left = self.rows.open(start, self.batch_size, self.seed)
         earlier = [known for known in self._starts if known.step < start.step]
-        follows = [*(known.step for known in earlier[1:]), start.step]
-        recent = zip(earlier, follows, strict=True)
-        self._starts = [s for s, until in recent if until > start.step - REMEMBERED] + [start]
+        while len(earlier) > 1 and earlier[1].step <= start.step - REMEMBERED:
+            earlier.pop(0)
+        self._starts = [*earlier, start]
         self._next = Start(end, start.step + len(self._batches), left)
