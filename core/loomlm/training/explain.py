@@ -53,7 +53,9 @@ def _data(config: Config, stage: StageConfig) -> Iterator[str]:
         for choice in part.clean:
             yield _line("clean", _object(registry, choice), "of this source")
     for choice in stage.data.clean:
-        yield _line("clean", _object(registry, choice), "str -> str")
+        of_texts = not hasattr(made(registry, choice), "example")
+        what = "str -> str" if of_texts else "Example -> Example or Dropped"
+        yield _line("clean", _object(registry, choice), what)
     yield _line("split", _function("loomlm.data.splits", "cut_splits"), _split_words(stage))
     for choice in stage.extensions:
         extension = made(registry, choice)
@@ -62,7 +64,9 @@ def _data(config: Config, stage: StageConfig) -> Iterator[str]:
     yield _line("tokenize", tokenizer, "str -> int32 (time,)")
     yield _line("encode", _object(registry, stage.task), "-> columns on disk")
     plan = (
-        _function("loomlm.data.windows", "WindowPlan")
+        _function("loomlm.data.streaming", "StreamPlan")
+        if stage.data.streaming
+        else _function("loomlm.data.windows", "WindowPlan")
         if made(registry, stage.task).stream
         else _function("loomlm.data.batches", "BatchPlan")
     )
