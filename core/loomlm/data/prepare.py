@@ -14,6 +14,7 @@ from loomlm.contracts import Cleaner, DataSource, Facts, Ragged, Task, Tokenizer
 from loomlm.data.batches import ExampleRows, Rows
 from loomlm.data.columns import ColumnStore, ColumnWriter, open_columns
 from loomlm.data.examples import Split, keep_examples, open_examples
+from loomlm.data.packing import packed_rows
 from loomlm.data.splits import cut_splits
 from loomlm.data.windows import Windows
 from loomlm.errors import DataError
@@ -178,6 +179,8 @@ def encode_examples(
 def _rows(name: str, store: ColumnStore, task: Task) -> Rows:
     if not task.stream:
         return ExampleRows(store)
+    if getattr(task, "packed", False):
+        return packed_rows(name, _tokens(store), task.context, store.bytes)
     stream = _tokens(store).values
     least = task.context + 1 if name == "train" else 2
     if len(stream) < least:
