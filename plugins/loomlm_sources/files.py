@@ -25,7 +25,7 @@ from loomlm_sources.readers import read_rows
 from loomlm_sources.skipping import Skipped
 from loomlm_sources.tables import column_names
 from loomlm_sources.values import check_split, joined_text, label_of
-from loomlm_sources.watching import Watch, sampled, whole
+from loomlm_sources.watching import Stamp, Watch, sampled, whole
 
 
 @frozen
@@ -130,6 +130,8 @@ class Files:
         return self._skipped.counts()
 
     def _fingerprint(self, contents: Callable[[Iterable[Path]], Any]) -> str:
+        self._labelling = Labelling(self.config)
+        vars(self).pop("_names", None)
         named = (*SPLITS, "labels", "label_names", "label_table", "format")
         meaning: dict[str, Any] = {
             name: value
@@ -137,10 +139,9 @@ class Files:
             if name not in named
         }
         meaning["text"] = self._texts()
-        meaning["label_names"] = contents(self._noted(self._paths(self.config.label_names)))
+        meaning["beside"] = contents(self._noted(self._beside()))
         if (table := self.config.label_table) is not None:
-            paths = self._noted([table.file])
-            meaning["label_table"] = [table.by, table.label, table.column, contents(paths)]
+            meaning["label_table"] = [table.by, table.label, table.column]
         for split in self.splits():
             files = self._noted(self._paths(getattr(self.config, split)))
             forms = [self._format(path) for path in files]
@@ -149,6 +150,11 @@ class Files:
             meaning[f"labels of {split}"] = contents(labels)
             meaning[f"names of {split}"] = [str(self._labelling.of_file(path)) for path in files]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+
+    def _beside(self) -> list[Path]:
+        """Files that say what labels are, for all splits."""
+        table = self.config.label_table
+        return [*self._paths(self.config.label_names), *([] if table is None else [table.file])]
 
     def _noted(self, paths: list[Path]) -> list[Path]:
         self._watch.note(paths)
@@ -182,7 +188,7 @@ class Files:
 
     def _read(self, part: _Part, skip: int = 0) -> Iterator[Example]:
         """The examples of a part, of which `skip` are left out already."""
-        begun = [(path, self._watch.begin(path)) for path in part.paths]
+        begun = {path: self._watch.begin(path) for path in (*part.paths, *self._beside())}
         empty = not skip
         make = self._maker(part)
         for path, row in part.rows:
@@ -192,8 +198,7 @@ class Files:
             else:
                 empty = False
                 yield example
-        for path, stamp in begun:
-            self._watch.check(path, stamp)
+        self._check(begun)
         if empty and self.config.on_bad_line == "error":
             # Most often one that was not fetched whole; who knows of it lets it be skipped.
             _no_example(part.paths[0])
@@ -230,14 +235,17 @@ class Files:
 
         return make
 
-    def _refuse(self, path: Path, bad: BadLine, begun: list[tuple[Path, Any]]) -> None:
+    def _refuse(self, path: Path, bad: BadLine, begun: Mapping[Path, Stamp]) -> None:
         if self.config.on_bad_line == "skip":
             self._skipped.add(path, bad)
             return
-        for watched, stamp in begun:
-            self._watch.check(watched, stamp)
+        self._check(begun)
         fix = bad.fix or "Mend the line"
         raise DataError(f'{path}:{bad.line}: {bad.reason}. {fix}, or set on_bad_line = "skip".')
+
+    def _check(self, begun: Mapping[Path, Stamp]) -> None:
+        for path, stamp in begun.items():
+            self._watch.check(path, stamp)
 
     def _refuse_label(self, path: Path, split: str) -> None:
         if self.config.label is not None:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+from unicodedata import category
 
 from attrs import frozen
 
@@ -28,8 +29,8 @@ MARK = "loomlm_undecodable"
 PIECE = 1 << 16
 HEAD = 1 << 12
 PRINTABLE = bytes([0, 9, 10, 13, *range(32, 127)])
-UNICODE = {"utf-32-le": (3, 2, 1), "utf-32-be": (0, 1, 2), "utf-16-le": (1,), "utf-16-be": (0,)}
-"""Encodings, and where a character of a few bytes has its zeros."""
+WIDE = {"utf-32-le": 4, "utf-32-be": 4, "utf-16-le": 2, "utf-16-be": 2}
+"""Encodings without a byte-order mark, and their bytes a character."""
 
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -68,8 +69,8 @@ def read_lines(path: Path, encoding: str, longest: int) -> Iterator[Line | BadLi
     """Each line with its number, its line end kept, or what is wrong with it.
 
     longest: most bytes of a line. A byte-order mark at the start is dropped; lines end at line
-    feeds only. Raises DataError for a file that cannot be opened, is empty of what its name says,
-    or looks like another encoding as a whole.
+    feeds only. Raises DataError for a file that cannot be opened, or that is damaged or of another
+    encoding as a whole.
     """
     with opened(path) as file:
         reader = _reader(file, encoding)
@@ -91,11 +92,18 @@ def read_lines(path: Path, encoding: str, longest: int) -> Iterator[Line | BadLi
                         _finish(line, reader, longest)
                         continue
                 yield number, line
-        except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+        except EOFError as error:
+            if number == 0:
+                raise
+            reason = f"a truncated archive, whole up to here: {error}"
+            yield BadLine(number + 1, reason, "Fetch it again", ends=True)
+        except (lzma.LZMAError, zlib.error, OSError) as error:
             if number == 0 or not is_damage(error):
                 raise
-            reason = f"a damaged or truncated archive, whole up to here: {error}"
-            yield BadLine(number + 1, reason, "Fetch it again", ends=True)
+            # No line is left out alone: those before it may be wrong as well.
+            raise DataError(
+                f"{path}:{number + 1}: a damaged archive, here or before: {error}. Fetch it again."
+            ) from None
         # What a codec does not hand to MARK, such as UTF-16 without a byte-order mark.
         except UnicodeError as error:
             found = likely_encoding(path)
@@ -162,7 +170,7 @@ def _refuse_other_encoding(path: Path, number: int, encoding: str) -> None:
 def likely_encoding(path: Path) -> str:
     """The encoding of two or four bytes a character that a file begins as, "" for none of them.
 
-    By its byte-order mark, or by where its zeros are.
+    By its byte-order mark, or by its zeros and what it is when it is decoded.
     """
     with opened(path) as file:
         # What comes first, even of an archive that is damaged behind it.
@@ -170,19 +178,24 @@ def likely_encoding(path: Path) -> str:
     for mark, encoding in MARKS:
         if head.startswith(mark):
             return encoding
-    for encoding, zeros in UNICODE.items():
-        if _fits(head, encoding, zeros):
-            return encoding
-    return ""
+    fits = {name: _fit(head, name, width) for name, width in WIDE.items()}
+    best = max(fits, key=fits.__getitem__)
+    return best if fits[best] else ""
 
 
-def _fits(head: bytes, encoding: str, zeros: tuple[int, ...]) -> bool:
-    width = 4 if "32" in encoding else 2
-    characters = len(head) // width
-    counts = [head[place : characters * width : width].count(0) for place in range(width)]
-    others = sum(count for place, count in enumerate(counts) if place not in zeros)
-    least = min(counts[place] for place in zeros)
-    # Letters of ASCII have their zeros everywhere; in other scripts, blanks and line ends have.
-    in_ascii = not head.translate(None, PRINTABLE)
-    enough = max(2, 0.9 * characters) if in_ascii else max(8, 0.04 * characters)
-    return least >= enough and others <= least / 20
+def _fit(head: bytes, encoding: str, width: int) -> int:
+    """How many letters of ASCII there are, by an encoding that it may be; 0 where it may not.
+
+    Letters of ASCII have zeros everywhere; in other scripts, blanks and line ends have.
+    """
+    text = head[: len(head) // width * width].decode(encoding, "replace")
+    in_ascii = sum("\0" < letter < "\x80" for letter in text)
+    if not head.translate(None, PRINTABLE):
+        return in_ascii if in_ascii > 1 and in_ascii >= 0.9 * len(text) else 0
+    if "\0" in text or head.count(0) < max(8, 0.02 * len(text)):
+        return 0
+    known = sum(
+        letter in "\t\n\r" or (category(letter)[0] in "LMNPSZ" and letter != "\ufffd")
+        for letter in text
+    )
+    return in_ascii if known >= 0.95 * len(text) else 0

@@ -20,8 +20,8 @@ Fields = tuple[int, list[str]]
 # Stands for a carriage return within a line while csv.reader, which would refuse it, has the line;
 # csv.writer leaves it out of quotes where lines end with a line feed alone.
 CARRIAGE_RETURN = "\udc0d"
-MOST_LINES = 1 << 20
-"""Lines of one row: a quote that is open for more is taken for a mistake."""
+MOST_LINES = 1 << 17
+"""Lines of one row: a quote that is open for more is taken for a mistake. A long novel has half."""
 
 DELIMITERS = (",", ";", "\t", "|")
 

@@ -54,7 +54,7 @@ class Watch:
         self._stamps.update((path, _stamp(path)) for path in paths)
 
     def begin(self, path: Path) -> Stamp:
-        """What the file has to be like when it has been read."""
+        """What the file has to be like when it has been read; from now on, if nothing is noted."""
         return self._stamps.get(path) or _stamp(path)
 
     @staticmethod

@@ -40,3 +40,9 @@ def refused(split: str = "train", **options: Any) -> str:
         read(split, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def kept(**options: Any) -> tuple[list[str], tuple[str, ...]]:
+    """The texts and the notes where bad lines are skipped."""
+    source = Files(FilesConfig(on_bad_line="skip", **options))
+    return [example.text for example in source.examples("train")], source.notes()

@@ -7,7 +7,6 @@ import gzip
 import lzma
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,13 +14,7 @@ from loomlm.plugin import DataError
 from loomlm_sources.config import FilesConfig
 from loomlm_sources.files import Files
 
-from .conftest import read, refused, write
-
-
-def kept(**options: Any) -> tuple[list[str], tuple[str, ...]]:
-    """The texts and the notes where bad lines are skipped."""
-    source = Files(FilesConfig(on_bad_line="skip", **options))
-    return [example.text for example in source.examples("train")], source.notes()
+from .conftest import kept, read, refused, write
 
 
 def test_a_missing_file_names_the_nearest():

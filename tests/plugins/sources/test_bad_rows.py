@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from loomlm_sources.config import FilesConfig
 from loomlm_sources.files import Files
 
-from .conftest import read, refused, write
-
-
-def kept(**options: Any) -> tuple[list[str], tuple[str, ...]]:
-    """The texts and the notes where bad lines are skipped."""
-    source = Files(FilesConfig(on_bad_line="skip", **options))
-    return [example.text for example in source.examples("train")], source.notes()
+from .conftest import kept, read, refused, write
 
 
 @pytest.mark.parametrize(
