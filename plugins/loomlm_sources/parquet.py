@@ -106,7 +106,8 @@ def _parquet_file(path: Path) -> Iterator[Any]:
         with parquet.ParquetFile(path) as file:
             yield file
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split()).rstrip(" .")
         raise DataError(
-            f"{path} cannot be read as parquet: {str(error).rstrip('.')}. Check that it is whole, "
-            "and that data.format is right."
+            f"{path} cannot be read as parquet: {reason}. Check that it is whole, and that "
+            "data.format is right."
         ) from None

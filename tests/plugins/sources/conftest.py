@@ -26,6 +26,7 @@ def command(loomlm_command: Callable[..., Any]) -> Callable[..., tuple[int, str,
 
 def write(name: str, content: str | bytes) -> Path:
     path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
