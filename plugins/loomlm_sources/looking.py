@@ -71,12 +71,23 @@ def with_other_file(options: Mapping[str, Any], file: str) -> dict[str, Any]:
     old = {"documents", "strip_label", *ELSEWHERE} if is_table else {"labels"}
     changed = {name: value for name, value in options.items() if name not in old}
     if is_table and elsewhere and _format(_first(options["train"]), options) == "txt":
-        changed["label"] = _known(LABELS, _columns(path, _format(path, options), options), path, "")
+        changed["label"] = _known_label(path, options)
     if isinstance(options.get("header"), Mapping) and _format(path, options) in ("csv", "tsv"):
         first = column_names(path, _form(_format(path, options), options))
         named = bool(_wanted(options) & set(first))
         changed["header"] = {**options["header"], "test": named}
     return {**changed, "test": file}
+
+
+def _known_label(path: Path, options: Mapping[str, Any]) -> str:
+    columns = _columns(path, _format(path, options), options)
+    found = _by_name(LABELS, columns)
+    if found is None:
+        raise DataError(
+            f"{path} has the columns {', '.join(columns) or 'none'}, and the run's data has no "
+            "column of labels to go by. Name the one of the labels 'label'."
+        )
+    return found
 
 
 def _wanted(options: Mapping[str, Any]) -> set[str]:
@@ -127,13 +138,18 @@ def _form(form: str, options: Mapping[str, Any]) -> Form:
 
 
 def _known(names: Sequence[str], columns: Sequence[str], path: Path, option: str) -> str:
-    by_folded = {column.lower(): column for column in columns}
-    found = next((by_folded[name] for name in names if name in by_folded), None)
+    found = _by_name(names, columns)
     if found is None:
         raise DataError(
             f"{path} has the columns {', '.join(columns) or 'none'}. Say which one with {option}."
         )
     return found
+
+
+def _by_name(names: Sequence[str], columns: Sequence[str]) -> str | None:
+    """The first of the usual names that is a column's."""
+    by_folded = {column.lower(): column for column in columns}
+    return next((by_folded[name] for name in names if name in by_folded), None)
 
 
 def _without_header(
