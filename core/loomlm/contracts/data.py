@@ -62,6 +62,10 @@ class DataSource(Protocol):
     table by looking at the files that it names (columns, headers), for `loomlm init`; labelled
     says whether labels are wanted. And `with_file(options, file) -> options`: the keys that read
     another file as the test split, for `loomlm evaluate --data`.
+
+    The source may also have `skipped() -> Mapping[str, tuple[int, tuple[int, ...]]]`: by file, how
+    many lines of what was read so far were left out since they cannot be read, and the numbers of
+    the first of them, at most 20.
     """
 
     def fingerprint(self) -> str:
