@@ -4,7 +4,8 @@ A plugin is a module with functions marked `@hookimpl`, named as the hooks in
 `loomlm.hookspecs`, and an entry point in the group `loomlm`. See `docs/write-a-plugin.md`.
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from loomlm.components import KINDS, PLUGIN_API, Builder, Component, NoConfig
 from loomlm.config.settings import Choice, TrainerConfig, key
@@ -73,6 +74,9 @@ from loomlm.errors import (
 )
 from loomlm.hookspecs import hookimpl
 
+if TYPE_CHECKING:
+    from loomlm.data.near import near_duplicates
+
 __all__ = [
     "KINDS",
     "PLUGIN_API",
@@ -140,9 +144,15 @@ __all__ = [
     "did_you_mean",
     "hookimpl",
     "key",
+    "near_duplicates",
     "nearest",
 ]
 
+_HOMES = {"near_duplicates": "loomlm.data.near"}
+"""What is imported on first use, since it imports numpy."""
+
 
 def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     return name_of(__name__, name)
