@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,8 @@ ALONE = (
     "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 WORD = re.compile(rf"[{ALONE}]|[^\W{ALONE}]+")
-BATCH = 4096
+BATCH = 1 << 22
+"""Characters of the texts whose signatures are computed together, about."""
 REMEMBERED = 1 << 20
 FOUND = 0.99
 """How likely a pair whose similarity is the threshold is to be looked at."""
@@ -43,22 +43,7 @@ def near_duplicates(
     permutations: int = 128,
     kept: int = 0,
 ) -> NDArray[np.int64]:
-    """For each text the row of the first one before it that it is a near copy of, or -1.
-
-    Two texts are near copies where the Jaccard similarity of their sets of shingles (runs of
-    `words` words, without case and punctuation; all words of a text that has fewer) is at least the
-    threshold. A text that is a near copy itself counts no more, so that what is named is never left
-    out itself, and a row depends on none behind it. The first `kept` texts are copies of none: to
-    find those of one split that stand in another. A text without words is no copy.
-
-    What is named is true, since similarities are counted; a copy right at the threshold is
-    overlooked about once in a hundred times, one of 0.9 hardly ever.
-
-    texts: read twice, so not an iterator. Memory: 4 bytes for each text and band (21 bands at the
-    defaults), and 8 bytes for each word of those texts that share a band with another and are kept.
-
-    Returns (texts,) int64. Raises UsageError without the library.
-    """
+    """What `loomlm.plugin.near_duplicates` says."""
     assert iter(texts) is not texts, "texts are read twice"
     rows = _rows_of_a_band(threshold, permutations)
     meetings = _Meetings(*_band_keys(texts, words, permutations, rows))
@@ -107,9 +92,12 @@ def _shingles(
     texts: Sequence[str], words: int, memory: _Memory
 ) -> tuple[Hashes, NDArray[np.int64]]:
     """The hashes of the shingles of all texts, end to end, and how many each text has."""
-    split = [WORD.findall(text.casefold()) for text in texts]
-    lengths = np.fromiter(map(len, split), np.int64, len(split))
-    flat = np.fromiter((memory[word] for text in split for word in text), np.uint64, lengths.sum())
+    each = [
+        np.fromiter(map(memory.__getitem__, WORD.findall(text.casefold())), np.uint64)
+        for text in texts
+    ]
+    lengths = np.fromiter(map(len, each), np.int64, len(each))
+    flat = np.concatenate(each)
     # A word's hash is multiplied once for each word behind it, so that order counts.
     starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
     place = np.arange(len(flat)) - starts
@@ -133,11 +121,11 @@ def _band_keys(
     texts: Iterable[str], words: int, permutations: int, rows: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
     """(texts, bands): texts that agree in a band have the same key there; (texts,): with words."""
-    library, memory, remaining = _library(), _Memory(), iter(texts)
+    library, memory = _library(), _Memory()
     bands = permutations // rows
     weights = _mixed(np.arange(1, rows + 1, dtype=np.uint64))
     keys, worded = [np.empty((0, bands), np.uint32)], [np.empty(0, np.bool_)]
-    while batch := list(islice(remaining, BATCH)):
+    for batch in _batches(texts):
         hashes, counts = _shingles(batch, words, memory)
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.uint64)
         digests = library.digest_matrix_from_flat_token_hashes(hashes, offsets, permutations, SEED)
@@ -146,6 +134,18 @@ def _band_keys(
         keys.append((mixed >> np.uint64(32)).astype(np.uint32))
         worded.append(counts > 0)
     return np.concatenate(keys), np.concatenate(worded)
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch, size = [], 0
+    for text in texts:
+        batch.append(text)
+        size += len(text) + BATCH // 4096  # an empty one is not free either
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _library() -> Any:
