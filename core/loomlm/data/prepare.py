@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 
 from loomlm.config.settings import Choice
 from loomlm.contracts import Columns, Example, Facts, Ragged, Task, Tokenizer, TokenizerFactory
+from loomlm.data.aside import ahead, behind
 from loomlm.data.batches import ExampleRows, IndexedRows, Rows, TrainingRows
 from loomlm.data.columns import ColumnStore, ColumnWriter, open_columns
 from loomlm.data.examples import Split, keep_examples, open_examples
@@ -205,10 +206,12 @@ def _tokens(store: ColumnStore) -> Ragged:
 
 
 def _encode(staging: Staging, task: Task, tokenizer: Tokenizer, facts: Facts, split: Split) -> None:
+    """Encode chunk by chunk, while the next one is read and the one before is written."""
     small = tokenizer.vocab_size <= 1 << 16
     writer = ColumnWriter(staging, dtypes={"tokens": "<u2" if small else "<u4"})
-    for chunk in split.chunks():
-        writer.append(task.encode(chunk, tokenizer, facts, True))
+    with ahead(split.chunks()) as chunks, behind(writer.append) as append:
+        for chunk in chunks:
+            append(task.encode(chunk, tokenizer, facts, True))
     writer.close()
 
 
