@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from loomlm.errors import UsageError
-from loomlm.storage.commit import DamagedError, Staging, staging, verify
+from loomlm.storage.commit import DamagedError, Staging, staging
+from loomlm.storage.seals import seal, verify_sealed
 
 FORMAT = 1
 """Part of every key: grows when the form of what is kept changes."""
@@ -33,8 +34,9 @@ def cache_key(*parts: Any) -> str:
 def cached(kind: str, key: str, make: Callable[[Staging], None]) -> Path:
     """The folder that `make` fills, made once for each key.
 
-    What is found is verified; what is damaged is made again. Two processes may make the same
-    folder at once: each makes its own, and the last to end takes the place.
+    What is found is verified; what is damaged is made again. Of a large folder, contents that
+    nobody has written to since they were verified are not read again (`seals.py`). Two processes
+    may make the same folder at once: each makes its own, and the last to end takes the place.
     """
     folder = cache_folder() / kind / key
     try:
@@ -46,11 +48,12 @@ def cached(kind: str, key: str, make: Callable[[Staging], None]) -> Path:
         ) from None
     if folder.exists():
         try:
-            verify(folder)
+            verify_sealed(folder)
         except DamagedError:
             pass
         else:
             return folder
     with staging(folder) as stage:
         make(stage)
+    seal(folder)
     return folder
