@@ -3,8 +3,8 @@
 As Brown et al. 2020 (GPT-3), appendix C: an example is contaminated when a run of N of its words
 stands in the training text, N being the 5th percentile of the examples' lengths in words, at least
 8 and at most 13. An example with 8 words or more but fewer than N is looked for as a whole; one
-with fewer than 8 counts only where a whole training text, or a line of one, is the same words, since
-shorter runs stand in any text.
+with fewer than 8 counts only where a whole training text, or a line of one, is the same words,
+since shorter runs stand in any text.
 
 Held are 64-bit numbers of the evaluation examples' runs; the training text passes by.
 """
@@ -169,8 +169,8 @@ class Wanted:
 class Table:
     """Runs that are looked for, with the rows that have them.
 
-    rows, run_of: (uses,), an example and the index of a run that it has. numbers: (runs,), sorted, each
-    once. seen: (runs,), the number of the first training text with it, and 1; 0 where none has.
+    rows, run_of: (uses,), an example and the index of a run that it has. numbers: (runs,), sorted,
+    each once. seen: (runs,), the number of the first training text with it, and 1; or 0.
     """
 
     rows: NDArray[np.int64]

@@ -68,9 +68,8 @@ def warnings(facts: Mapping[str, Any]) -> Iterator[str]:
         if one["empty"]["count"] >= EMPTY * count and one["empty"]["count"]:
             yield f"{name} has {one['empty']['count']:,} texts that are empty or white space."
         if one.get("at_limit", 0) >= AT_LIMIT * count and one.get("at_limit"):
-            yield (
-                f"{one['at_limit'] / count:.0%} of {name} fill a row to its end, and may be cut off."
-            )
+            share = one["at_limit"] / count
+            yield f"{share:.0%} of {name} fill a row to its end, and may be cut off."
         if one.get("unknown", 0) >= UNKNOWN * max(one.get("tokens", 0), 1) and one.get("unknown"):
             yield f"{one['unknown'] / one['tokens']:.1%} of the tokens of {name} are unknown."
         missing = [label for label in known if label not in one["labels"]]

@@ -79,7 +79,7 @@ def percent(share: float) -> str:
     """A share as people write it."""
     if 0 < share < RARE:
         return "<0.1%"
-    return f"{share:.1%}"
+    return f"{share:.1%}".replace(".0%", "%")
 
 
 def quoted(names: Any, most: int = 5) -> str:

@@ -17,6 +17,10 @@ tenth for validation is nine examples or less."""
 FEW_TO_SCORE = 100
 """Examples to evaluate on: of fewer than 100, each moves the score by more than a point."""
 
+LARGER = {"test": 2}
+"""Times as large as train that a split may be: a public set may come with as large a test split,
+off whose train validation is cut."""
+
 FEW_WINDOWS = 100
 """Rows of `context` tokens that a training text should have: fewer are learnt by heart within a
 few epochs."""
@@ -79,7 +83,7 @@ def share(stage: Stage) -> Iterator[Finding]:
     for name in stage.evaluated:
         other = stage.counted[name]
         sizes = (other.bytes, train.bytes) if stage.stream else (len(other), len(train))
-        if sizes[0] > sizes[1]:
+        if sizes[0] > sizes[1] * LARGER.get(name, 1):
             unit = "bytes" if stage.stream else "examples"
             yield Finding(
                 "warn",

@@ -44,8 +44,8 @@ ONE_CHARACTER = 0.3
 
 ONE_WORD = 0.5
 REPETITIVE_WORDS = 20
-"""A text of at least 20 words, of which one is half, repeats itself: the commonest word of a language
-is 5% to 8% of its words."""
+"""A text of at least 20 words, of which one is half, repeats itself: the commonest word of a
+language is 5% to 8% of its words."""
 
 SAMPLE = 20_000
 """Texts whose lines are compared: enough to see a line that stands in one of a hundred."""
@@ -57,7 +57,33 @@ LINE_LEAST = 10
 they say."""
 
 PLACEHOLDERS = frozenset(
-    ["nan", "null", "none", "n/a", "na", "nil", "undefined", "unknown", "missing", "-", "--", "?", ".", "...", "tbd", "todo", "lorem", "ipsum", "[removed]", "[deleted]", "#n/a", "#name?", "#ref!", "#value!", "<na>"]
+    [
+        "nan",
+        "null",
+        "none",
+        "n/a",
+        "na",
+        "nil",
+        "undefined",
+        "unknown",
+        "missing",
+        "-",
+        "--",
+        "?",
+        ".",
+        "...",
+        "tbd",
+        "todo",
+        "lorem",
+        "ipsum",
+        "[removed]",
+        "[deleted]",
+        "#n/a",
+        "#name?",
+        "#ref!",
+        "#value!",
+        "<na>",
+    ]
 )
 
 
