@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from loomlm.cli.data.showing import safe, say
+from loomlm.cli.data.showing import place, safe, say
 from loomlm.cli.options import config_options, read_config
 
 MARKS = {"pass": "pass", "warn": "WARN", "fail": "FAIL"}
@@ -71,19 +71,20 @@ def _lines(result: Any, every: bool) -> list[str]:
     name = result.check.name
     if result.not_made:
         return [f"  --  {name}: not made. {result.not_made}"]
-    lines = []
+    if result.level == "pass":
+        notes = [f"      {safe(found.what)}" for found in result.findings]
+        return [f"pass  {name}: {result.check.right}", *notes] if every else []
+    lines = [f"{MARKS[result.level]}  {name}"]
+    steps = []
     for found in result.findings:
         if found.level == "pass" and not every:
             continue
-        lines.append(f"{MARKS[found.level]}  {name}")
         lines.append(f"      {safe(found.what)}.")
         if found.where:
-            lines.append(f"      at {', '.join(map(safe, found.where))}")
-        if found.step:
-            lines.append(f"      {found.step}")
-    if every and not result.findings:
-        lines.append(f"pass  {name}: {result.check.right}")
-    return lines
+            lines.append(f"        at {', '.join(map(place, found.where))}")
+        if found.step and found.step not in steps:
+            steps.append(found.step)
+    return [*lines, *(f"      {step}" for step in steps)]
 
 
 def _as_json(result: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from loomlm.cli.data.showing import fitting, number, safe, say
+from loomlm.cli.data.showing import fitting, number, place, safe, say
 from loomlm.cli.options import load_registry, plugin_options, read_config
 from loomlm.cli.tables import table
 
@@ -178,10 +178,10 @@ def _scripts(splits: Mapping[str, Any]) -> None:
 def _rows(name: str, one: Mapping[str, Any]) -> None:
     """What is empty, what could not be read, and what should not stand in a text."""
     for note in one["notes"]:
-        click.echo(f"\n{safe(name)}: {safe(note)}")
+        click.echo(f"\n{safe(name)}: {place(note)}")
     kinds = {"empty": one["empty"], **one["defects"]}
     rows = [
-        (safe(name), kind, number(found["count"]), ", ".join(map(safe, found["places"])))
+        (safe(name), kind, number(found["count"]), ", ".join(map(place, found["places"])))
         for kind, found in kinds.items()
         if found["count"]
     ]
@@ -197,8 +197,8 @@ def _copies(title: str, copies: list[Mapping[str, Any]]) -> None:
             safe(one["split"]),
             "itself" if one["split"] == one["within"] else safe(one["within"]),
             number(one["count"]),
-            fitting(one["examples"][0][0], PLACE),
-            fitting(one["examples"][0][1], PLACE),
+            place(one["examples"][0][0], PLACE),
+            place(one["examples"][0][1], PLACE),
         )
         for one in copies
     ]
@@ -214,9 +214,9 @@ def _contamination(found: Mapping[str, Any]) -> None:
         )
         rows = [
             (
-                fitting(hit["place"], PLACE),
+                place(hit["place"], PLACE),
                 f"{hit['share']:.0%}",
-                fitting(hit["training"], PLACE),
+                place(hit["training"], PLACE),
             )
             for hit in sorted(one["listed"], key=lambda hit: -hit["share"])[:10]
         ]
@@ -227,7 +227,5 @@ def _examples(title: str, unit: str, key: str, examples: list[Mapping[str, Any]]
     if not examples:
         return
     click.echo(f"\n{title}")
-    rows = [
-        (number(e[key]), fitting(e["place"], PLACE), fitting(e["text"], TEXT)) for e in examples
-    ]
+    rows = [(number(e[key]), place(e["place"], PLACE), fitting(e["text"], TEXT)) for e in examples]
     table((unit, "place", "text"), rows)

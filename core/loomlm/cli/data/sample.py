@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from loomlm.cli.data.showing import fitting, safe, say
+from loomlm.cli.data.showing import fitting, place, safe, say
 from loomlm.cli.options import config_options, read_config
 
 LONG = 600
@@ -94,7 +94,7 @@ def _facts(sample: Any, prepared: Any) -> dict[str, Any]:
 
 
 def _show(sample: Any, facts: dict[str, Any], stream: bool) -> None:
-    click.echo(safe(facts["place"]))
+    click.echo(place(facts["place"]))
     if facts["raw"] is not None and facts["raw"] != facts["text"]:
         _line("raw", fitting(facts["raw"], LONG))
         _line("cleaned", fitting(facts["text"], LONG))

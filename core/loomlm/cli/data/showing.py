@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,6 +30,18 @@ def fitting(text: str, width: int) -> str:
 
     shown = safe(text)
     return shown if cell_len(shown) <= width else f"{set_cell_size(shown, width - 3).rstrip()}..."
+
+
+def place(text: str, width: int | None = None) -> str:
+    """A place, from the working folder where it is below that; its end is what matters."""
+    from rich.cells import cell_len
+
+    shown = safe(text.replace(f"{Path.cwd()}{os.sep}", ""))
+    if width is None or cell_len(shown) <= width:
+        return shown
+    while cell_len(shown) > width - 3:
+        shown = shown[1:]
+    return f"...{shown}"
 
 
 def say(message: str) -> None:
