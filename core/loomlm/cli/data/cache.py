@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Sized
 from typing import Any
 
 import click
@@ -70,7 +71,7 @@ def list_entries(as_json: bool) -> None:
     ]
     table(("kind", "key", "size", "made", "last used"), rows)
     total = sum(entry.bytes for entry in found)
-    click.echo(f"{len(found):,} entries, {size(total)}, in {cache_folder()}")
+    click.echo(f"{_entries(found)}, {size(total)}, in {cache_folder()}")
 
 
 @command.command("clear")
@@ -100,14 +101,18 @@ def clear_entries(older_than: float | None, kinds: tuple[str, ...], yes: bool) -
         click.echo(f"Nothing to remove in {cache_folder()}.")
         return
     total = size(sum(entry.bytes for entry in chosen))
-    what = f"{len(chosen):,} entries, {total}, from {cache_folder()}"
+    what = f"{_entries(chosen)}, {total}, from {cache_folder()}"
     if not yes:
         click.confirm(f"Remove {what}?", abort=True)
     removed, stay = clear(chosen)
     total = size(sum(entry.bytes for entry in removed))
-    click.echo(f"Removed {len(removed):,} entries, {total}.")
+    click.echo(f"Removed {_entries(removed)}, {total}.")
     if stay:
-        click.echo(f"{len(stay):,} entries stay: a running process holds them.")
+        click.echo(f"Kept {_entries(stay)} that a running process holds.")
+
+
+def _entries(listed: Sized) -> str:
+    return f"{len(listed):,} {'entry' if len(listed) == 1 else 'entries'}"
 
 
 def _ago(seconds: float) -> str:

@@ -54,6 +54,7 @@ def _splits(stage: Any) -> dict[str, dict[str, int]]:
             "longest": max(stage.data.splits[name].widths),
         }
         for name, tokens in stage.data.tokens.items()
+        if name in stage.data.splits  # A stream is encoded while it is read.
     }
 
 

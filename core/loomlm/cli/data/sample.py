@@ -54,6 +54,11 @@ def command(
     tokenizer, all_prepared = prepare(settings, registry, say)
     index = names.index(stage) if stage else 0
     prepared = all_prepared[index]
+    if split == "train" and split not in prepared.data.splits:
+        raise UsageError(
+            "The training split is a stream, which is read while training. Take a sample without "
+            f"it: --set stages.{names[index]}.data.streaming=false; or of another --split."
+        )
     if split not in prepared.data.splits:
         raise UsageError(
             f"There is no split {split!r}. {did_you_mean(split, prepared.data.splits)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 from attrs import frozen
@@ -12,13 +13,11 @@ from loomlm.contracts import Batch, Example, Ragged, Tokenizer
 from loomlm.data.batches import Rows
 from loomlm.data.examples import Split
 from loomlm.data.inspection.texts import pick
-from loomlm.data.prepare import extended, made, read_examples
+from loomlm.data.prepare import extended
+from loomlm.data.reading import read_examples
 from loomlm.extending import Extensions
 from loomlm.registry import Registry
 from loomlm.training.stages import Prepared
-
-UNSEEN = 1_000_000
-"""Examples of a source that are read, at most, to find the raw text of a sample."""
 
 
 @frozen
@@ -60,21 +59,19 @@ def sampled(
     rows: Sequence[int],
 ) -> Iterator[Sample]:
     """The examples of some rows of a split."""
-    examples = extended(
-        read_examples(stage.data, registry, settings.seed, _quiet),
-        Extensions.of(stage.extensions, registry),
-        registry,
-        _quiet,
-    )
-    whole = examples.splits[split]
+    read = read_examples(stage.data, registry, settings.seed, _quiet)
+    extensions = Extensions.of(stage.extensions, registry)
+    whole = extended(read, extensions, registry, _quiet).splits[split]
     chosen = pick(whole, rows)
-    raw = _raw(stage, registry, chosen, whole, split)
+    # What was cut off train stands there.
+    given = read.given.get(split, read.given.get("train", ()))
+    raw = _raw(given, chosen) if whole.part == (0.0, 1.0) else [None] * len(chosen)
     names = {at: token for token, at in tokenizer.vocabulary().items()}
-    for row, example, given in zip(rows, chosen, raw, strict=True):
+    for row, example, as_given in zip(rows, chosen, raw, strict=True):
         ids, width, batch = _row(prepared, settings, split, row)
         yield Sample(
             example,
-            given,
+            as_given,
             ids,
             [names.get(token, "?") for token in ids],
             tokenizer.decode(ids),
@@ -113,20 +110,13 @@ def _ids(rows: Rows, index: np.ndarray) -> tuple[list[int], int]:
     return tokens[0].tolist()[:length], next(w for w in rows.widths if w >= length)
 
 
-def _raw(
-    stage: StageConfig, registry: Registry, chosen: Sequence[Example], whole: Split, split: str
-) -> list[Example | None]:
-    """What the source gave, by the places of the examples."""
-    if not stage.data.clean or whole.part != (0.0, 1.0):
-        return [None] * len(chosen)
+def _raw(given: Sequence[Split], chosen: Sequence[Example]) -> list[Example | None]:
+    """What the sources gave, by the places of the examples."""
     wanted = {example.place for example in chosen}
     found: dict[str, Example] = {}
-    source = made(registry, stage.data.source)
-    names = source.splits()
-    # What was cut off train stands there.
-    for number, example in enumerate(source.examples(split if split in names else "train")):
+    for example in chain.from_iterable(split.examples() for split in given):
         if example.place in wanted:
             found.setdefault(example.place, example)
-        if len(found) == len(wanted) or number >= UNSEEN:
-            break
+            if len(found) == len(wanted):
+                break
     return [found.get(example.place) for example in chosen]

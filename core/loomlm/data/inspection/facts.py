@@ -66,7 +66,8 @@ def warnings(facts: Mapping[str, Any]) -> Iterator[str]:
     for name, one in splits.items():
         count = max(one["examples"], 1)
         if one["empty"]["count"] >= EMPTY * count and one["empty"]["count"]:
-            yield f"{name} has {one['empty']['count']:,} texts that are empty or white space."
+            blank = one["empty"]["count"]
+            yield f"{name} has {_many(blank, 'text')} without a character but white space."
         if one.get("at_limit", 0) >= AT_LIMIT * count and one.get("at_limit"):
             share = one["at_limit"] / count
             yield f"{share:.0%} of {name} fill a row to its end, and may be cut off."
@@ -77,16 +78,17 @@ def warnings(facts: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} lacks {len(missing):,} of {len(known):,} labels."
     once = [label for label, count in known.items() if count == 1]
     if once:
-        yield f"{len(once):,} labels occur once in train."
+        yield f"train has {_many(len(once), 'label')} of which there is one example."
     for copies in facts["same"]:
         share = copies["count"] / max(splits[copies["split"]]["examples"], 1)
         if copies["split"] != copies["within"]:
             yield (
-                f"{copies['count']:,} texts of {copies['split']} ({share:.1%}) stand in "
-                f"{copies['within']} too."
+                f"{copies['split']} has {_many(copies['count'], 'text')} ({share:.1%}) that "
+                f"{copies['within']} has too."
             )
         elif share >= SHARED:
-            yield f"{copies['count']:,} texts of {copies['split']} ({share:.1%}) repeat another."
+            repeated = _many(copies["count"], "text")
+            yield f"{copies['split']} has {repeated} ({share:.1%}) that it has before."
 
 
 def inspect(stage: Stage) -> dict[str, Any]:
@@ -115,7 +117,7 @@ def split_facts(stage: Stage, name: str) -> dict[str, Any]:
         "labels": dict(one.label_counts.most_common()),
         "scripts": one.scripts,
         "empty": {"count": len(one.blank), "places": list(stage.places(name, one.blank))},
-        "notes": list(stage.splits[name].store.meta.get("notes", [])),
+        "notes": list(stage.notes.get(name, ())),
     }
 
 
@@ -212,6 +214,10 @@ def _line(name: str, one: Mapping[str, Any]) -> str:
     if one["labels"]:
         parts.append(f"{len(one['labels']):,} labels")
     return ", ".join(parts)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def size(count: int) -> str:

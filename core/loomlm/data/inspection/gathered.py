@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from attrs import define, evolve, field
@@ -31,7 +30,8 @@ class Stage:
 
     splits: those of the source, and those that were cut off it; train first. training: the training
     splits of all stages, by the words that name them: what test examples may also stand in. task,
-    tokenizer and config are None for bare files. failure: why something could not be had.
+    tokenizer and config are None for bare files. failure: why something could not be had. notes:
+    what the sources said of each split.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Stage:
     tokenizer: Tokenizer | None = None
     config: StageConfig | None = None
     failure: str = ""
+    notes: Mapping[str, tuple[str, ...]] = field(factory=dict)
 
     @property
     def data(self) -> DataConfig | None:
@@ -107,14 +108,17 @@ class Stage:
     def _as_the_task_has_them(self, counted: Counted) -> Counted:
         """The labels as label sets, where the task reads them from one field."""
         together = {labels for labels in counted.labels if len(labels) == 1}
-        if self.task is None or self.task.produces != "label_sets" or not together:
+        sets = self.task is not None and self.task.produces == "label_sets"
+        if not sets or not together or self.task is None or self.tokenizer is None:
             return counted
         names = label_sets(self.task, self.tokenizer, sorted(labels[0] for labels in together))
         labels = tuple(names.get(one[0], one) if len(one) == 1 else one for one in counted.labels)
         return evolve(counted, labels=labels)
 
 
-def label_sets(task: Task, tokenizer: Any, fields: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def label_sets(
+    task: Task, tokenizer: Tokenizer, fields: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
     """The labels that a task reads from each field; none where it refuses them."""
     examples = [Example("", name) for name in fields]
     try:

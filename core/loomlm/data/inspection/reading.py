@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,21 @@ from attrs import frozen
 
 from loomlm.config.settings import Choice, DataConfig, RunConfig, StageConfig
 from loomlm.contracts import Tokenizer
-from loomlm.data.examples import Split
+from loomlm.data.examples import Split, keep_examples, open_examples
 from loomlm.data.inspection.gathered import ORDER, Stage
 from loomlm.data.looking import complete
-from loomlm.data.prepare import extended, made, make_tokenizer, read_examples
+from loomlm.data.prepare import extended, make_tokenizer
+from loomlm.data.reading import Examples, made, read_examples
 from loomlm.errors import DataError, UsageError, did_you_mean
 from loomlm.extending import Extensions
 from loomlm.registry import Registry
+from loomlm.storage.cache import cache_key, cached
+from loomlm.storage.commit import Staging
 
 Say = Callable[[str], None]
+
+OF_A_STREAM = 20_000
+"""Examples of a stream that are looked at."""
 
 
 @frozen
@@ -39,45 +46,63 @@ def read_stages(settings: RunConfig, registry: Registry, say: Say, only: str | N
     if only is not None and only not in names:
         raise UsageError(f"There is no stage {only!r}. {did_you_mean(only, names)}")
     tokenizer: Tokenizer | None = None
-    read: list[tuple[StageConfig, dict[str, Split], str]] = []
+    read: list[tuple[StageConfig, Examples | None, str]] = []
     for index, stage in enumerate(settings.stages):
-        splits: dict[str, Split] = {}
-        failure = ""
         try:
             examples = read_examples(stage.data, registry, settings.seed, say)
-            splits = ordered(examples.splits)
             if index == 0:
                 extensions = Extensions.of(stage.extensions, registry)
-                examples = extended(examples, extensions, registry, say)
-                train = examples.splits["train"]
-                tokenizer = make_tokenizer(settings.tokenizer, registry, train, examples.key, say)
+                trained_on = extended(examples, extensions, registry, say)
+                tokenizer = make_tokenizer(settings.tokenizer, registry, trained_on, say)
         except DataError as error:
-            failure = str(error)
-        read.append((stage, splits, failure))
-    several = len(names) > 1
+            read.append((stage, None, str(error)))
+        else:
+            read.append((stage, examples, ""))
+    all_splits = {stage.name: _splits(examples, say) for stage, examples, _ in read}
     training = {
-        f"{stage.name} train" if several else "train": splits["train"]
-        for stage, splits, _ in read
+        f"{name} train" if len(names) > 1 else "train": splits["train"]
+        for name, splits in all_splits.items()
         if "train" in splits
     }
     stages = (
         Stage(
             name=stage.name,
-            splits=splits,
+            splits=all_splits[stage.name],
             training=training,
             task=made(registry, stage.task),
             tokenizer=tokenizer,
             config=stage,
             failure=failure,
+            notes=notes_of(examples) if examples else {},
         )
-        for stage, splits, failure in read
+        for stage, examples, failure in read
         if only in (None, stage.name)
     )
     return Read(tuple(stages), tokenizer)
 
 
-def ordered(splits: Any) -> dict[str, Split]:
-    """Splits by name, train first."""
+def notes_of(examples: Examples) -> dict[str, tuple[str, ...]]:
+    """What the sources said of each split while they read it."""
+    return {
+        name: tuple(note for split in given for note in split.store.meta.get("notes", ()))
+        for name, given in examples.given.items()
+    }
+
+
+def _splits(examples: Examples | None, say: Say) -> dict[str, Split]:
+    """Splits by name, train first; of a stream its first examples, kept."""
+    if examples is None:
+        return {}
+    splits = dict(examples.splits)
+    stream = examples.stream
+    if stream is not None:
+
+        def make(staging: Staging) -> None:
+            keep_examples([islice(stream.once(), OF_A_STREAM)])(staging)
+
+        say(f"Looking at the first {OF_A_STREAM:,} examples of the stream")
+        key = cache_key("looked at", stream.key, OF_A_STREAM)
+        splits["train"] = open_examples(cached("examples", key, make))
     return {name: splits[name] for name in sorted(splits, key=ORDER.index)}
 
 
@@ -90,13 +115,15 @@ def read_files(
     without such a name, the first is trained on. options: further keys of the data table.
     """
     splits: dict[str, Split] = {}
+    notes: dict[str, tuple[str, ...]] = {}
     for path in paths:
         name, number = Path(path).name, 2
         while name in splits:
             name, number = f"{Path(path).name} ({number})", number + 1
         source = _looked_at({**(options or {}), "train": path}, registry)
         data = DataConfig(source)
-        splits[name] = read_examples(data, registry, 0, say, only="train").splits["train"]
+        examples = read_examples(data, registry, 0, say, only="train")
+        splits[name], notes[name] = examples.splits["train"], notes_of(examples)["train"]
     evaluated = [name for name in splits if _is_for_evaluation(name)]
     training = [name for name in splits if name not in evaluated]
     if len(training) > 1 and not evaluated:
@@ -106,6 +133,7 @@ def read_files(
         name="files",
         splits={name: splits[name] for name in order},
         training={name: splits[name] for name in training},
+        notes=notes,
     )
 
 

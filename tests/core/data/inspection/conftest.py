@@ -130,7 +130,7 @@ def kept(tmp_path: Path) -> Iterator[Callable[..., Split]]:
             for row, one in enumerate(texts, 1)
         ]
         with staging(folder) as stage:
-            keep_examples(examples)(stage)
+            keep_examples([examples])(stage)
         return open_examples(folder)
 
     yield keep

@@ -34,18 +34,14 @@ def readable(stage: Stage) -> Iterator[Finding]:
 
 def skipped(stage: Stage) -> Iterator[Finding]:
     """No line was left out since it could not be read."""
-    seen: list[str] = []
-    for name, split in stage.splits.items():
-        for note in split.store.meta.get("notes", []):
-            if note not in seen:
-                seen.append(note)
-                yield Finding(
-                    "warn",
-                    f"{name}: {note.rstrip('.')}",
-                    "Look at that line: a wrong delimiter or encoding loses many. With "
-                    'on_bad_line = "error" it is an error.',
-                    split=name,
-                )
+    for name, notes in stage.notes.items():
+        for note in notes:
+            yield Finding(
+                "warn",
+                f"{name}: {note.rstrip('.')}",
+                "Look at that line: a wrong delimiter or encoding loses many.",
+                split=name,
+            )
 
 
 def examples(stage: Stage) -> Iterator[Finding]:
