@@ -60,6 +60,12 @@ def seal(folder: Path) -> None:
         _write(folder, _forms(folder))
 
 
+def unseal(folder: Path) -> None:
+    """Take the seal of a folder away, which goes itself."""
+    with suppress(OSError):
+        _place(folder).unlink(missing_ok=True)
+
+
 def _is_large(forms: Mapping[str, Form]) -> bool:
     return sum(form["size"] for form in forms.values()) >= LARGE
 
