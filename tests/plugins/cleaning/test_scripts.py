@@ -44,6 +44,13 @@ def test_the_share_is_of_letters():
     assert isinstance(of_more.example(Example(text)), Dropped)
 
 
+def test_letters_of_no_script_count_neither_way():
+    """The mark of a long vowel stands in hiragana and katakana."""
+    long = Example("\u30c6\u30fc")
+
+    assert script_step(ScriptConfig(("Katakana",), share=1.0)).example(long) == long
+
+
 def test_a_misspelt_script_is_told():
     with pytest.raises(UsageError, match="no script 'Cyrilic'. Did you mean 'Cyrillic'"):
         script_step(ScriptConfig(("Cyrilic",)))
