@@ -60,6 +60,7 @@ def test_without_labels_nothing_is_done():
     ("keys", "message"),
     [
         ({"map": {"postive": "pos"}}, "map names 'postive', which no example has. .*'positive'"),
+        ({"map": {"positive": "+", "+": "plus"}}, "map names '[+]', which no example has"),
         ({"drop": ("negatve",)}, "drop names 'negatve', which no example has. .*'negative'"),
     ],
 )
