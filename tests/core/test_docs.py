@@ -108,6 +108,21 @@ def test_the_extension_of_the_page_works(tmp_path, config_file, loomlm_command):
     assert loomlm_command("predict", "runs/small", "rain").code == 0
 
 
+def test_the_cleaning_step_of_the_page_works(tmp_path, config_file, loomlm_command):
+    (tmp_path / "polite.py").write_text(plugin_of_the_page("polite.py"))
+    path = config_file(steps="3")
+    path.write_text(f"plugins = ['polite.py']\n{path.read_text()}")
+    rows = (tmp_path / "train.csv").read_text().splitlines()
+    (tmp_path / "train.csv").write_text("\n".join([*rows, f"damn {rows[1]}", "", ""]))
+
+    done = loomlm_command("run", path, "--set", 'stages.finetune.data.clean=["polite"]')
+
+    assert done.code == 0
+    card = (tmp_path / "runs" / "small" / "model" / "README.md").read_text()
+    assert "1 with a word that is not said" in card
+    assert loomlm_command("predict", "runs/small", "damn rain").code == 0
+
+
 LORA = """
 [[stages]]
 name = "adapt"

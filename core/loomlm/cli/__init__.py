@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "Score a run's model, on its own test split or other data.",
     "predict": "Predict with a run's model.",
     "generate": "Let a run's language model go on from a prompt.",
+    "data": "Check, inspect, prepare and sample data; list and clear what is kept of it.",
     "config": "Check a config, show it with every default, or print its JSON Schema.",
     "explain": "Show which object of which file does each step of a config.",
     "plugins": "List the installed plugins and what they add.",

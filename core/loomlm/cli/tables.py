@@ -9,14 +9,21 @@ import click
 
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]], err: bool = False) -> None:
-    """Columns as wide as their widest cell; plain text, so that it can be piped. err: where to."""
+    """Columns as wide as their widest cell; plain text, so that it can be piped. err: where to.
+
+    A character of East Asia takes two columns of a terminal.
+    """
+    from rich.cells import cell_len
+
     if not rows:
         return
     cells = [header, *rows]
-    widths = [max(len(row[index]) for row in cells) for index in range(len(header))]
+    widths = [max(cell_len(row[index]) for row in cells) for index in range(len(header))]
     for row in cells:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo(line.rstrip(), err=err)
+        parts = [
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
+        ]
+        click.echo("  ".join(parts).rstrip(), err=err)
 
 
 def evaluation_table(evaluation: Mapping[str, Any]) -> None:

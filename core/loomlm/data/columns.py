@@ -94,6 +94,16 @@ class ColumnStore:
         sizes = self.columns.get("bytes")
         return int(sizes.sum()) if isinstance(sizes, np.ndarray) else 0
 
+    def part(self, start: int, stop: int) -> ColumnStore:
+        """The rows from one number to before another, which ragged columns keep the values of."""
+        columns: dict[str, Ragged | np.ndarray] = {
+            name: Ragged(column.values, column.offsets[start : stop + 1])
+            if isinstance(column, Ragged)
+            else column[start:stop]
+            for name, column in self.columns.items()
+        }
+        return ColumnStore(columns, stop - start, self.meta)
+
     def take(self, rows: np.ndarray) -> dict[str, Ragged | np.ndarray]:
         """Some rows, (n,) indices, of every column, in the order given.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from loomlm.components import Component
 from loomlm.config.check import NAME, bad_name
+from loomlm.config.settings import Choice
 from loomlm.config.structure import make_converter, structure
 from loomlm.contracts import DataSource, TemplateContext
 from loomlm.data.summary import summarize
@@ -67,6 +68,17 @@ def _installed_backend(registry: Registry) -> str:
 def _source(
     data: dict[str, Any], labelled: bool, registry: Registry
 ) -> tuple[dict[str, Any], DataSource]:
+    table, choice = complete(data, labelled, registry)
+    return table, registry.target(choice.kind, choice.type)(choice.config)
+
+
+def complete(
+    data: Mapping[str, Any], labelled: bool, registry: Registry
+) -> tuple[dict[str, Any], Choice]:
+    """A data table with what its source finds by looking at it, and that source.
+
+    Raises UsageError for keys that are wrong, DataError for data that is.
+    """
     kind = data.get("type", registry.default("data_source"))
     component = registry.usable("data_source", kind)
     target = registry.target("data_source", kind)
@@ -76,7 +88,7 @@ def _source(
         options = dict(target.look(options, labelled))
         config = _checked(options, component, registry)
     table = {"type": kind, **options} if "type" in data else options
-    return table, target(config)
+    return table, Choice("data_source", kind, config)
 
 
 def _checked(options: Mapping[str, Any], component: Component, registry: Registry) -> Any:

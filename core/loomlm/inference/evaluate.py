@@ -51,7 +51,7 @@ def evaluate_run(
     found = dict(examples.splits) if data is None else {name: examples.splits["test"]}
     if name not in found:
         raise UsageError(f"The run has no split {name!r}. {did_you_mean(name, found)}")
-    chosen = evolve(examples, splits={name: found[name]})
+    chosen = evolve(examples, splits={name: found[name]}, stream=None)
     encoded = encode_examples(
         model.recipe.task,
         identity(registry, stage.task),
@@ -93,20 +93,25 @@ def default_metrics(task: Any, registry: Registry) -> tuple[Choice, ...]:
 
 
 def _other_data(config: DataConfig, path: str, registry: Registry) -> DataConfig:
-    """The stage's data table with another test file."""
-    options = {
-        name: value for name, value in plain(config.source.config).items() if value is not None
-    }
-    kind = registry.usable("data_source", config.source.type)
-    target = registry.target("data_source", config.source.type)
+    """The stage's data table with another test file, read as its first source is."""
+    part = config.parts[0]
+    choice = part.source
+    options = {name: value for name, value in plain(choice.config).items() if value is not None}
+    kind = registry.usable("data_source", choice.type)
+    target = registry.target("data_source", choice.type)
     if not hasattr(target, "with_file"):
         raise UsageError(
-            f"Data of the type {config.source.type!r} cannot be read from another file. Score a "
+            f"Data of the type {choice.type!r} cannot be read from another file. Score a "
             "split of the run's own data, or train on files."
         )
     converter = make_converter(registry, Path.cwd())
     source = converter.structure(target.with_file(options, path), kind.config)
-    return evolve(config, source=Choice("data_source", config.source.type, source))
+    return evolve(
+        config,
+        source=Choice("data_source", choice.type, source),
+        sources=(),
+        clean=(*part.clean, *config.clean),
+    )
 
 
 def _quiet(message: str) -> None:

@@ -5,15 +5,52 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from loomlm.errors import UsageError
-from loomlm.storage.commit import DamagedError, Staging, staging, verify
+from attrs import frozen
 
-FORMAT = 1
+from loomlm.errors import UsageError
+from loomlm.storage.commit import LEFT_OVER, MANIFEST, DamagedError, Staging, staging
+from loomlm.storage.holding import cache_locked, held, hold
+from loomlm.storage.seals import seal, unseal, verify_sealed
+
+FORMAT = 2
 """Part of every key: grows when the form of what is kept changes."""
+
+
+@frozen
+class Entry:
+    """A folder of the cache. made, used: when, in seconds of the epoch; used is the last time."""
+
+    kind: str
+    key: str
+    folder: Path
+    bytes: int
+    made: float
+    used: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}/{self.key}"
+
+
+@frozen
+class Use:
+    """What `cached` was asked for. made: whether it had to be made."""
+
+    kind: str
+    key: str
+    folder: Path
+    made: bool
+
+
+_uses: ContextVar[list[Use] | None] = ContextVar("uses", default=None)
 
 
 def cache_folder() -> Path:
@@ -33,24 +70,141 @@ def cache_key(*parts: Any) -> str:
 def cached(kind: str, key: str, make: Callable[[Staging], None]) -> Path:
     """The folder that `make` fills, made once for each key.
 
-    What is found is verified; what is damaged is made again. Two processes may make the same
-    folder at once: each makes its own, and the last to end takes the place.
+    What is found is verified; what is damaged is made again. Of a large folder, contents that
+    nobody has written to since they were verified are not read again (`seals.py`). Two processes
+    may make the same folder at once: each makes its own, and the first to end has the place. It is
+    there until this process ends: `clear` removes nothing that a running process has asked for.
     """
-    folder = cache_folder() / kind / key
+    cache = cache_folder()
+    folder = cache / kind / key
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"The cache {cache_folder()} cannot be written: {error.strerror}. Name another folder "
-            "with LOOMLM_CACHE."
+            f"The cache {cache} cannot be written: {error.strerror}. Name another folder with "
+            "LOOMLM_CACHE."
         ) from None
-    if folder.exists():
-        try:
-            verify(folder)
-        except DamagedError:
-            pass
-        else:
-            return folder
-    with staging(folder) as stage:
-        make(stage)
+    hold(cache, f"{kind}/{key}")
+    made = not _whole(cache, folder)
+    if made:
+        with staging(folder, first_stays=True) as stage:
+            make(stage)
+        seal(folder)
+    uses = _uses.get()
+    if uses is not None:
+        uses.append(Use(kind, key, folder, made))
     return folder
+
+
+@contextmanager
+def watching() -> Iterator[list[Use]]:
+    """What `cached` is asked for inside the block, in order."""
+    uses: list[Use] = []
+    token = _uses.set(uses)
+    try:
+        yield uses
+    finally:
+        _uses.reset(token)
+
+
+def entries() -> list[Entry]:
+    """What the cache has, the last used first; what is half written is not there."""
+    found = []
+    for folder in cache_folder().glob("[!.]*/[!.]*"):
+        with suppress(OSError):  # It may be removed while it is looked at.
+            found.append(_entry(folder))
+    return sorted(found, key=lambda entry: (-entry.used, entry.name))
+
+
+def clear(chosen: Iterable[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Remove entries: those that were, and those that stay since a running process holds them."""
+    removed, stay = [], []
+    cache = cache_folder()
+    for entry in chosen:
+        if _taken_away(cache, entry.folder, entry.name):
+            removed.append(entry)
+        elif entry.folder.exists():
+            stay.append(entry)
+    return removed, stay
+
+
+def sweep_cache() -> int:
+    """Remove what killed processes left half made: how many bytes that was."""
+    cache = cache_folder()
+    if not cache.exists():
+        return 0
+    return sum(_sweep(cache, kind) for kind in cache.glob("[!.]*") if kind.is_dir())
+
+
+def _whole(cache: Path, folder: Path) -> bool:
+    """Whether a folder is there as it was committed; it is marked as used then, or else removed."""
+    _sweep(cache, folder.parent, folder.name)
+    try:
+        number = folder.stat().st_ino
+    except FileNotFoundError:
+        return False
+    try:
+        verify_sealed(folder)
+    except DamagedError:
+        # Another process may have mended it since: then its folder is another one.
+        _taken_away(cache, folder, None, number)
+        return False
+    with suppress(OSError):
+        os.utime(folder)
+    return True
+
+
+def _entry(folder: Path) -> Entry:
+    status = folder.stat()
+    manifest = folder / MANIFEST
+    made = manifest.stat().st_mtime if manifest.exists() else status.st_mtime
+    used = max(made, status.st_mtime)
+    return Entry(folder.parent.name, folder.name, folder, _size(folder), made, used)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _taken_away(cache: Path, folder: Path, unheld: str | None, number: int | None = None) -> bool:
+    """Whether a folder was removed: out of its place first, so that nobody finds half of it.
+
+    unheld: its name, where it has to stay if a process holds it. number: the folder's own, where
+    only that one is meant.
+    """
+    old = folder.parent / f".{folder.name}.old-{secrets.token_hex(4)}"
+    try:
+        with cache_locked(cache):
+            if unheld is not None and unheld in held(cache):
+                return False
+            if number is not None and folder.stat().st_ino != number:
+                return False
+            folder.rename(old)
+    except FileNotFoundError:
+        return False
+    unseal(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return True
+
+
+def _sweep(cache: Path, kind: Path, key: str | None = None) -> int:
+    """Remove what is half made, of one key or of all: its maker holds the name while it lives."""
+    own = f".{os.getpid()}-"
+    paths = [
+        path
+        for path in kind.glob(f".{key or '*'}.*")
+        if LEFT_OVER.fullmatch(path.name) and own not in path.name
+    ]
+    if not paths:
+        return 0
+    with cache_locked(cache):
+        names = held(cache, besides=os.getpid())
+    freed = 0
+    for path in paths:
+        name = path.name[1:].rpartition(".")[0]
+        if f"{kind.name}/{name}" in names:
+            continue
+        with suppress(OSError):
+            freed += _size(path)
+        shutil.rmtree(path, ignore_errors=True)
+    return freed

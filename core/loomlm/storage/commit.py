@@ -83,11 +83,12 @@ class Staging:
 
 
 @contextmanager
-def staging(target: Path) -> Iterator[Staging]:
+def staging(target: Path, first_stays: bool = False) -> Iterator[Staging]:
     """Fill a folder beside `target`; it takes the target's place when the block ends well.
 
     A folder that stands there already is replaced, and removed only after the new one is
-    complete. Raises UsageError naming the path when something cannot be written.
+    complete; with `first_stays` it is kept instead, and the new one is dropped. Raises UsageError
+    naming the path when something cannot be written.
     """
     target = Path(target)
     neighbour = target.parent / f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}"
@@ -97,7 +98,10 @@ def staging(target: Path) -> Iterator[Staging]:
         stage = Staging(neighbour)
         yield stage
         _write_manifest(stage)
-        _swap(neighbour, target)
+        if first_stays:
+            _put(neighbour, target)
+        else:
+            _swap(neighbour, target)
     except OSError as error:
         raise UsageError(_cannot_write(target, error)) from error
     finally:
@@ -154,8 +158,11 @@ def replacing(path: Path) -> Iterator[IO[str]]:
             neighbour.unlink(missing_ok=True)
 
 
-def verify(folder: Path) -> None:
-    """Raise DamagedError, naming the file, unless a folder is as it was committed."""
+def verify(folder: Path, whole: frozenset[str] = frozenset()) -> None:
+    """Raise DamagedError, naming the file, unless a folder is as it was committed.
+
+    whole: names of files whose contents are known to be, and are not read.
+    """
     records = _read_manifest(folder)
     present = {
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
@@ -170,7 +177,7 @@ def verify(folder: Path) -> None:
             raise DamagedError(
                 f"{path} has {path.stat().st_size} bytes; {record['size']} were written."
             )
-        if file_digest(path) != record["sha256"]:
+        if name not in whole and file_digest(path) != record["sha256"]:
             raise DamagedError(f"{path} has changed since it was written.")
 
 
@@ -201,6 +208,17 @@ def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _digest(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _put(neighbour: Path, target: Path) -> None:
+    """Put a folder where none stands; where one does, it stays."""
+    _sync_folder(neighbour)
+    try:
+        neighbour.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+    _sync_folder(target.parent)
 
 
 def _swap(neighbour: Path, target: Path) -> None:
