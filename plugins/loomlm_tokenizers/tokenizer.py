@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,10 @@ class HubTokenizer:
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
-        self._vocabulary = dict(
-            sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
-        )
+        vocabulary = tokenizer.get_vocab()
+        several = len(set(vocabulary.values())) < len(vocabulary)  # of one id
+        order = itemgetter(1, 0) if several else itemgetter(1)
+        self._vocabulary = dict(sorted(vocabulary.items(), key=order))
         state = json.loads(tokenizer.to_str())
         self._characters = _character_table(state, self._vocabulary)
         self.vocab_size: int = max(self._vocabulary.values(), default=-1) + 1

@@ -92,7 +92,14 @@ class ColumnStore:
     def bytes(self) -> int:
         """The sum of the column of that name, 0 without one."""
         sizes = self.columns.get("bytes")
-        return int(sizes.sum()) if isinstance(sizes, np.ndarray) else 0
+        if not isinstance(sizes, np.ndarray):
+            return 0
+        total, step = 0, 1 << 16
+        for start in range(0, len(sizes), step):
+            end = min(start + step, len(sizes))
+            total += int(sizes[start:end].sum())
+            _let_go(sizes, start, end)
+        return total
 
     def part(self, start: int, stop: int) -> ColumnStore:
         """The rows from one number to before another, which ragged columns keep the values of."""
