@@ -134,7 +134,8 @@ def encode(data: Path, work: Path, pairs: int) -> None:
 def store_child(work: Path, file: Path, kept: str) -> None:
     """Ours: seconds from the file to the store, those of encoding, tokens, megabytes of memory."""
     import loomlm
-    from loomlm.training.run import prepare
+    from loomlm.data.prepare import encode_examples, make_tokenizer
+    from loomlm.data.reading import identity, made, read_examples
 
     os.environ["LOOMLM_CACHE"] = kept
     stages = {"name": "pretrain", "task": {"type": "causal_lm"}, "data": {"train": str(file)}}
@@ -148,25 +149,31 @@ def store_child(work: Path, file: Path, kept: str) -> None:
             "stages": [{**stages, "trainer": {"steps": 1}}],
         }
     )
-    told: dict[str, float] = {}
-    spent, start = time.process_time(), time.perf_counter()
-    _, (stage,) = prepare(
-        config.settings, config.registry, lambda text: told.update({text[:8]: time.perf_counter()})
-    )
+    settings, registry = config.settings, config.registry
+    (stage,) = settings.stages
+    spent, start = spent_so_far(), time.perf_counter()
+    examples = read_examples(stage.data, registry, settings.seed, str)
+    made_from = make_tokenizer(settings.tokenizer, registry, examples, str)
+    read = time.perf_counter()
+    task, about = made(registry, stage.task), identity(registry, stage.task)
+    encoded = encode_examples(task, about, made_from, examples, str)
     end = time.perf_counter()
-    tokens = len(stage.data.tokens["train"].values) - stage.data.examples
-    told.setdefault("Encoding", end)
     print(
         json.dumps(
             {
                 "whole": end - start,
-                "encode": end - told["Encoding"],
-                "spent": time.process_time() - spent,
-                "tokens": tokens,
+                "encode": end - read,
+                "spent": spent_so_far() - spent,
+                "tokens": len(encoded.tokens["train"].values) - encoded.examples,
                 "memory": most_memory(),
             }
         )
     )
+
+
+def spent_so_far() -> float:
+    """Seconds of the processors, of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
 
 
 def most_memory() -> float:
@@ -192,14 +199,15 @@ def peer_child(work: Path, file: Path, kept: str) -> None:
         rows = library.encode_batch_fast(batch["text"], add_special_tokens=False)
         return {"tokens": [row.ids for row in rows]}
 
-    start = time.perf_counter()
+    spent, start = spent_so_far(), time.perf_counter()
     rows: Any = datasets.load_dataset("text", data_files=str(file), cache_dir=kept, split="train")
     read = time.perf_counter()
     form = datasets.Features({"tokens": datasets.Sequence(datasets.Value("uint16"))})
     made = rows.map(ids, batched=True, num_proc=2, remove_columns=["text"], features=form)
     end = time.perf_counter()
     tokens = sum(len(chunk.values) for chunk in made.data.column("tokens").chunks)
-    print(json.dumps({"whole": end - start, "encode": end - read, "tokens": tokens}))
+    measured = {"whole": end - start, "encode": end - read, "spent": spent_so_far() - spent}
+    print(json.dumps({**measured, "tokens": tokens}))
 
 
 def fresh(what: str, work: Path, file: Path) -> dict[str, float]:
@@ -224,6 +232,8 @@ def store(data: Path, work: Path, pairs: int) -> None:
         fast, slow = rates
         ratios = told([theirs[what] / ours[what] for ours, theirs in found])
         print(f"store, {label}: {fast:.1f} and {slow:.1f} MB/s, ratio {ratios}", flush=True)
+    ratios = told([theirs["spent"] / ours["spent"] for ours, theirs in found])
+    print(f"store, work of the processors: ratio {ratios}", flush=True)
 
 
 def memory(data: Path, work: Path) -> None:
