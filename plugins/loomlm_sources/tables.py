@@ -221,7 +221,8 @@ def _broken(held: _Held, error: Exception, form: Form, tells_rows: bool) -> BadL
     elif isinstance(error, _TooMuch):
         lines = len(held.row) - 1
         reason = f"a quote is opened and not closed in the {lines:,} lines from here"
-        fix += "; if the text is as long as that, raise data.longest_line"
+        if held.size > held.longest:
+            fix += "; if the text is as long as that, raise data.longest_line"
     else:
         known = {
             "unexpected end of data": "a quote is opened and never closed",

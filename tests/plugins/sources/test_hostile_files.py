@@ -163,10 +163,12 @@ def test_a_quote_that_is_left_open_over_a_million_lines():
     with memory_below(40 * MEBIBYTE):
         assert refused(train=path).startswith(
             "a.csv:3: not csv: a quote is opened and not closed in the 131,072 lines from here. If "
-            "quotes are part of the text, set quoting = false"
+            "quotes are part of the text, set quoting = false, or set"
         )
         assert refused(train=path, longest_line=1 << 12).startswith(
-            "a.csv:3: not csv: a quote is opened and not closed in the 1,023 lines from here."
+            "a.csv:3: not csv: a quote is opened and not closed in the 1,023 lines from here. If "
+            "quotes are part of the text, set quoting = false; if the text is as long as that, "
+            "raise data.longest_line"
         )
 
 
