@@ -138,22 +138,26 @@ class _Held:
 
     def feed(self) -> Iterator[str]:
         """The lines for the csv reader."""
-        while True:
-            line = self.again.popleft() if self.again else next(self.lines, None)
-            if line is None:
-                return
-            self.row.append(line)
+        row = self.row
+        for line in self._all():
+            row.append(line)
             if isinstance(line, BadLine):
-                if line.content is None:
+                content = line.content
+                if content is None:
                     raise _TooMuch(line)
                 self.bad = self.bad or line
-                content = line.content
             else:
                 content = line[1]
             self.size += len(content)
-            if len(self.row) > 1 and (self.size > self.longest or len(self.row) > MOST_LINES):
+            if len(row) > 1 and (self.size > self.longest or len(row) > MOST_LINES):
                 raise _TooMuch
             yield self._without_carriage_return(content) if "\r" in content else content
+
+    def _all(self) -> Iterator[Line | BadLine]:
+        while self.again:
+            yield self.again.popleft()
+        for line in self.lines:  # noqa: UP028 - where the csv reader stops, the lines go on
+            yield line
 
     def _without_carriage_return(self, line: str) -> str:
         content = line.rstrip("\r\n")
