@@ -142,6 +142,8 @@ def config_file(topics: tuple[Path, Path], tmp_path: Path, backend: str) -> Call
         keys = {"steps": "100", "batch_size": "16", "learning_rate": "1e-2", **SMALL, **trainer}
         if "epochs" in trainer:
             del keys["steps"]
+        if "batch_tokens" in trainer:
+            del keys["batch_size"]
         lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
         path = tmp_path / "my.toml"
         path.write_text(
@@ -189,6 +191,8 @@ def lm_config(topics: tuple[Path, Path], tmp_path: Path, backend: str) -> Callab
 
     def write(name: str = "lm", finetune: bool = False, **trainer: str) -> Path:
         keys = {"steps": "60", "batch_size": "8", "learning_rate": "1e-2", **SMALL, **trainer}
+        if "batch_tokens" in trainer:
+            del keys["batch_size"]
         lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
         path = tmp_path / "lm.toml"
         path.write_text(

@@ -26,6 +26,9 @@ STD = 0.02
 class Transformer:
     """Decoder or encoder: reads `tokens` (batch, time) and `length` (batch,) as tasks give them.
 
+    Where there is `segment` (batch, time) too, tokens attend to those with their own number alone,
+    and positions begin anew with each.
+
     Parameters, with w for width, d for the width of a head, h for the inner width:
     `embedding.weight` (vocab_size, w); with learned positions `positions.weight`
     (max_positions, w). In each layer, `layers.I.`: `attention.qkv.weight`
@@ -46,7 +49,7 @@ class Transformer:
     @property
     def capabilities(self) -> frozenset[str]:
         order = {"auto": {"causal", "bidirectional"}, True: {"causal"}, False: {"bidirectional"}}
-        return frozenset({"sequence", "tokens"} | order[self.config.causal])
+        return frozenset({"sequence", "tokens", "segments"} | order[self.config.causal])
 
     @property
     def width(self) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 from attrs import frozen
 
 from loomlm.plugin import DataError
-from loomlm_sources.opening import UNDECODABLE, decoded_lines, opened
-from loomlm_sources.readers import BadLine, Row, not_text
+from loomlm_sources.forms import Row
+from loomlm_sources.lines import BadLine, read_lines
 
 
 @frozen
@@ -18,6 +18,7 @@ class _Line:
     path: Path
     number: int
     content: str
+    bad: BadLine | None = None
 
     @property
     def place(self) -> str:
@@ -25,19 +26,20 @@ class _Line:
 
 
 def aligned_rows(
-    texts: Sequence[Path], labels: Sequence[Path], encoding: str
+    texts: Sequence[Path], labels: Sequence[Path], encoding: str, longest: int
 ) -> Iterator[tuple[Path, Row | BadLine]]:
     """Rows with `text` and `label`, from lines of the same number; both may be blank.
 
-    Raises DataError where one side has ended and the other has not.
+    longest: most bytes of a line. Raises DataError where one side has ended and the other has not.
     """
-    for text, label in zip_longest(_lines(texts, encoding), _lines(labels, encoding)):
+    both = zip_longest(_lines(texts, encoding, longest), _lines(labels, encoding, longest))
+    for text, label in both:
         if text is None or label is None:
             _check_ends(text, label)
             continue
         for line in (text, label):
-            if UNDECODABLE in line.content:
-                yield line.path, not_text(line.number, encoding)
+            if line.bad is not None:
+                yield line.path, line.bad
                 break
         else:
             if text.content.strip() or label.content.strip():
@@ -61,8 +63,10 @@ def _check_ends(text: _Line | None, label: _Line | None) -> None:
         raise DataError(f"{label.place}: the text has ended before the labels. {rule}")
 
 
-def _lines(paths: Sequence[Path], encoding: str) -> Iterator[_Line]:
+def _lines(paths: Sequence[Path], encoding: str, longest: int) -> Iterator[_Line]:
     for path in paths:
-        with opened(path) as file:
-            for number, line in decoded_lines(file, encoding):
-                yield _Line(path, number, line.rstrip("\r\n"))
+        for line in read_lines(path, encoding, longest):
+            if isinstance(line, BadLine):
+                yield _Line(path, line.line, line.reason, line)
+            else:
+                yield _Line(path, line[0], line[1].rstrip("\r\n"))

@@ -1,5 +1,6 @@
 """Config classes of the built-in data sources; nothing heavy."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,22 @@ SPLITS = ("train", "validation", "test")
 
 
 @frozen
+class LabelTable:
+    """A table of labels: of files by their names, or of rows by a column that both have."""
+
+    file: Path = key("a csv, tsv, jsonl or parquet file with a header")
+    by: str = key(
+        "its column that says what the label is of; a file's name is one from the table's folder "
+        "on, or the name alone",
+        "file_name",
+    )
+    label: str = key("its column of the label", "label")
+    column: str | None = key(
+        "column of the data whose value is looked for; without, the file's name is", None
+    )
+
+
+@frozen
 class FilesConfig:
     """Files of examples."""
 
@@ -20,6 +37,19 @@ class FilesConfig:
     test: Path | tuple[Path, ...] | None = key("files of the test split", None)
     text: str | tuple[str, ...] = key("column of the text; several are joined by a space", "text")
     label: str | None = key("column of the label", None)
+    pair: str | None = key("column of a second text, for tasks that read two", None)
+    label_from: Literal["folder", "file", "path", "text"] | None = key(
+        "where a label stands that has no column: the name of the file's folder, or of the file "
+        "without its ending; with label_pattern also the file's path, or the text",
+        None,
+    )
+    label_pattern: str | None = key(
+        "a regular expression whose one group is the label, looked for in what label_from says, by "
+        "default in the text",
+        None,
+    )
+    strip_label: bool = key("take what label_pattern finds off the text", False)
+    label_table: LabelTable | None = key("labels in a table of their own", None)
     format: Literal["auto", "txt", "csv", "tsv", "jsonl", "parquet"] = key(
         "form of the files; auto goes by the name's end, before .gz, .bz2 or .xz", "auto"
     )
@@ -44,7 +74,14 @@ class FilesConfig:
     )
     encoding: str = key("of the text in the files", "utf-8")
     on_bad_line: Literal["error", "skip"] = key(
-        "what to do with a line that cannot be read; skip counts them", "error"
+        "what to do with a line that cannot be read, or a file without an example; skip counts",
+        "error",
+    )
+    longest_line: int = key(
+        "most bytes of a line, and of a row, paragraph or file that is one example; so much is "
+        "held in memory",
+        1 << 25,
+        minimum=1,
     )
 
     def __attrs_post_init__(self) -> None:
@@ -62,10 +99,58 @@ class FilesConfig:
                 f"documents is {self.documents!r}, and labels has one for each line; "
                 'leave one of them out, or set documents = "line"'
             )
+        _check_labels(self)
+        _check_pair(self.text, self.pair)
         for name, value in (("header", self.header), ("labels", self.labels)):
             for split in value if isinstance(value, Mapping) else ():
                 if split not in SPLITS:
                     raise ValueError(f"{name} names {split!r}; splits are {', '.join(SPLITS)}")
+
+
+def _check_labels(config: FilesConfig) -> None:
+    """Raise ValueError for keys that do not say together where labels come from."""
+    names = ("label", "labels", "label_table", "label_from", "label_pattern")
+    given = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
+    if len(given) > 1 and list(given) != ["label_from", "label_pattern"]:
+        shown = (
+            f"{name} = {value!r}" if isinstance(value, str) else name
+            for name, value in given.items()
+        )
+        raise ValueError(
+            f"{' and '.join(shown)} each say where labels come from; leave all but one out"
+        )
+    if config.label_pattern is None:
+        if config.label_from in ("path", "text"):
+            raise ValueError(
+                f"label_from is {config.label_from!r}, which needs a label_pattern that says which "
+                "part of it is the label"
+            )
+    else:
+        _check_pattern(config.label_pattern)
+    if config.strip_label and (
+        config.label_pattern is None or config.label_from not in (None, "text")
+    ):
+        raise ValueError(
+            "strip_label takes what label_pattern finds off the text; it needs a label_pattern "
+            "that is looked for there"
+        )
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        groups = re.compile(pattern).groups
+    except (re.error, OverflowError) as error:
+        raise ValueError(f"label_pattern {pattern!r} is no regular expression: {error}") from None
+    if groups != 1:
+        raise ValueError(
+            f"label_pattern {pattern!r} has {groups or 'no'} {'groups' if groups else 'group'}; "
+            "the one group in parentheses is the label, and (?:...) is none"
+        )
+
+
+def _check_pair(text: str | tuple[str, ...], pair: str | None) -> None:
+    if pair is not None and pair in ((text,) if isinstance(text, str) else text):
+        raise ValueError(f"pair is {pair!r}, which is the text too; name another column")
 
 
 @frozen
@@ -77,6 +162,7 @@ class HuggingFaceConfig:
     revision: str | None = key("branch, tag or commit on the hub", None)
     text: str | tuple[str, ...] = key("column of the text; several are joined by a space", "text")
     label: str | None = key("column of the label; numbers become the data set's names", None)
+    pair: str | None = key("column of a second text, for tasks that read two", None)
     train: str = key("the data set's split to train on", "train")
     validation: str | None = key("its validation split, where it has one", "validation")
     test: str | None = key("its test split, where it has one", "test")
@@ -84,6 +170,7 @@ class HuggingFaceConfig:
     def __attrs_post_init__(self) -> None:
         if self.text == ():
             raise ValueError("text is an empty list; name a column")
+        _check_pair(self.text, self.pair)
 
 
 @frozen

@@ -4,53 +4,57 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import attrs
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from loomlm.plugin import DataError, Example, did_you_mean
 from loomlm_sources.aligned import aligned_rows
 from loomlm_sources.config import SPLITS, FilesConfig
+from loomlm_sources.forms import Form, Row
+from loomlm_sources.labelling import Label, Labelling, Read, data_format_of
+from loomlm_sources.lines import BadLine, read_lines
 from loomlm_sources.looking import complete, with_other_file
-from loomlm_sources.opening import (
-    UNDECODABLE,
-    data_format,
-    decoded_lines,
-    find_files,
-    opened,
-    packing,
-)
-from loomlm_sources.readers import BadLine, Form, Row, column_names, read_rows
+from loomlm_sources.opening import find_files
+from loomlm_sources.readers import read_rows
+from loomlm_sources.skipping import Skipped
+from loomlm_sources.tables import column_names
 from loomlm_sources.values import check_split, joined_text, label_of
-
-
-@define
-class _Skipped:
-    first: int
-    count: int = 0
+from loomlm_sources.watching import Stamp, Watch, sampled, whole
 
 
 @frozen
 class _Part:
-    """Rows that are read alike: from `path`, or for lines with labels from it on."""
+    """Rows that are read alike: of one file, or of lines with labels, of all files of a split.
 
-    path: Path
+    paths: all that is read. rows: each with the file that it is from.
+    """
+
+    paths: tuple[Path, ...]
     rows: Iterable[tuple[Path, Row | BadLine]]
     texts: tuple[str, ...]
-    label: str | None
+    label: Read | None
 
 
-@define
+def _line_label(values: Mapping[str, Any], text: str, place: str) -> Label | BadLine:
+    return label_of(values["label"])
+
+
+@define(slots=False)
 class Files:
-    """See `loomlm.plugin.DataSource`. Reads line by line; one example at a time is in memory."""
+    """See `loomlm.plugin.ShardedSource`. Reads line by line; one example at a time is in memory."""
 
     config: FilesConfig
-    _skipped: dict[Path, _Skipped] = field(factory=dict)
+    _skipped: Skipped = field(factory=Skipped)
+    _watch: Watch = field(factory=Watch)
+    _labelling: Labelling = field(
+        init=False, default=Factory(lambda self: Labelling(self.config), takes_self=True)
+    )
 
     @staticmethod
     def look(options: Mapping[str, Any], labelled: bool) -> dict[str, Any]:
@@ -68,87 +72,194 @@ class Files:
     def fingerprint(self) -> str:
         """SHA-256 over what the config means and the bytes of every file.
 
-        Of a file's name only the ending counts, where the form goes by it.
+        Of a file's name only the ending counts, where the form goes by it, and what a label is
+        read from.
         """
-        named = (*SPLITS, "labels", "label_names", "format")
+        return self._fingerprint(whole)
+
+    def shards_fingerprint(self) -> str:
+        """As `fingerprint`, by the size of each file, its first and last bytes, some between."""
+        return self._fingerprint(sampled)
+
+    def examples(self, split: str) -> Iterator[Example]:
+        """The split's examples, file by file."""
+        check_split(split, self.splits())
+        self._skipped.forget((*find_files(getattr(self.config, split)), *self._label_files(split)))
+        self._labelling.forget(split)
+        found = False
+        for part in self._parts(split):
+            for example in self._read(part):
+                found = True
+                yield example
+        if not found:
+            _no_example(find_files(getattr(self.config, split))[0])
+
+    def shards(self, split: str) -> tuple[str, ...]:
+        """The split's files, in order; the first alone where labels stand in files of their own."""
+        check_split(split, self.splits())
+        files = find_files(getattr(self.config, split))
+        return tuple(map(str, files[:1] if self._label_files(split) else files))
+
+    def shard(self, split: str, name: str, skip: int = 0) -> Iterator[Example]:
+        """The examples of a file, without the first `skip`.
+
+        Those are not read where no line can be left out: not parsed, and of parquet files not even
+        looked at. Otherwise it has to be seen which lines are examples.
+        """
+        names = self.shards(split)
+        if name not in names:
+            raise DataError(f"The {split} split has no file {name}. {did_you_mean(name, names)}")
+        exact = self.config.on_bad_line == "error"
+        files = find_files(getattr(self.config, split))
+        if self._label_files(split):
+            part = self._aligned(split)
+            exact = False
+        else:
+            part = self._part(files[names.index(name)], split, skip if exact else 0)
+        self._skipped.forget(part.paths)
+        examples = self._read(part, skip if exact else 0)
+        for number, example in enumerate(examples):
+            if exact or number >= skip:
+                yield example
+
+    def notes(self) -> tuple[str, ...]:
+        return (*self._skipped.notes(), *self._labelling.notes())
+
+    def skipped(self) -> Mapping[str, tuple[int, tuple[int, ...]]]:
+        """By file, how many lines were skipped so far, and the numbers of the first, at most 20."""
+        return self._skipped.counts()
+
+    def _fingerprint(self, contents: Callable[[Iterable[Path]], Any]) -> str:
+        self._labelling = Labelling(self.config)
+        vars(self).pop("_names", None)
+        named = (*SPLITS, "labels", "label_names", "label_table", "format")
         meaning: dict[str, Any] = {
             name: value
             for name, value in attrs.asdict(self.config, recurse=False).items()
             if name not in named
         }
         meaning["text"] = self._texts()
-        meaning["label_names"] = _contents(self._paths(self.config.label_names))
+        meaning["beside"] = contents(self._noted(self._beside()))
+        if (table := self.config.label_table) is not None:
+            meaning["label_table"] = [table.by, table.label, table.column]
         for split in self.splits():
-            files = self._paths(getattr(self.config, split))
+            files = self._noted(self._paths(getattr(self.config, split)))
             forms = [self._format(path) for path in files]
-            meaning[f"files of {split}"] = [forms, _contents(files)]
-            meaning[f"labels of {split}"] = _contents(self._label_files(split))
+            meaning[f"files of {split}"] = [forms, contents(files)]
+            labels = self._noted(self._label_files(split))
+            meaning[f"labels of {split}"] = contents(labels)
+            meaning[f"names of {split}"] = [str(self._labelling.of_file(path)) for path in files]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
-    def examples(self, split: str) -> Iterator[Example]:
-        """The split's examples, file by file."""
-        check_split(split, self.splits())
-        for path in (*find_files(getattr(self.config, split)), *self._label_files(split)):
-            self._skipped.pop(path, None)
-        for part in self._parts(split):
-            yield from _some(self._checked(part), part.path)
+    def _beside(self) -> list[Path]:
+        """Files that say what labels are, for all splits."""
+        table = self.config.label_table
+        return [*self._paths(self.config.label_names), *([] if table is None else [table.file])]
 
-    def notes(self) -> tuple[str, ...]:
-        return tuple(
-            f"{path}: {skipped.count:,} {'line' if skipped.count == 1 else 'lines'} skipped that "
-            f"cannot be read, the first is line {skipped.first}."
-            for path, skipped in self._skipped.items()
-        )
+    def _noted(self, paths: list[Path]) -> list[Path]:
+        self._watch.note(paths)
+        return paths
 
     def _parts(self, split: str) -> Iterator[_Part]:
+        if self._label_files(split):
+            yield self._aligned(split)
+            return
+        for path in find_files(getattr(self.config, split)):
+            yield self._part(path, split)
+
+    def _aligned(self, split: str) -> _Part:
         files, labels = find_files(getattr(self.config, split)), self._label_files(split)
-        if labels:
-            for path in files:
-                self._refuse_columns(path)
-            rows = aligned_rows(files, labels, self.config.encoding)
-            yield _Part(files[0], rows, ("text",), "label")
-            return
         for path in files:
-            rows = zip(repeat(path), read_rows(path, self._form(path, split)), strict=False)
-            if self._format(path) == "txt":
-                # A text file has no columns: its lines are the text.
-                self._refuse_label(path, split)
-                yield _Part(path, rows, ("text",), None)
-            else:
-                self._refuse_documents(path)
-                yield _Part(path, rows, self._texts(), self.config.label)
+            self._refuse_columns(path)
+            self._refuse_pair(path)
+        rows = aligned_rows(files, labels, self.config.encoding, self.config.longest_line)
+        return _Part((*files, *labels), rows, ("text",), _line_label)
 
-    def _checked(self, part: _Part) -> Iterator[Example]:
+    def _part(self, path: Path, split: str, skip: int = 0) -> _Part:
+        rows = zip(repeat(path), read_rows(path, self._form(path, split), skip), strict=False)
+        label = self._labelling.reader(path, split)
+        if self._format(path) != "txt":
+            self._refuse_documents(path)
+            return _Part((path,), rows, self._texts(), label)
+        # A text file has no columns: its lines are the text.
+        self._refuse_label(path, split)
+        self._refuse_pair(path)
+        return _Part((path,), rows, ("text",), label)
+
+    def _read(self, part: _Part, skip: int = 0) -> Iterator[Example]:
+        """The examples of a part, of which `skip` are left out already."""
+        begun = {path: self._watch.begin(path) for path in (*part.paths, *self._beside())}
+        empty = not skip
+        make = self._maker(part)
         for path, row in part.rows:
-            example = row if isinstance(row, BadLine) else self._example(path, row, part)
-            if isinstance(example, Example):
-                yield example
+            example = row if isinstance(row, BadLine) else make(path, row)
+            if isinstance(example, BadLine):
+                self._refuse(path, example, begun)
             else:
-                self._refuse(path, example)
+                empty = False
+                yield example
+        self._check(begun)
+        if empty and self.config.on_bad_line == "error":
+            # Most often one that was not fetched whole; who knows of it lets it be skipped.
+            _no_example(part.paths[0])
+        if empty:
+            self._skipped.add_empty(part.paths[0])
 
-    def _example(self, path: Path, row: Row, part: _Part) -> Example | BadLine:
-        line, values = row
-        text = joined_text(values, part.texts)
-        if isinstance(text, BadLine):
-            return attrs.evolve(text, line=line)
-        label = None if part.label is None else label_of(values, part.label, self._names)
-        if isinstance(label, BadLine):
-            return attrs.evolve(label, line=line)
-        return Example(text, label, place=f"{path}:{line}")
+    def _maker(self, part: _Part) -> Callable[[Path, Row], Example | BadLine]:
+        """What makes an example of a row. It is called for each, so it looks nothing up."""
+        texts, label_of_row = part.texts, part.label
+        pairs = () if self.config.pair is None else (self.config.pair,)
+        named = self._named if self.config.label_names is not None else None
+        stripped = self._labelling.stripped if self.config.strip_label else None
 
-    def _refuse(self, path: Path, bad: BadLine) -> None:
+        def make(path: Path, row: Row) -> Example | BadLine:
+            line, values = row
+            place = f"{path}:{line}"
+            text = joined_text(values, texts)
+            if isinstance(text, BadLine):
+                return attrs.evolve(text, line=line)
+            extra = {}
+            if pairs:
+                pair = joined_text(values, pairs)
+                if isinstance(pair, BadLine):
+                    return attrs.evolve(pair, line=line)
+                extra["pair"] = pair
+            if label_of_row is None:
+                return Example(text, None, extra, place)
+            label = label_of_row(values, text, place)
+            if named is not None and not isinstance(label, BadLine):
+                label = named(label)
+            if isinstance(label, BadLine):
+                return attrs.evolve(label, line=line)
+            return Example(stripped(text) if stripped else text, label, extra, place)
+
+        return make
+
+    def _refuse(self, path: Path, bad: BadLine, begun: Mapping[Path, Stamp]) -> None:
         if self.config.on_bad_line == "skip":
-            skipped = self._skipped.setdefault(path, _Skipped(bad.line))
-            skipped.count += bad.lines
+            self._skipped.add(path, bad)
             return
+        self._check(begun)
         fix = bad.fix or "Mend the line"
         raise DataError(f'{path}:{bad.line}: {bad.reason}. {fix}, or set on_bad_line = "skip".')
+
+    def _check(self, begun: Mapping[Path, Stamp]) -> None:
+        for path, stamp in begun.items():
+            self._watch.check(path, stamp)
 
     def _refuse_label(self, path: Path, split: str) -> None:
         if self.config.label is not None:
             raise DataError(
                 f"{path} is a txt file, which has no column {self.config.label!r}. Take data.label "
-                f"out, and name a file that has a label a line: data.labels.{split}."
+                f"out, and name a file that has a label a line: data.labels.{split}, or say where "
+                "a label stands: data.label_from."
+            )
+
+    def _refuse_pair(self, path: Path) -> None:
+        if self.config.pair is not None:
+            raise DataError(
+                f"{path} is a txt file, which has no column {self.config.pair!r}. Take data.pair "
+                "out, or name a table that has the column: csv, tsv, jsonl or parquet."
             )
 
     def _refuse_columns(self, path: Path) -> None:
@@ -169,7 +280,7 @@ class Files:
         return (self.config.text,) if isinstance(self.config.text, str) else self.config.text
 
     def _format(self, path: Path) -> str:
-        return data_format(path) if self.config.format == "auto" else self.config.format
+        return data_format_of(path, self.config)
 
     def _paths(self, patterns: Path | tuple[Path, ...] | None) -> list[Path]:
         return [] if patterns is None else find_files(patterns)
@@ -182,6 +293,9 @@ class Files:
         header = (
             config.header.get(split, True) if isinstance(config.header, Mapping) else config.header
         )
+        table = config.label_table
+        named = config.label, table.column if table else None
+        labels = tuple(name for name in named if name is not None)
         form = Form(
             format=self._format(path),
             encoding=config.encoding,
@@ -189,7 +303,9 @@ class Files:
             quoting=config.quoting,
             header=header,
             columns=config.columns,
-            wanted=(*self._texts(), config.label) if config.label else self._texts(),
+            wanted=(*self._texts(), *(name for name in (config.pair, *labels) if name is not None)),
+            labels=labels,
+            longest=config.longest_line,
             documents=config.documents,
         )
         if header or form.format not in ("csv", "tsv"):
@@ -213,54 +329,54 @@ class Files:
                 )
         return names
 
-    @cached_property
-    def _names(self) -> Mapping[str, str] | None:
-        """Names by the number that stands for them; from 0 where the training data has a 0."""
-        if self.config.label_names is None:
-            return None
-        path = find_files(self.config.label_names)[0]
-        names = _label_names(path, self.config.encoding)
-        return {str(number): name for number, name in enumerate(names, 0 if self._zero() else 1)}
+    def _named(self, label: Label) -> Label | BadLine:
+        found = [self._names.get(one) for one in ((label,) if isinstance(label, str) else label)]
+        names = tuple(name for name in found if name is not None)
+        if len(names) == len(found):
+            return names[0] if isinstance(label, str) else names
+        first, last = min(self._names, key=int), max(self._names, key=int)
+        shown = label if isinstance(label, str) else label[found.index(None)]
+        return BadLine(0, f"the label {shown!r} is no number from {first} to {last} of label_names")
 
-    def _zero(self) -> bool:
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        """Names by the number that stands for them; from 0 where the training data has a 0."""
+        path = self._paths(self.config.label_names)[0]
+        names = _label_names(path, self.config.encoding, self.config.longest_line)
+        first = 0 if self._has_zero(len(names)) else 1
+        return {str(number): name for number, name in enumerate(names, first)}
+
+    def _has_zero(self, count: int) -> bool:
+        """Whether the training data has a label 0, before one that is the number of the names."""
         for part in self._parts("train"):
-            for _, row in part.rows:
+            for path, row in part.rows:
                 if isinstance(row, BadLine) or part.label is None:
                     continue
-                label = label_of(row[1], part.label, None)
-                if label == "0" or (isinstance(label, tuple) and "0" in label):
-                    return True
+                text = joined_text(row[1], part.texts)
+                if isinstance(text, BadLine):
+                    continue
+                label = part.label(row[1], text, f"{path}:{row[0]}")
+                found = label if isinstance(label, tuple) else (label,)
+                if "0" in found or str(count) in found:
+                    return "0" in found
         return False
 
 
-def _some(examples: Iterator[Example], path: Path) -> Iterator[Example]:
-    first = next(examples, None)
-    if first is None:
-        raise DataError(f"{path} has no example. Take it out, or check that it is whole.")
-    yield first
-    yield from examples
+def _no_example(path: Path) -> None:
+    raise DataError(f"{path} has no example. Take it out, or check that it is whole.")
 
 
-def _label_names(path: Path, encoding: str) -> list[str]:
-    with opened(path) as file:
-        names = [line.strip() for _, line in decoded_lines(file, encoding)]
+def _label_names(path: Path, encoding: str, longest: int) -> list[str]:
+    names = []
+    for line in read_lines(path, encoding, longest):
+        if isinstance(line, BadLine):
+            raise DataError(f"{path}:{line.line}: {line.reason}. Each line has one label's name.")
+        names.append(line[1].strip())
     while names and not names[-1]:
         names.pop()
     if not names:
         raise DataError(f"{path} has no name. Write a label's name on each line.")
-    for number, name in enumerate(names, 1):
-        if not name or UNDECODABLE in name:
-            wrong = "a blank line" if not name else f"bytes that are not {encoding.upper()}"
-            raise DataError(f"{path}:{number}: {wrong}. Each line has one label's name.")
+    if "" in names:
+        number = names.index("") + 1
+        raise DataError(f"{path}:{number}: a blank line. Each line has one label's name.")
     return names
-
-
-def _contents(paths: Iterable[Path]) -> list[list[str]]:
-    """What the files hold: their packing and the digest of their bytes."""
-    found = []
-    for path in paths:
-        with opened(path, unpack=False) as file:
-            # `file_digest` reads a binary file; `opened` says IO, which may be of text too.
-            digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-        found.append([packing(path), digest])
-    return found

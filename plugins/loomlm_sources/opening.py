@@ -1,12 +1,10 @@
-"""Finds and opens files: globs, compression, encodings; every failure in one sentence."""
+"""Finds and opens files: globs, compression; every failure in one sentence."""
 
 from __future__ import annotations
 
 import bz2
-import codecs
 import glob
 import gzip
-import io
 import lzma
 import zlib
 from collections.abc import Iterator, Sequence
@@ -18,18 +16,16 @@ from loomlm.plugin import DataError, nearest
 
 COMPRESSED: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 MAGIC = {".gz": b"\x1f\x8b", ".bz2": b"BZh", ".xz": b"\xfd7zXZ"}
-# Stands in a line for bytes that are not of the encoding: half a surrogate pair, which no decoder
-# gives, so that it is told from all that a text can hold, and the lines around it are kept.
-UNDECODABLE = "\udcff"
-MARK = "loomlm_undecodable"
-
-
-def _mark(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeDecodeError)
-    return UNDECODABLE, error.end
-
-
-codecs.register_error(MARK, _mark)
+ENDINGS = {
+    ".txt": "txt",
+    ".text": "txt",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+}
 
 
 def find_files(patterns: Path | Sequence[Path]) -> list[Path]:
@@ -73,23 +69,19 @@ def _existing(path: Path) -> Path:
 def data_format(path: Path) -> str:
     """What a file's name says of its form, before the ending of its compression."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSED]
-    known = {
-        ".txt": "txt",
-        ".text": "txt",
-        ".csv": "csv",
-        ".tsv": "tsv",
-        ".jsonl": "jsonl",
-        ".ndjson": "jsonl",
-        ".json": "jsonl",
-        ".parquet": "parquet",
-    }
-    form = known.get(suffixes[-1]) if suffixes else None
+    form = ENDINGS.get(suffixes[-1]) if suffixes else None
     if form is None:
         raise DataError(
             f"The name of {path} does not say its form. Set data.format to txt, csv, tsv, jsonl "
             "or parquet."
         )
     return form
+
+
+def stem(path: Path) -> str:
+    """A file's name without the endings of its compression and form."""
+    name = path.stem if packing(path) else path.name
+    return Path(name).stem if Path(name).suffix.lower() in ENDINGS else name
 
 
 def packing(path: Path) -> str:
@@ -106,13 +98,16 @@ def opened(path: Path, unpack: bool = True) -> Iterator[IO[bytes]]:
             yield file
     except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
         raise DataError(_why_unreadable(path, error, opener is not None)) from None
-    # What a codec does not hand to MARK, such as UTF-16 without a byte-order mark.
-    except UnicodeError as error:
-        raise DataError(f"{path}: {error}. Set data.encoding to what the file has.") from None
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an archive is damaged, rather than that the system cannot read it."""
+    return not (isinstance(error, OSError) and error.errno is not None)
 
 
 def _why_unreadable(path: Path, error: Exception, packed: bool) -> str:
-    if isinstance(error, OSError) and error.errno is not None:
+    if not is_damage(error):
+        assert isinstance(error, OSError)
         return f"{path} cannot be read: {error.strerror}. Check the file and its permissions."
     assert packed, error
     with path.open("rb") as file:
@@ -123,19 +118,3 @@ def _why_unreadable(path: Path, error: Exception, packed: bool) -> str:
         f"{path} is no {packing(path)} archive: {error}. Fetch it again, or take "
         f"{packing(path)} off its name if it is not compressed."
     )
-
-
-def decoded_lines(file: IO[bytes], encoding: str) -> Iterator[tuple[int, str]]:
-    """Each line with its number, its line end kept; what is not of the encoding is UNDECODABLE.
-
-    A byte-order mark at the start is dropped. Lines end at line feeds only.
-    """
-    try:
-        reader = io.TextIOWrapper(file, encoding, errors=MARK, newline="\n")
-    except (LookupError, ValueError):
-        raise DataError(
-            f"There is no encoding {encoding!r}. Set data.encoding to utf-8, utf-16, latin-1 or "
-            "another that Python knows."
-        ) from None
-    for number, line in enumerate(reader, 1):
-        yield number, line.removeprefix("\ufeff") if number == 1 else line

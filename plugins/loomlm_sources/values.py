@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loomlm.plugin import DataError, did_you_mean, nearest
-from loomlm_sources.readers import BadLine
+from loomlm_sources.lines import BadLine
 
 
 def check_split(split: str, splits: Sequence[str]) -> None:
@@ -20,30 +20,40 @@ def joined_text(values: Mapping[str, Any], names: Sequence[str]) -> str | BadLin
     """The text of a row; several columns with a space between."""
     parts = []
     for name in names:
-        if name not in values:
-            return _missing(name, values)
-        part = values[name]
+        part = values[name] if name in values else value_of(values, name)
         if not isinstance(part, str):
-            return BadLine(0, f"{name!r} is {_shown(part)}, not a text")
+            bad = isinstance(part, BadLine)
+            return part if bad else BadLine(0, f"{name!r} is {shown(part)}, not a text")
         parts.append(part)
     return parts[0] if len(parts) == 1 else " ".join(parts)
 
 
-def label_of(
-    values: Mapping[str, Any], name: str, names: Mapping[str, str] | None
-) -> str | tuple[str, ...] | BadLine:
-    """The label of a row: a list is several labels, a number stands for a name if there are any."""
-    if name not in values:
-        return _missing(name, values)
-    value = values[name]
+def value_of(values: Mapping[str, Any], name: str) -> Any:
+    """The value of a column; "a.b" is what stands under b in the object of a. Else a BadLine."""
+    if name in values:
+        return values[name]
+    inner: Any = values
+    for part in name.split("."):
+        if not isinstance(inner, Mapping) or part not in inner:
+            return _missing(name, values)
+        inner = inner[part]
+    return inner
+
+
+def label_of(value: Any) -> str | tuple[str, ...] | BadLine:
+    """The label that a value is: a list is several labels."""
     if isinstance(value, list):
-        labels = [_one_label(item, names) for item in value]
+        labels = [_one_label(item) for item in value]
         bad = next((label for label in labels if isinstance(label, BadLine)), None)
         return bad or tuple(label for label in labels if isinstance(label, str))
-    return _one_label(value, names)
+    return _one_label(value)
 
 
-def _one_label(value: Any, names: Mapping[str, str] | None) -> str | BadLine:
+def _one_label(value: Any) -> str | BadLine:
+    if isinstance(value, str):
+        label = value.strip()
+        if label.isascii() and label:
+            return label
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
@@ -52,16 +62,15 @@ def _one_label(value: Any, names: Mapping[str, str] | None) -> str | BadLine:
     if value is None or not_a_number or (isinstance(value, str) and not value.strip()):
         return BadLine(0, "the label is empty")
     if not isinstance(value, str | int | float) or not _printable(str(value)):
-        return BadLine(0, f"the label is {_shown(value)}")
-    label = str(value).strip()
-    return label if names is None else _named(label, names)
+        return BadLine(0, f"the label is {shown(value)}")
+    return str(value).strip()
 
 
-def _named(label: str, names: Mapping[str, str]) -> str | BadLine:
-    if label not in names:
-        first, last = min(names, key=int), max(names, key=int)
-        return BadLine(0, f"the label {label!r} is no number from {first} to {last} of label_names")
-    return names[label]
+def kind_of(value: Any) -> str:
+    """What a label is, of which a column has one: "a number", "a truth value" or "a text"."""
+    if isinstance(value, bool):
+        return "a truth value"
+    return "a number" if isinstance(value, int | float) else "a text"
 
 
 def _printable(label: str) -> bool:
@@ -80,6 +89,7 @@ def _missing(name: str, values: Mapping[str, Any]) -> BadLine:
     return BadLine(0, f"there is no {name!r}", f"{hint} the line")
 
 
-def _shown(value: Any) -> str:
-    shown = "null" if value is None else repr(value)
-    return shown if len(shown) <= 40 else f"{shown[:40]}..."
+def shown(value: Any) -> str:
+    """A value as JSON has it or as Python shows it, cut if it is long."""
+    written = "null" if value is None else repr(value)
+    return written if len(written) <= 40 else f"{written[:40]}..."

@@ -31,6 +31,6 @@ def loomlm_tasks() -> list[Component]:
             summary="language modelling: each token from those before it",
             target="loomlm_tasks.causal_lm:CausalLm",
             config=CausalLmConfig,
-            trials={"short": {"context": 16}},
+            trials={"short": {"context": 16}, "packed": {"context": 16, "packing": "bfd"}},
         ),
     ]

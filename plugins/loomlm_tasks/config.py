@@ -14,6 +14,12 @@ class CausalLmConfig:
     """Language modelling from left to right."""
 
     context: int = key("tokens of a row: the most that the model sees at once", 256, minimum=2)
+    packing: Literal["wrapped", "bfd"] = key(
+        "how documents come into rows: wrapped, end to end, cut wherever a row ends; bfd, whole "
+        "ones by best fit decreasing, where no token sees another document, and longer ones are "
+        "cut",
+        "wrapped",
+    )
 
 
 @frozen

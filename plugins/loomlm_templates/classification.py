@@ -97,7 +97,8 @@ def classification(context: TemplateContext) -> str:
     if not context.train.labels:
         raise UsageError(
             "The data has no labels. Name their column with --label, or for .txt files a file of "
-            "labels for each split: --data 'labels={train=\"train.labels\"}'."
+            "labels for each split: --data 'labels={train=\"train.labels\"}'; labels that are "
+            "names of folders: --data label_from=folder."
         )
     _check_labels(context.train)
     return _config(context, context.data, context.train, context.has_test)

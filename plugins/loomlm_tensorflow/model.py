@@ -76,7 +76,11 @@ class Model(keras.Model):
         place = tf.range(1, time + 1, dtype=tf.int32)
         length = tf.reduce_max(tf.where(tokens != self.pad_id, place, 0), axis=1)
         complete = getattr(self.backbone, "complete", dict)
-        return complete({"tokens": tokens, "length": length, "inside": inside(length, time)})
+        real = inside(length, time)
+        # One document a row, where a row may hold several.
+        segment = tf.cast(real, tf.int32)
+        given = {"tokens": tokens, "length": length, "inside": real, "segment": segment}
+        return complete(given)
 
 
 def make_head(spec: ModelSpec, backbone: Any) -> Any:

@@ -17,7 +17,7 @@ def kept_shapes(shapes: Sequence[Mapping[str, int]]) -> list[Mapping[str, int]]:
 
     Each costs seconds to compile. Every second one is left out until they are few enough.
     """
-    kept = sorted(shapes, key=lambda shape: sorted(shape.values()))
+    kept = sorted(shapes, key=lambda shape: [n for symbol, n in shape.items() if symbol != "batch"])
     while len(kept) > PROGRAMS:
         kept = kept[::-1][::2][::-1]
     return kept

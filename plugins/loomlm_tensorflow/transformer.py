@@ -47,13 +47,15 @@ class Transformer(keras.layers.Layer):
 
     def call(self, batch: Tensors, training: bool = False) -> Tensor:
         """Hidden states: (batch, time, width), or (batch, width) where the head reads sequences."""
-        tokens = batch["tokens"]
+        tokens, places = batch["tokens"], None
         time = sizes(tokens)[1]
-        if self.causal:
+        if "segment" in batch:
+            seen, places = apart(batch["segment"], self.causal)
+        elif self.causal:
             seen = (tf.range(time)[:, None] >= tf.range(time))[None, None]
         else:
             seen = inside(tf.maximum(batch["length"], 1), time)[:, None, None]
-        hidden = self._through(tokens, seen, None, training=training)
+        hidden = self._through(tokens, seen, None, places, training)
         if self.reads == "tokens":
             return hidden
         return pool(hidden, batch["length"], self.config.pooling)
@@ -108,7 +110,7 @@ class Transformer(keras.layers.Layer):
         """Tokens (batch, time) to states (batch, time, width).
 
         seen: (batch or 1, 1, time or 1, keys), true for what is attended to.
-        places: (batch, time), where the tokens do not begin their rows.
+        places: (batch, time), where they are not 0, 1, 2, ...
         """
         x = self.embedding(tokens)
         turn = None
@@ -189,6 +191,17 @@ class Attention(keras.layers.Layer):
         groups = self.heads // self.kv_heads
         x = attend(q, k, v, groups, seen, self.dropout if training else 0.0)
         return self.out(tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [size, time, width]))
+
+
+def apart(segment: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
+    """What each token sees, (batch, 1, time, time), and its place, (batch, time), where a row holds
+    several documents, whose tokens have the same number in `segment` (batch, time).
+    """
+    same = segment[:, :, None] == segment[:, None]
+    place = tf.range(sizes(segment)[1])
+    before = same & (place[:, None] >= place)
+    places = tf.reduce_sum(tf.cast(before, tf.int32), axis=-1) - 1
+    return (before if causal else same)[:, None], places
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, groups: int, seen: Tensor, drop: float) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,15 @@ from numpy.typing import NDArray
 
 from loomlm.plugin import Ragged, UsageError
 from loomlm_tokenizers import training
+from loomlm_tokenizers.fast import FastBytePairs, fast_byte_pairs, spans
 
 FILE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
-CHUNK = 1000
+CHUNK, PART = 1000, 1 << 22
+"""At most so many texts, and about so many characters, are with the library at once."""
+
+MANY = 1 << 16
+"""From so many characters on, making a faster engine ready pays."""
+
 PAD_NAMES = ("<pad>", "[PAD]", "<|pad|>", "<PAD>", "<|padding|>")
 UNKNOWN_NAMES = ("<unk>", "[UNK]", "<|unk|>", "<UNK>")
 END_NAMES = (
@@ -66,14 +73,20 @@ class HubTokenizer:
         """
         if self._characters is not None:
             return _encode_characters(texts, self._characters)
+        if sum(map(len, texts)) >= MANY and self._fast is not None:
+            return self._fast.encode_many(texts, self._encode_slowly)
         rows: list[NDArray[np.int32]] = []
-        for start in range(0, len(texts), CHUNK):
-            rows += self._encode_chunk(list(texts[start : start + CHUNK]))
+        for part in spans(texts, PART, CHUNK):
+            rows += self._encode_slowly(list(texts[part]))
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
         return Ragged(np.concatenate(rows) if rows else np.zeros(0, np.int32), offsets)
 
-    def _encode_chunk(self, texts: list[str]) -> list[NDArray[np.int32]]:
+    @cached_property
+    def _fast(self) -> FastBytePairs | None:
+        return fast_byte_pairs(self._tokenizer)
+
+    def _encode_slowly(self, texts: list[str]) -> list[NDArray[np.int32]]:
         try:
             encoded = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         except (TypeError, UnicodeEncodeError):

@@ -4,7 +4,7 @@ The same texts give the same tokenizer, byte for byte, in any process and with a
 threads. The library's own trainers keep that for BPE and words only:
 
 - its WordPiece trainer numbers the `##` characters in the order of a randomly seeded hash map,
-  and breaks ties by those numbers, so they are fixed here in a first pass;
+  and breaks ties by those numbers, so they are fixed here before;
 - its unigram trainer sums floats in such an order, so SentencePiece trains that model, with a
   fixed number of threads, which its sums depend on.
 """
@@ -20,6 +20,7 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from loomlm.plugin import UsageError
+from loomlm_tokenizers.alphabet import alphabet
 from loomlm_tokenizers.config import (
     BPEConfig,
     CharacterConfig,
@@ -66,9 +67,12 @@ def train_wordpiece(config: WordPieceConfig, texts: Iterable[str]) -> Tokenizer:
     tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=config.lowercase)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    no_merges = trainers.WordPieceTrainer(vocab_size=0, show_progress=False)
-    tokenizer.train_from_iterator(texts, no_merges)
-    characters = sorted(tokenizer.get_vocab())
+    normalizer, cutter = tokenizer.normalizer, tokenizer.pre_tokenizer
+
+    def words(text: str) -> list[str]:
+        return [word for word, _ in cutter.pre_tokenize_str(normalizer.normalize_str(text))]
+
+    characters = alphabet(texts, words)
     _check_size("wordpiece", config.vocab_size, len(characters) + len(SPECIAL), "every character")
     trainer = trainers.WordPieceTrainer(
         vocab_size=config.vocab_size,

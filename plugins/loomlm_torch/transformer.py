@@ -49,12 +49,15 @@ class Transformer(nn.Module):
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Hidden states: (batch, time, width), or (batch, width) where the head reads sequences."""
         tokens = batch["tokens"]
-        mask = None
-        if not self.causal:
+        mask = places = None
+        if "segment" in batch:
+            mask, places = apart(batch["segment"], self.causal)
+        elif not self.causal:
             # A row without a token sees its first place: not every kernel can attend to nothing.
             place = torch.arange(tokens.shape[1], device=tokens.device)
             mask = (place < batch["length"].clamp(min=1)[:, None])[:, None, None]
-        hidden = self._layers(tokens, mask, None)
+        self._extend(tokens.shape[1])
+        hidden = self._layers(tokens, mask, None, places)
         if self.reads == "tokens":
             return hidden
         return pool(hidden, batch["length"], self.config.pooling)
@@ -78,6 +81,7 @@ class Transformer(nn.Module):
                 cache[name][:, layer, :, :time] = new
             return keys, values
 
+        self._extend(time)
         hidden = self._layers(tokens, None, keep)
         cache["length"] = batch["length"].long()
         return last(hidden, batch["length"]), cache
@@ -94,6 +98,7 @@ class Transformer(nn.Module):
 
         place = torch.arange(keys.shape[3], device=tokens.device)
         mask = (place <= length[:, None])[:, None, None]
+        self._extend(keys.shape[3])
         hidden = self._layers(tokens[:, None], mask, append, length[:, None])
         length += 1
         return hidden[:, 0]
@@ -107,8 +112,9 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """Tokens (batch, time) to states (batch, time, width).
 
-        mask: (batch, 1, 1, keys), true for what is attended to; without one, causal attention.
-        places: (batch, time), where the tokens do not begin their rows.
+        mask: (batch, 1, time or 1, keys), true for what is attended to; without one, causal
+        attention.
+        places: (batch, time), where they are not 0, 1, 2, ...; of as many as `_extend` was told.
         """
         x = self.embedding(tokens)
         time = tokens.shape[1]
@@ -117,10 +123,8 @@ class Transformer(nn.Module):
             table = self.positions.weight
             x = x + (table[:time] if places is None else F.embedding(places, table))
         elif places is not None:
-            self._extend(int(places.max()) + 1)
             turn = self.cos[places][:, :, None], self.sin[places][:, :, None]
         else:
-            self._extend(time)
             turn = self.cos[:time, None], self.sin[:time, None]
         x = F.dropout(x, self.config.dropout, self.training)
         for index, layer in enumerate(self.layers):
@@ -209,6 +213,15 @@ class Attention(nn.Module):
             enable_gqa=self.heads != self.kv_heads,
         )
         return self.out(x.transpose(1, 2).reshape(size, time, width))
+
+
+def apart(segment: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
+    """What each token sees, (batch, 1, time, time), and its place, (batch, time), where a row holds
+    several documents, whose tokens have the same number in `segment` (batch, time).
+    """
+    same = segment[:, :, None] == segment[:, None]
+    before = same.tril()
+    return (before if causal else same)[:, None], before.sum(dim=-1) - 1
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

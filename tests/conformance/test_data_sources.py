@@ -11,6 +11,7 @@ import pytest
 from .covered import left_out
 
 ROWS = [("a storm, a flood", "weather"), ('the "cup" final', "sport"), ("Suppe für zwei", "food")]
+WITH_IDS = tuple(enumerate(ROWS, 7))
 
 
 def write(path: Path, *lines: str) -> str:
@@ -64,6 +65,43 @@ def test_files_of_lines_and_their_labels(conformance):
 
 @pytest.mark.loomlm("data_source:files", keys=paragraphs)
 def test_files_of_paragraphs(conformance):
+    conformance()
+
+
+def folders_of_classes(folder: Path) -> dict[str, Any]:
+    """A file for each text, in the folder of its label."""
+    for number, (text, label) in enumerate(ROWS):
+        (folder / "texts" / label).mkdir(parents=True)
+        write(folder / "texts" / label / f"{number}.txt", text)
+    return {"train": "texts/*/*.txt", "documents": "file", "label_from": "folder"}
+
+
+def labels_in_the_text(folder: Path) -> dict[str, Any]:
+    lines = [f"__label__{label} {text}" for text, label in ROWS]
+    pattern = r"^__label__(\S+)\s"
+    return {"train": write(folder / "a.txt", *lines), "label_pattern": pattern, "strip_label": True}
+
+
+def a_table_of_labels(folder: Path) -> dict[str, Any]:
+    """Texts with a reply each; their labels stand in a table, by number."""
+    rows = [json.dumps({"id": at, "text": text, "reply": label}) for at, (text, label) in WITH_IDS]
+    labels = [json.dumps({"id": at, "label": label}) for at, (_, label) in WITH_IDS]
+    table = {"file": write(folder / "labels.jsonl", *labels), "by": "id", "column": "id"}
+    return {"train": write(folder / "a.jsonl", *rows), "pair": "reply", "label_table": table}
+
+
+@pytest.mark.loomlm("data_source:files", keys=folders_of_classes)
+def test_files_in_folders_of_classes(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("data_source:files", keys=labels_in_the_text)
+def test_files_with_labels_in_the_text(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("data_source:files", keys=a_table_of_labels)
+def test_files_with_a_table_of_labels(conformance):
     conformance()
 
 

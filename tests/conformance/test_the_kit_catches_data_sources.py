@@ -8,6 +8,10 @@ from .catching import Catcher
 
 CAUGHT = {
     "Lines": set(),
+    "InShards": set(),
+    "SkipsOneMore": {"shards_give_the_split"},
+    "LeavesOutAShard": {"shards_give_the_split"},
+    "ReadsShardsBackwards": {"shards_give_the_split"},
     "NamesADevSplit": {"the_splits_are_known"},
     "HasNumbersForLabels": {"examples_are_whole"},
     "HasNoPlaces": {"examples_are_whole"},

@@ -34,8 +34,9 @@ LAYERS = (
     ("hookspecs", "contracts", "components"),
     ("errors",),
 )
-# The author's API names the classes that a plugin's config is made of.
-ALLOWED_UP = {("contracts", "config"), ("hookspecs", "config")}
+# The author's API names the classes that a plugin's config is made of, and hands on, on first use,
+# what a plugin may use of the data's code.
+ALLOWED_UP = {("contracts", "config"), ("hookspecs", "config"), ("plugin", "data")}
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,24 @@ def no_gzip(folder: Path) -> str:
 def not_utf8(folder: Path) -> str:
     (folder / "latin.csv").write_bytes(b"text,label\nfine,a\ncaf\xe9,b\n")
     return "latin.csv"
+
+
+def utf_16(folder: Path) -> str:
+    (folder / "wide.csv").write_text((folder / "train.csv").read_text(), encoding="utf-16")
+    return "wide.csv"
+
+
+def an_empty_shard(folder: Path) -> str:
+    (folder / "shard1.csv").write_bytes((folder / "train.csv").read_bytes())
+    (folder / "shard2.csv").write_text("text,label\n")
+    return "shard?.csv"
+
+
+def a_bomb(folder: Path) -> str:
+    packer = zlib.compressobj(9, wbits=31)
+    parts = [packer.compress(bytes(1 << 20)) for _ in range(64)]
+    (folder / "bomb.jsonl.gz").write_bytes(b"".join([*parts, packer.flush()]))
+    return "bomb.jsonl.gz"
 
 
 def written(name: str, content: str) -> Callable[[Path], str]:
@@ -71,6 +90,30 @@ CASES: dict[str, tuple[Callable[[Path], str], tuple[str, ...]]] = {
         written("f.jsonl", '{"text": null, "label": "b"}\n'),
         ("f.jsonl:1", "'text'"),
     ),
+    "UTF-16": (utf_16, ("wide.csv:1", 'data.encoding = "utf-16"')),
+    "a NUL byte": (written("f.csv", "text,label\na\0b,c\n"), ("f.csv:2", "NUL byte")),
+    "another delimiter": (
+        written("f.csv", "text;label\na;b\n"),
+        ("f.csv:1", "';'", 'data.delimiter = ";"'),
+    ),
+    "a quote left open": (
+        written("f.csv", 'text,label\na,b\n"c,d\n' + "e,f\n" * 1000),
+        ("f.csv:3", "a quote is opened and never closed", "quoting = false"),
+    ),
+    "an empty shard": (an_empty_shard, ("shard2.csv has no example",)),
+    "an archive that swells": (a_bomb, ("bomb.jsonl.gz:1", "bytes", "data.longest_line")),
+    "labels of two types": (
+        written("f.jsonl", '{"text": "a", "label": 1}\n{"text": "b", "label": "c"}\n'),
+        ("f.jsonl:2", "'c' is a text", "1 at", "f.jsonl:1 is a number"),
+    ),
+    "two columns of one name": (
+        written("f.csv", "text,label,label\na,b,c\n"),
+        ("f.csv:1", "2 columns are named 'label'"),
+    ),
+    "a key twice in an object": (
+        written("f.jsonl", '{"text": "a", "text": "b", "label": "c"}\n'),
+        ("f.jsonl:1", "'text' stands twice"),
+    ),
     "a name that says no form": (written("data.dat", "x"), ("data.dat", "data.format")),
     "no parquet": (written("f.parquet", "x"), ("f.parquet", "arquet")),
 }
@@ -103,6 +146,20 @@ def test_lines_that_cannot_be_read_can_be_skipped_and_are_counted(
     assert "train.csv:402" in bad.err
     assert done.code == 0
     assert "train.csv: 2 lines skipped that cannot be read, the first is line 402." in done.err
+
+
+def test_mistakes_between_keys_of_labels_are_told_with_their_line(config_file, loomlm_command):
+    path = config_file()
+    text = path.read_text()
+    lines = text.splitlines()
+    data = next(number for number, line in enumerate(lines, 1) if line.startswith("data = "))
+    path.write_text(text.replace('label = "label"', 'label = "label", label_from = "folder"'))
+
+    done = loomlm_command("config", "check", path)
+
+    assert done.code == 2
+    assert f":{data}: " in done.err
+    assert "label = 'label' and label_from = 'folder' each say where labels come from" in done.err
 
 
 def test_a_label_in_test_that_train_lacks(config_file, tmp_path, loomlm_command):

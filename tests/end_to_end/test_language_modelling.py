@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 
 import loomlm
 from loomlm.contracts import Batch
+from loomlm.training import run as running
 
 pytestmark = pytest.mark.one_backend
 
@@ -87,6 +88,55 @@ def test_the_score_is_that_of_every_token_after_the_first(lm_config, backend, mo
     assert scores["bits_per_byte"] == pytest.approx(
         sum(losses) / np.log(2) / sum(len(text.encode()) for text in texts), rel=1e-4
     )
+
+
+@pytest.mark.each_backend
+def test_packed_documents_are_learnt_and_scored_apart(lm_config, backend):
+    """The score is that of every token of each document, from its own tokens alone."""
+    packing = 'stages.pretrain.task={ type = "causal_lm", context = 96, packing = "bfd" }'
+    split = 'stages.pretrain.data.split={ validation = 0.1, by = "position" }'
+    folder = run(lm_config(steps="150", batch_tokens="288"), packing, split, BODY)
+    model = loomlm.load_model(folder)
+
+    losses = []
+    for text in Path("corpus.txt").read_text().splitlines()[-40:]:
+        end = model.tokenizer.end_id
+        ids = np.array([[end, *model.tokenizer.encode_many([text])[0], end]], np.int32)
+        known, label = ids[:, :-1], ids[0, 1:]
+        arrays = {"tokens": known, "length": np.array([known.shape[1]], np.int32)}
+        logits = model.engine.forward(Batch({**arrays, "segment": np.ones_like(known)}))[0]
+        odds = np.log(np.exp(logits.astype(float)).sum(axis=1))
+        losses += (odds - logits[np.arange(len(label)), label]).tolist()
+    scores = json.loads((folder / "evaluation.json").read_text())["pretrain"]["validation"]
+    assert scores["loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+    assert scores["loss"] < 1.8
+    assert model.generate("the", max_tokens=5)
+
+
+BODY = 'backbone={ type = "transformer", layers = 1, width = 32, heads = 2 }'
+
+
+@pytest.mark.each_backend
+def test_batches_by_tokens_have_few_shapes_that_an_engine_meets_once(config_file, monkeypatch):
+    stages = []
+    train = running.train
+    monkeypatch.setattr(
+        running, "train", lambda stage, *a: (stages.append(stage), train(stage, *a))
+    )
+    path = config_file(epochs="6", batch_tokens="128", accumulate="2")
+    text = Path("train.csv").read_text().replace("today ", "today and on the next day too ")
+    Path("train.csv").write_text(text)
+
+    done = loomlm.run(path)
+
+    (stage,) = stages
+    assert len(stage.plan.shapes) > 1
+    assert all(rows * width <= 128 and rows % 2 == 0 for rows, width in stage.plan.shapes)
+    assert getattr(stage.engine, "traces", 0) <= len(stage.plan.shapes)
+    assert stage.steps == 6 * stage.plan.steps_per_epoch
+    assert done.evaluation["finetune"]["test"]["accuracy"] > 0.9
+    assert "batch_tokens = 128" in (done.folder / "config.toml").read_text()
+    loomlm.load_config(done.folder / "config.toml")
 
 
 TRANSFORMER = '{ type = "transformer", layers = 2, width = 32, heads = 2, dropout = 0.3 }'

@@ -101,10 +101,11 @@ def small_model(
         seed: int = 17,
         widths: Iterable[int] = (),
         compiled: bool = False,
+        task_keys: Mapping[str, Any] | None = None,
         **keys: Any,
     ) -> Whole:
         component = registry.find("task", task_name).component
-        task = component.load()(component.config())
+        task = component.load()(component.config(**(task_keys or {})))
         facts = {"labels": ["a", "b", "c"], "counts": [1] * 3, "outputs": 20}
         backbone = make_backbone(name, **keys)
         words: Any = Words([f"w{i}" for i in range(20)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from loomlm.config.settings import (
@@ -142,7 +143,8 @@ def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iter
         yield Mistake(("task",), str(error))
         return
     for message in misfits(run.backbone.type, backbone, stage.task.type, task):
-        yield Mistake(("task",), message)
+        yield Mistake(("task",), message + _who_can(task, backbone, registry))
+    yield from _check_budget(stage.trainer, task)
     names = [metric.type for metric in stage.metrics or ()]
     for index, metric in enumerate(stage.metrics or ()):
         if metric.type in names[:index]:
@@ -171,15 +173,48 @@ def misfits(backbone_type: str, backbone: Backbone, task_type: str, task: Task) 
         )
 
 
+def _who_can(task: Task, backbone: Backbone, registry: Registry) -> str:
+    """The backbones that can do what one lacks, of those that are installed."""
+    if task.needs <= backbone.capabilities:
+        return ""
+    able = [
+        entry.component.name
+        for entry in registry.of("backbone")
+        if any(task.needs <= found.capabilities for found in _tried(entry.component.name, registry))
+    ]
+    return f". Backbones that can: {', '.join(able)}" if able else ""
+
+
+def _tried(name: str, registry: Registry) -> Iterator[Backbone]:
+    """A backbone with its default keys, where it has such."""
+    with suppress(LoomlmError, TypeError, ValueError):
+        component = registry.usable("backbone", name)
+        yield registry.target("backbone", name)(component.config())
+
+
 def _check_trainer(trainer: TrainerConfig) -> Iterator[Mistake]:
     if (trainer.steps is None) == (trainer.epochs is None):
         given = "both `steps` and `epochs`" if trainer.steps else "neither `steps` nor `epochs`"
         yield Mistake(("trainer",), f"give one of `steps` and `epochs`; there are {given}")
+    if trainer.batch_size is None:
+        return
+    if trainer.batch_tokens is not None:
+        message = "give one of `batch_size` and `batch_tokens`; there are both"
+        yield Mistake(("trainer", "batch_tokens"), message)
     if trainer.batch_size % trainer.accumulate:
         yield Mistake(
             ("trainer", "accumulate"),
             f"{trainer.accumulate} microbatches do not divide a batch of {trainer.batch_size}",
         )
+
+
+def _check_budget(trainer: TrainerConfig, task: Task) -> Iterator[Mistake]:
+    """Rows of a stream are all as long as the task's context."""
+    tokens, least = trainer.batch_tokens, task.context * trainer.accumulate
+    if task.stream and tokens is not None and tokens < least:
+        one = f"{trainer.accumulate} rows" if trainer.accumulate > 1 else "a row"
+        message = f"there is no room for {one} of {task.context:,} tokens; give at least {least:,}"
+        yield Mistake(("trainer", "batch_tokens"), message)
 
 
 def _check_data(data: DataConfig) -> Iterator[Mistake]:

@@ -19,7 +19,12 @@ from loomlm.deprecations import warn_of_keys
 from loomlm.errors import ConfigError, Problem, UsageError, did_you_mean, sentence
 from loomlm.registry import Control, Registry
 
-ALTERNATIVES = {"steps": "epochs", "epochs": "steps"}
+ALTERNATIVES = {
+    "steps": "epochs",
+    "epochs": "steps",
+    "batch_size": "batch_tokens",
+    "batch_tokens": "batch_size",
+}
 """Trainer keys of which a stage gives one: its own silences the other's default."""
 
 

@@ -11,6 +11,9 @@ from attrs import NOTHING, Factory, field, frozen, validators
 
 Auto = Literal["auto"]
 
+BATCH_SIZE = 32
+"""Of a trainer that says neither `batch_size` nor `batch_tokens`."""
+
 SCRATCH = "scratch"
 """What `init_from` says of a stage that begins with initial weights."""
 
@@ -89,7 +92,17 @@ class TrainerConfig:
 
     steps: int | None = key("number of updates; give this or `epochs`", None, minimum=1)
     epochs: float | None = key("passes over the training data", None, above=0)
-    batch_size: int = key("examples of one update", 32, minimum=1)
+    batch_tokens: int | None = key(
+        "tokens of one update, padding included, in place of `batch_size`: rows of like length, as "
+        "many as fit, a multiple of `accumulate`",
+        None,
+        minimum=1,
+    )
+    batch_size: int | None = key(
+        "examples of one update; 32 without `batch_tokens`",
+        Factory(lambda self: BATCH_SIZE if self.batch_tokens is None else None, takes_self=True),
+        minimum=1,
+    )
     accumulate: int = key("microbatches that a batch is cut into, to save memory", 1, minimum=1)
     evaluation_batch_size: int = key("examples of a batch in evaluation", 256, minimum=1)
     learning_rate: float = key("the peak learning rate", 1e-3, above=0)

@@ -62,6 +62,10 @@ class DataSource(Protocol):
     table by looking at the files that it names (columns, headers), for `loomlm init`; labelled
     says whether labels are wanted. And `with_file(options, file) -> options`: the keys that read
     another file as the test split, for `loomlm evaluate --data`.
+
+    The source may also have `skipped() -> Mapping[str, tuple[int, tuple[int, ...]]]`: by file, how
+    many lines of what was read so far were left out since they cannot be read, and the numbers of
+    the first of them, at most 20.
     """
 
     def fingerprint(self) -> str:
@@ -171,9 +175,9 @@ class ExampleCleaner(Protocol):
     It may also have `splits`, the names of those that it works on, ("train",) say; all without. And
     `fit(examples, others)`, called once for each split before its examples come: examples, those of
     the split as they will come, and others, those of the splits before it (test comes first, then
-    validation, then train) as they were at this step. Both can be read several times. A step with
-    `fit` may go by what it has seen; one without is a pure function of the example, which streaming
-    needs.
+    validation, then train) as they were at this step. Both can be read several times. A `fit` with
+    a third parameter, `split`, is told the split's name by it. A step with `fit` may go by what it
+    has seen; one without is a pure function of the example, which streaming needs.
     """
 
     def example(self, example: Example) -> Example | Dropped:

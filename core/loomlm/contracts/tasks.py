@@ -36,6 +36,9 @@ class Task(Protocol):
     context: the most tokens of a row.
     stream: False where an example is a row. True where the tokens of all examples, end to end,
         are cut into rows of `context` tokens, each with the token that follows it.
+    A task with `stream` may also have `packed`; where it is True, a row has the tokens of several
+    whole examples, each of which takes one place less than it has tokens: the last is predicted
+    alone. An example that takes more than `context` places is cut.
     """
 
     needs: frozenset[str]
@@ -70,7 +73,8 @@ class Task(Protocol):
     def collate(self, rows: Columns, shape: Mapping[str, int], facts: Facts) -> Batch:
         """A batch of at most `shape["batch"]` rows, padded; `weight` is 0 for what is padding.
 
-        With `stream`, rows hold `tokens` alone, of at most `context` + 1.
+        With `stream`, rows hold `tokens` alone, of at most `context` + 1. With `packed` they hold
+        `pieces` too, ragged: how many tokens each of a row's examples has.
         Tokens are padded with 0 where `length` (batch,) says that a row has ended.
         """
         ...

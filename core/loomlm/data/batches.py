@@ -1,23 +1,25 @@
 """Which rows stand in which batch: a pure function of (lengths, seed, step).
 
 There is no iterator state: any step's batch can be had at any time, on any number of processes.
-Rows of like length stand together, so that little is padding, and a batch is as wide as one of a
-small closed set of widths. `windows.py` has the rows of a stream of tokens.
+Nothing is kept of an epoch but what saves work. Rows of like length stand together, so that little
+is padding, and a batch has one of a small closed set of shapes. `windows.py` has the rows of a
+stream of tokens, `budgets.py` batches by tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from attrs import define, field, frozen
 
 from loomlm.contracts import Columns, Ragged
+from loomlm.data.budgets import Budgeted, TokenPlan
 from loomlm.data.columns import ColumnStore
-
-POOL = 64
-"""Batches whose rows are sorted by length together: wide enough to fit, narrow enough to mix."""
+from loomlm.data.orders import Kept, Order, Shuffled
+from loomlm.data.plans import POOL, ROOM, BatchSize, Numbers, Plan, Pools, Shape
 
 
 def bucket_widths(longest: int) -> tuple[int, ...]:
@@ -27,19 +29,6 @@ def bucket_widths(longest: int) -> tuple[int, ...]:
         power = 1 << (widths[-1].bit_length() - 1)
         widths.append(power * 3 // 2 if widths[-1] == power else power * 2)
     return tuple(widths)
-
-
-class Plan(Protocol):
-    """The batches of a training split."""
-
-    @property
-    def steps_per_epoch(self) -> int | None:
-        """Updates of one pass over the data; None where nobody knows."""
-        ...
-
-    def batch(self, step: int) -> tuple[np.ndarray, int]:
-        """The rows of a step, counted from 1, and the width that they are padded to."""
-        ...
 
 
 class TrainingRows(Protocol):
@@ -56,7 +45,7 @@ class TrainingRows(Protocol):
         """How many tokens some rows hold."""
         ...
 
-    def plan(self, batch_size: int, seed: int) -> Plan:
+    def plan(self, size: BatchSize, seed: int) -> Plan:
         """The batches to train on."""
         ...
 
@@ -71,6 +60,17 @@ class Rows(TrainingRows, Protocol):
 
     def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         """Every row once, with the batch's width, for evaluation and prediction."""
+        ...
+
+
+class IndexedRows(Rows, Protocol):
+    """Rows that can be had in any order. span: they are named by numbers below it."""
+
+    @property
+    def span(self) -> int: ...
+
+    def order(self, seed: int, stream: int = 0) -> Order:
+        """The order in which they come in training. stream: tells orders of one seed apart."""
         ...
 
 
@@ -94,14 +94,23 @@ class ExampleRows:
     def bytes(self) -> int:
         return self.store.bytes
 
+    @property
+    def span(self) -> int:
+        return len(self.lengths)
+
+    def order(self, seed: int, stream: int = 0) -> Shuffled:
+        return Shuffled(len(self.lengths), seed, stream)
+
     def take(self, rows: np.ndarray) -> Columns:
         return self.store.take(rows)
 
     def tokens(self, rows: np.ndarray) -> int:
         return int(self.lengths[rows].sum())
 
-    def plan(self, batch_size: int, seed: int) -> BatchPlan:
-        return BatchPlan(self.lengths, batch_size, seed, self.widths)
+    def plan(self, size: BatchSize, seed: int) -> Plan:
+        if size.examples is None:
+            return TokenPlan.of([Budgeted(self.lengths, len(self.lengths))], size, seed)
+        return BatchPlan(self.order(seed), self.lengths, size.examples, seed)
 
     def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         widths = self.widths
@@ -112,33 +121,49 @@ class ExampleRows:
 
 @frozen
 class BatchPlan:
-    """The batches of a training split.
+    """Batches of as many examples, of which those of like length stand together.
 
-    lengths: (rows,) tokens of each example. Every example stands in exactly one batch of an epoch;
-    an epoch has ceil(rows / batch_size) batches, of which one may be smaller.
+    order: of the rows; each epoch of it is one here, cut into pools that are sorted by length.
+    lengths: tokens of each row, by its name. An epoch has ceil(rows / batch_size) batches, of which
+    one may be smaller.
     """
 
+    order: Order
     lengths: np.ndarray = field(eq=False)
     batch_size: int
     seed: int
-    widths: tuple[int, ...]
-    # The epoch that was made last: saves making it again for each step, changes no answer.
-    _made: dict[int, list[np.ndarray]] = field(factory=dict, init=False, eq=False, repr=False)
+    _sorted: Kept = field(factory=lambda: Kept(ROOM), init=False, eq=False, repr=False)
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        return bucket_widths(int(self.lengths.max(initial=0)))
+
+    @cached_property
+    def _numbers(self) -> Numbers:
+        return Numbers(self.steps_per_epoch, self.seed)
+
+    @cached_property
+    def _pools(self) -> Pools:
+        return Pools(self.order, POOL * self.batch_size)
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-len(self.lengths) // self.batch_size)
+        return -(-self.order.count // self.batch_size)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        return tuple((self.batch_size, width) for width in self.widths)
 
     def batch(self, step: int) -> tuple[np.ndarray, int]:
-        epoch, index = divmod(step - 1, self.steps_per_epoch)
-        rows = self._epoch(epoch)[index]
+        epoch, number = self._numbers.at(step)
+        pool, place = divmod(number, POOL)
+        found = self._sorted.get((epoch, pool), lambda: self._by_length(epoch, pool))
+        rows = found[place * self.batch_size :][: self.batch_size]
         return rows, self.width(rows)
 
-    def _epoch(self, epoch: int) -> list[np.ndarray]:
-        if epoch not in self._made:
-            self._made.clear()
-            self._made[epoch] = _make_epoch(self, self.seed, epoch)
-        return self._made[epoch]
+    def _by_length(self, epoch: int, pool: int) -> np.ndarray:
+        rows = self._pools.rows(epoch, pool)
+        return rows[np.argsort(self.lengths[rows], kind="stable")]
 
     def width(self, rows: np.ndarray) -> int:
         """The narrowest width that holds the rows."""
@@ -146,18 +171,18 @@ class BatchPlan:
         return next(width for width in self.widths if width >= longest)
 
 
-def _make_epoch(plan: BatchPlan, seed: int, epoch: int) -> list[np.ndarray]:
-    key = np.array([seed % 2**64, epoch], np.uint64)
-    generator = np.random.Generator(np.random.Philox(key=key))
-    order = generator.permutation(len(plan.lengths))
-    size = plan.batch_size
-    batches: list[np.ndarray] = []
-    for start in range(0, len(order), POOL * size):
-        pool = order[start : start + POOL * size]
-        pool = pool[np.argsort(plan.lengths[pool], kind="stable")]
-        batches += [pool[at : at + size] for at in range(0, len(pool), size)]
-    shuffled = generator.permutation(len(batches))
-    return [batches[index] for index in shuffled]
+def padding(plan: Plan, rows: TrainingRows, batches: int = 128) -> float:
+    """The share of a batch's places that hold no token.
+
+    Over the first epoch, or so many batches of it.
+    """
+    heights = {width: height for height, width in plan.shapes}
+    tokens = places = 0
+    for step in range(1, min(batches, plan.steps_per_epoch or batches) + 1):
+        taken, width = plan.batch(step)
+        tokens += rows.tokens(taken)
+        places += heights[width] * width
+    return 1 - tokens / max(places, 1)
 
 
 def in_order(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:

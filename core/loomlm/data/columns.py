@@ -7,6 +7,7 @@ A plain column is one file `NAME.bin`; a ragged one has the offsets of its rows 
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,7 +36,7 @@ class ColumnWriter:
     _files: dict[str, HashingFile] = field(factory=dict)
     _stack: ExitStack = field(factory=ExitStack)
     _index: dict[str, dict[str, Any]] = field(factory=dict)
-    _lengths: dict[str, list[np.ndarray]] = field(factory=dict)
+    _ends: dict[str, int] = field(factory=dict)
     rows: int = 0
 
     def append(self, columns: Columns) -> None:
@@ -44,24 +45,30 @@ class ColumnWriter:
             ragged = isinstance(column, Ragged)
             values = np.asarray(column.values if isinstance(column, Ragged) else column)
             dtype = np.dtype(self.dtypes.get(name, values.dtype))
-            if name not in self._files:
+            if name not in self._index:
                 shape = list(values.shape[1:])
                 self._index[name] = {"dtype": dtype.str, "shape": shape, "ragged": ragged}
-                self._files[name] = self._stack.enter_context(self.staging.open(f"{name}.bin"))
-            self._files[name].write(np.ascontiguousarray(values, dtype=dtype).data.cast("B"))
+            self._write(f"{name}.bin", values, dtype)
             if isinstance(column, Ragged):
-                self._lengths.setdefault(name, []).append(np.diff(column.offsets))
+                self._write_offsets(name, column.offsets)
         self.rows += len(next(iter(columns.values()))) if columns else 0
 
     def close(self) -> None:
         """Write what makes the columns readable."""
         self._stack.close()
-        for name, chunks in self._lengths.items():
-            offsets = np.zeros(sum(map(len, chunks)) + 1, np.int64)
-            np.cumsum(np.concatenate(chunks), out=offsets[1:])
-            self.staging.write(f"{name}.offsets.bin", offsets.tobytes())
         index = {"columns": self._index, "rows": self.rows, "meta": self.meta}
         self.staging.write(INDEX, json.dumps(index).encode())
+
+    def _write_offsets(self, name: str, offsets: np.ndarray) -> None:
+        first = name not in self._ends
+        end = self._ends.get(name, 0)
+        self._write(f"{name}.offsets.bin", offsets[0 if first else 1 :] + end, np.dtype("i8"))
+        self._ends[name] = end + int(offsets[-1])
+
+    def _write(self, file: str, values: np.ndarray, dtype: np.dtype) -> None:
+        if file not in self._files:
+            self._files[file] = self._stack.enter_context(self.staging.open(file))
+        self._files[file].write(np.ascontiguousarray(values, dtype=dtype).data.cast("B"))
 
 
 @define
@@ -81,8 +88,20 @@ class ColumnStore:
         sizes = self.columns.get("bytes")
         return int(sizes.sum()) if isinstance(sizes, np.ndarray) else 0
 
+    def part(self, start: int, stop: int) -> ColumnStore:
+        """The rows from one number to before another, which ragged columns keep the values of."""
+        columns: dict[str, Ragged | np.ndarray] = {
+            name: Ragged(column.values, column.offsets[start : stop + 1])
+            if isinstance(column, Ragged)
+            else column[start:stop]
+            for name, column in self.columns.items()
+        }
+        return ColumnStore(columns, stop - start, self.meta)
+
     def take(self, rows: np.ndarray) -> dict[str, Ragged | np.ndarray]:
         """Some rows, (n,) indices, of every column, in the order given."""
+        if _neighbours(rows):
+            return {name: _copied(column, rows) for name, column in self.columns.items()}
         return {name: take_rows(column, rows) for name, column in self.columns.items()}
 
 
@@ -101,7 +120,44 @@ def open_columns(folder: Path) -> ColumnStore:
 def _map(path: Path, dtype: np.dtype) -> np.ndarray:
     if path.stat().st_size == 0:
         return np.empty(0, dtype)
-    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))
+    with path.open("rb") as file:
+        return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype)
+
+
+def _neighbours(rows: np.ndarray) -> bool:
+    """Whether some rows stand beside one another, in order."""
+    return (
+        len(rows) > 0
+        and int(rows[-1]) - int(rows[0]) == len(rows) - 1
+        and bool((np.diff(rows) == 1).all())
+    )
+
+
+def _copied(column: Ragged | np.ndarray, rows: np.ndarray) -> Ragged | np.ndarray:
+    """Neighbouring rows of a column, as they stand there.
+
+    Who reads rows in order reads them once, so the pages of a memory map that they came from are
+    let go: a process that reads a store to its end holds no more of it than a chunk.
+    """
+    first, end = int(rows[0]), int(rows[-1]) + 1
+    if not isinstance(column, Ragged):
+        return _read_once(column, first, end)
+    offsets = _read_once(column.offsets, first, end + 1)
+    values = _read_once(column.values, int(offsets[0]), int(offsets[-1]))
+    return Ragged(values, offsets - offsets[0])
+
+
+def _read_once(values: np.ndarray, first: int, end: int) -> np.ndarray:
+    copied = values[first:end].copy()
+    base: Any = values
+    while isinstance(base, np.ndarray):
+        base = base.base
+    behind = base.obj if isinstance(base, memoryview) else None
+    if isinstance(behind, mmap.mmap) and hasattr(behind, "madvise") and len(copied):
+        size = copied.nbytes // len(copied)
+        start = first * size // mmap.PAGESIZE * mmap.PAGESIZE
+        behind.madvise(mmap.MADV_DONTNEED, start, end * size - start)
+    return copied
 
 
 def take_rows(column: Ragged | np.ndarray, rows: np.ndarray) -> Ragged | np.ndarray:

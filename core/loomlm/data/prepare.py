@@ -12,9 +12,12 @@ from attrs import evolve, frozen
 
 from loomlm.config.settings import Choice
 from loomlm.contracts import Columns, Example, Facts, Ragged, Task, Tokenizer, TokenizerFactory
-from loomlm.data.batches import ExampleRows, Rows, TrainingRows
+from loomlm.data.aside import ahead, behind
+from loomlm.data.batches import ExampleRows, IndexedRows, Rows, TrainingRows
 from loomlm.data.columns import ColumnStore, ColumnWriter, open_columns
 from loomlm.data.examples import Split, keep_examples, open_examples
+from loomlm.data.mixing import Mixed
+from loomlm.data.packing import packed_rows
 from loomlm.data.reading import Examples, identity
 from loomlm.data.streaming import StreamRows
 from loomlm.data.windows import Windows
@@ -126,7 +129,13 @@ def encode_examples(
 
         folder = cached("tokens", cache_key(key, name), make)
         stores[name] = open_columns(folder)
-    splits = {name: _rows(name, store, task) for name, store in stores.items()}
+    splits: dict[str, Rows] = {
+        name: _rows(f"{name} split", store, task) for name, store in stores.items()
+    }
+    if examples.weights and "train" in stores:
+        parts = examples.splits["train"].parts
+        splits["train"] = _mixed(stores["train"], parts, examples.weights, task)
+        key = cache_key(key, examples.weights)
     tokens = {name: _tokens(store) for name, store in stores.items()}
     count = len(stores["train"]) if "train" in stores else 0
     train: TrainingRows | None = splits.get("train")
@@ -158,15 +167,34 @@ def _facts(
     return json.loads((folder / "facts.json").read_bytes())
 
 
-def _rows(name: str, store: ColumnStore, task: Task) -> Rows:
+def _mixed(store: ColumnStore, parts: Sequence[int], weights: Sequence[float], task: Task) -> Mixed:
+    """The training rows of several sources, each with its share."""
+    rows, start = [], 0
+    for number, count in enumerate(parts):
+        if not count:
+            raise DataError(
+                f"data.sources.{number} has no training example left, and a weight of "
+                f"{weights[number]}. Take it out, or loosen data.clean."
+            )
+        part = store.part(start, start + count)
+        rows.append(_rows(f"training split of data.sources.{number}", part, task, True))
+        start += count
+    return Mixed(rows, weights)
+
+
+def _rows(name: str, store: ColumnStore, task: Task, train: bool | None = None) -> IndexedRows:
+    train = name == "train split" if train is None else train
     if not task.stream:
         return ExampleRows(store)
-    stream = _tokens(store).values
-    least = task.context + 1 if name == "train" else 2
+    tokens = _tokens(store)
+    if getattr(task, "packed", False):
+        return packed_rows(name, tokens, task.context, store.bytes)
+    stream = tokens.values[tokens.offsets[0] : tokens.offsets[-1]]
+    least = task.context + 1 if train else 2
     if len(stream) < least:
         raise DataError(
-            f"The {name} split has {len(stream):,} tokens in all; a row of it needs {least:,}. "
-            + ("Lower task.context, or give more text." if name == "train" else "Give more text.")
+            f"The {name} has {len(stream):,} tokens in all; a row of it needs {least:,}. "
+            + ("Lower task.context, or give more text." if train else "Give more text.")
         )
     return Windows(stream, task.context, store.bytes)
 
@@ -178,10 +206,12 @@ def _tokens(store: ColumnStore) -> Ragged:
 
 
 def _encode(staging: Staging, task: Task, tokenizer: Tokenizer, facts: Facts, split: Split) -> None:
+    """Encode chunk by chunk, while the next one is read and the one before is written."""
     small = tokenizer.vocab_size <= 1 << 16
     writer = ColumnWriter(staging, dtypes={"tokens": "<u2" if small else "<u4"})
-    for chunk in split.chunks():
-        writer.append(task.encode(chunk, tokenizer, facts, True))
+    with ahead(split.chunks()) as chunks, behind(writer.append) as append:
+        for chunk in chunks:
+            append(task.encode(chunk, tokenizer, facts, True))
     writer.close()
 
 

@@ -16,9 +16,11 @@ from attrs import asdict, define, field, frozen
 from loomlm.config.settings import DataConfig
 from loomlm.config.show import plain
 from loomlm.contracts import Columns, Example, Ragged, ShardedSource, Task
-from loomlm.data.batches import BatchPlan, ExampleRows, bucket_widths
+from loomlm.data.batches import ExampleRows, bucket_widths
 from loomlm.data.cleaning import Pass, Step
 from loomlm.data.columns import ColumnStore
+from loomlm.data.packing import Packed
+from loomlm.data.plans import BatchSize, Shape
 from loomlm.data.windows import Windows
 from loomlm.errors import DataError, UsageError
 from loomlm.registry import Registry
@@ -155,7 +157,7 @@ class StreamRows:
     stream: ExampleStream
     task: Task
     encode: Callable[[Sequence[Example]], Columns]
-    _rows: Windows | ExampleRows | None = field(default=None, init=False)
+    _rows: Windows | Packed | ExampleRows | None = field(default=None, init=False)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -175,11 +177,11 @@ class StreamRows:
         assert isinstance(tokens, Ragged)
         return tokens
 
-    def plan(self, batch_size: int, seed: int) -> StreamPlan:
-        return StreamPlan(self, batch_size, seed)
+    def plan(self, size: BatchSize, seed: int) -> StreamPlan:
+        return StreamPlan(self, size, seed)
 
     def open(
-        self, start: Start, batch_size: int, seed: int
+        self, start: Start, size: BatchSize, seed: int
     ) -> tuple[list[tuple[np.ndarray, int]], Place, tuple[int, ...]]:
         """The batches of the window that begins there, where the next does, and what is left."""
         examples, end = self.stream.read(start.place)
@@ -189,30 +191,23 @@ class StreamRows:
         columns = self.encode([examples[row] for row in order])
         tokens = columns["tokens"]
         assert isinstance(tokens, Ragged)
-        if self.task.stream:
-            return self._open_windows(tokens, start, batch_size, draw, end)
-        rows = ExampleRows(ColumnStore(dict(columns), len(examples), {}))
-        self._rows = rows
-        plan = BatchPlan(rows.lengths, batch_size, int(draw.integers(2**62)), self.widths)
-        return [plan.batch(step) for step in range(1, plan.steps_per_epoch + 1)], end, ()
-
-    def _open_windows(
-        self,
-        tokens: Ragged,
-        start: Start,
-        batch_size: int,
-        draw: np.random.Generator,
-        end: Place,
-    ) -> tuple[list[tuple[np.ndarray, int]], Place, tuple[int, ...]]:
-        context = self.task.context
-        flat = np.concatenate([np.array(start.left, tokens.values.dtype), tokens.values])
-        count = max(0, (len(flat) - 1) // context)
-        self._rows = Windows(flat, context, 0)
-        starts = draw.permutation(count) * context
-        batches = [
-            (starts[at : at + batch_size], context) for at in range(0, len(starts), batch_size)
-        ]
-        return batches, end, tuple(flat[count * context :].tolist())
+        context, left = self.task.context, ()
+        if not self.task.stream:
+            self._rows = ExampleRows(ColumnStore(dict(columns), len(examples), {}))
+            plan = self._rows.plan(size, int(draw.integers(2**62)))
+            steps = plan.steps_per_epoch if examples else 0
+            return [plan.batch(step) for step in range(1, (steps or 0) + 1)], end, ()
+        if getattr(self.task, "packed", False):
+            self._rows = Packed(tokens.values, tokens.offsets, context, 0)
+            rows = draw.permutation(self._rows.span)
+        else:
+            flat = np.concatenate([np.array(start.left, tokens.values.dtype), tokens.values])
+            count = max(0, (len(flat) - 1) // context)
+            self._rows, left = Windows(flat, context, 0), tuple(flat[count * context :].tolist())
+            rows = draw.permutation(count) * context
+        height = size.rows(context)
+        batches = [(rows[at : at + height], context) for at in range(0, len(rows), height)]
+        return batches, end, left
 
 
 @define
@@ -220,7 +215,7 @@ class StreamPlan:
     """The batches of a stream, in their order; a step that lies behind is read again."""
 
     rows: StreamRows
-    batch_size: int
+    size: BatchSize
     seed: int
     _starts: list[Start] = field(factory=lambda: [Start()], init=False)
     _batches: list[tuple[np.ndarray, int]] = field(factory=list, init=False)
@@ -230,6 +225,10 @@ class StreamPlan:
     def steps_per_epoch(self) -> None:
         """Nobody knows before it has been read."""
         return None
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        return tuple((self.size.rows(width), width) for width in self.rows.widths)
 
     def batch(self, step: int) -> tuple[np.ndarray, int]:
         """The rows of a step, and the width that they are padded to."""
@@ -256,7 +255,7 @@ class StreamPlan:
         self._starts, self._next = [start], None
 
     def _open(self, start: Start) -> None:
-        self._batches, end, left = self.rows.open(start, self.batch_size, self.seed)
+        self._batches, end, left = self.rows.open(start, self.size, self.seed)
         earlier = [known for known in self._starts if known.step < start.step]
         while len(earlier) > 1 and earlier[1].step <= start.step - REMEMBERED:
             earlier.pop(0)

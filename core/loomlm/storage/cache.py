@@ -16,10 +16,11 @@ from typing import Any
 from attrs import frozen
 
 from loomlm.errors import UsageError
-from loomlm.storage.commit import LEFT_OVER, MANIFEST, DamagedError, Staging, staging, verify
+from loomlm.storage.commit import LEFT_OVER, MANIFEST, DamagedError, Staging, staging
 from loomlm.storage.holding import cache_locked, held, hold
+from loomlm.storage.seals import seal, unseal, verify_sealed
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key: grows when the form of what is kept changes."""
 
 
@@ -69,9 +70,10 @@ def cache_key(*parts: Any) -> str:
 def cached(kind: str, key: str, make: Callable[[Staging], None]) -> Path:
     """The folder that `make` fills, made once for each key.
 
-    What is found is verified; what is damaged is made again. Two processes may make the same
-    folder at once: each makes its own, and the first to end has the place. It is there until this
-    process ends: `clear` removes nothing that a running process has asked for.
+    What is found is verified; what is damaged is made again. Of a large folder, contents that
+    nobody has written to since they were verified are not read again (`seals.py`). Two processes
+    may make the same folder at once: each makes its own, and the first to end has the place. It is
+    there until this process ends: `clear` removes nothing that a running process has asked for.
     """
     cache = cache_folder()
     folder = cache / kind / key
@@ -87,6 +89,7 @@ def cached(kind: str, key: str, make: Callable[[Staging], None]) -> Path:
     if made:
         with staging(folder, first_stays=True) as stage:
             make(stage)
+        seal(folder)
     uses = _uses.get()
     if uses is not None:
         uses.append(Use(kind, key, folder, made))
@@ -141,7 +144,7 @@ def _whole(cache: Path, folder: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        verify(folder)
+        verify_sealed(folder)
     except DamagedError:
         # Another process may have mended it since: then its folder is another one.
         _taken_away(cache, folder, None, number)
@@ -179,6 +182,7 @@ def _taken_away(cache: Path, folder: Path, unheld: str | None, number: int | Non
             folder.rename(old)
     except FileNotFoundError:
         return False
+    unseal(folder)
     shutil.rmtree(old, ignore_errors=True)
     return True
 

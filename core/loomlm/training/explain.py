@@ -63,14 +63,14 @@ def _data(config: Config, stage: StageConfig) -> Iterator[str]:
     tokenizer = _object(registry, config.settings.tokenizer)
     yield _line("tokenize", tokenizer, "str -> int32 (time,)")
     yield _line("encode", _object(registry, stage.task), "-> columns on disk")
-    plan = (
-        _function("loomlm.data.streaming", "StreamPlan")
-        if stage.data.streaming
-        else _function("loomlm.data.windows", "WindowPlan")
-        if made(registry, stage.task).stream
-        else _function("loomlm.data.batches", "BatchPlan")
-    )
-    yield _line("plan", plan, "step -> rows, width")
+    by_tokens = stage.trainer.batch_tokens is not None
+    plan = ("batches", "BatchPlan") if not by_tokens else ("budgets", "TokenPlan")
+    if made(registry, stage.task).stream:
+        plan = ("windows", "WalkPlan")
+    if stage.data.streaming:
+        plan = ("streaming", "StreamPlan")
+    shown = _function(f"loomlm.data.{plan[0]}", plan[1])
+    yield _line("plan", shown, "step -> rows, width")
 
 
 def _begin(stage: StageConfig) -> str:
@@ -103,7 +103,7 @@ def _model(config: Config, stage: StageConfig, backend: str) -> Iterator[str]:
     except PluginError as error:
         shown = str(error)
     head = task.head(EXAMPLE_FACTS)
-    size = stage.trainer.batch_size
+    size = _height(stage)
     rows = f"{size}" if head.reads == "sequence" else f"{size}, time"
     hidden = f"({rows}, {backbone.width})"
     yield _line("backbone", shown, f"-> hidden {hidden}")
@@ -146,11 +146,19 @@ def _training(config: Config, stage: StageConfig, backend: str) -> Iterator[str]
 def _length(stage: StageConfig) -> str:
     trainer = stage.trainer
     length = f"{trainer.steps} steps" if trainer.steps else f"{trainer.epochs:g} epochs"
+    if trainer.batch_tokens is not None:
+        return f"{length} of up to {trainer.batch_tokens:,} tokens"
     return f"{length} of {trainer.batch_size} examples"
 
 
+def _height(stage: StageConfig) -> str:
+    """The rows of a batch, in words."""
+    size = stage.trainer.batch_size
+    return "batch" if size is None else str(size)
+
+
 def _fields(spec: BatchSpec, stage: StageConfig) -> str:
-    size = str(stage.trainer.batch_size)
+    size = _height(stage)
     shown = []
     for field in spec.fields:
         shape = ", ".join(size if part == "batch" else str(part) for part in field.shape)

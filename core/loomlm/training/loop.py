@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import isfinite
 from pathlib import Path
@@ -83,12 +83,12 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
     evaluate_every = _every(stage.trainer.evaluate_every, epoch)
     checkpoint_every = _every(stage.trainer.checkpoint_every, None)
     saved_at = time.monotonic()
-    for step, microbatches, tokens in _batches(stage):
+    for step, microbatches, examples, tokens in _batches(stage):
         rate = stage.schedule(step)
         context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
         stage.engine.train_step(microbatches, context)
         stage.progress.step = step
-        log.add(rate, stage.trainer.batch_size, tokens)
+        log.add(rate, examples, tokens)
         if stage.validation is not None and _due(step, evaluate_every, stage.steps):
             log.flush()
             _evaluate(stage, log)
@@ -177,19 +177,24 @@ def _due(step: int, every: int | None, last: int | None) -> bool:
     return every is not None and (step % every == 0 or step == last)
 
 
-def _batches(stage: Stage) -> Iterator[tuple[int, list[Batch], int]]:
-    """Each step that is left, its microbatches and its tokens; made ahead in a thread."""
+Made = tuple[int, list[Batch], int, int]
+"""A step, its microbatches, how many examples and tokens they have."""
+
+
+def _batches(stage: Stage) -> Iterator[Made]:
+    """Each step that is left; made ahead in a thread."""
     first = stage.progress.step + 1
-    pending: deque[Future[tuple[int, list[Batch], int]]] = deque()
+    heights = {width: height for height, width in stage.plan.shapes}
+    pending: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(1, "batches") as pool:
         try:
             for step in range(first, min(first + AHEAD, stage.steps + 1)):
-                pending.append(pool.submit(_microbatches, stage, step))
+                pending.append(pool.submit(_microbatches, stage, heights, step))
             following = first + AHEAD
             while pending:
                 ready = pending.popleft().result()
                 if following <= stage.steps:
-                    pending.append(pool.submit(_microbatches, stage, following))
+                    pending.append(pool.submit(_microbatches, stage, heights, following))
                     following += 1
                 yield ready
         finally:
@@ -197,20 +202,21 @@ def _batches(stage: Stage) -> Iterator[tuple[int, list[Batch], int]]:
                 future.cancel()
 
 
-def _microbatches(stage: Stage, step: int) -> tuple[int, list[Batch], int]:
+def _microbatches(stage: Stage, heights: Mapping[int, int], step: int) -> Made:
+    """heights: the rows of a batch, by its width."""
     rows, width = stage.plan.batch(step)
-    size, parts = stage.trainer.batch_size, stage.trainer.accumulate
+    size, parts = heights[width], stage.trainer.accumulate
     batch = stage.recipe.batch(stage.train, rows, {"batch": size, "time": width})
     batch = stage.recipe.extensions.batch(batch, step, stage.seed)
     tokens = stage.train.tokens(rows)
     if parts == 1:
-        return step, [batch], tokens
+        return step, [batch], len(rows), tokens
     height = size // parts
     cut = [
         Batch({name: a[at : at + height] for name, a in batch.arrays.items()})
         for at in range(0, size, height)
     ]
-    return step, [part for part in cut if np.any(part["weight"])], tokens
+    return step, [part for part in cut if np.any(part["weight"])], len(rows), tokens
 
 
 @define

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from loomlm.config.load import Config
 from loomlm.config.settings import SCRATCH, RunConfig, StageConfig
 from loomlm.contracts import FitContext, Generates, ModelSpec, Tokenizer
+from loomlm.data.batches import padding
 from loomlm.data.cleaning import text_cleaners
+from loomlm.data.plans import BatchSize, Plan
 from loomlm.data.prepare import Encoded
 from loomlm.data.reading import made
 from loomlm.data.streaming import StreamPlan
@@ -34,6 +36,9 @@ from loomlm.training.settling import engine_options
 
 Say = Callable[[str], None]
 
+PADDING = 0.3
+"""The share of padding from which a user is told of it."""
+
 
 @frozen
 class Prepared:
@@ -43,6 +48,15 @@ class Prepared:
     recipe: Recipe
     data: Encoded
     about: Mapping[str, Any]
+    _plans: dict[int, Plan] = field(factory=dict, init=False, eq=False, repr=False)
+
+    def plan(self, seed: int) -> Plan:
+        """The batches to train on; made once for each seed."""
+        if seed not in self._plans:
+            assert self.data.train is not None
+            size = BatchSize.of(self.config.trainer)
+            self._plans[seed] = self.data.train.plan(size, seed)
+        return self._plans[seed]
 
 
 def make_stage(
@@ -62,7 +76,9 @@ def make_stage(
     spec = stage_spec(prepared, settings, tokenizer)
     made_trainer = registry.target("trainer", backend)(engine_options(config, backend))
     engine = made_trainer.engine(spec, trainer, recipe.extensions.builders(registry, backend))
-    plan = rows.plan(trainer.batch_size, settings.seed)
+    plan = prepared.plan(settings.seed)
+    for sentence in _of_plan(prepared, plan):
+        say(sentence)
     steps = total_steps(trainer, plan)
     factor = registry.target("schedule", trainer.schedule.type)
     choices = stage.metrics or default_metrics(recipe.task, registry)
@@ -120,10 +136,8 @@ def _added(
 
 
 def _plain_spec(prepared: Prepared, settings: RunConfig, tokenizer: Tokenizer) -> ModelSpec:
-    stage, recipe = prepared.config, prepared.recipe
-    assert prepared.data.train is not None
-    widths = prepared.data.train.widths
-    shapes = [{"batch": stage.trainer.batch_size, "time": width} for width in widths]
+    recipe = prepared.recipe
+    shapes = prepared.plan(settings.seed).shapes
     return model_spec(
         settings.backbone.type,
         settings.backbone.config,
@@ -131,8 +145,27 @@ def _plain_spec(prepared: Prepared, settings: RunConfig, tokenizer: Tokenizer) -
         recipe.task,
         recipe.facts,
         tokenizer,
-        recipe.task.batch_spec(recipe.facts, shapes),
+        recipe.task.batch_spec(recipe.facts, [{"batch": n, "time": width} for n, width in shapes]),
     )
+
+
+def _of_plan(prepared: Prepared, plan: Plan) -> Iterator[str]:
+    """What a user should know of a stage's batches."""
+    name, wanted = prepared.config.name, prepared.config.trainer.batch_tokens
+    width, most = max((width, height * width) for height, width in plan.shapes)
+    if wanted is not None and most > wanted:
+        yield (
+            f"{name}: a batch of rows of {width:,} tokens has {most:,}, more than batch_tokens = "
+            f"{wanted:,}"
+        )
+    if plan.steps_per_epoch is None:
+        return  # Of a stream, batches would have to be read to know.
+    assert prepared.data.train is not None
+    share = padding(plan, prepared.data.train)
+    if share > PADDING:
+        by_tokens = wanted is not None or prepared.recipe.task.stream
+        hint = "" if by_tokens else "; trainer.batch_tokens groups rows of like length more tightly"
+        yield f"{name}: {share:.0%} of a batch is padding{hint}"
 
 
 def check_beginning(

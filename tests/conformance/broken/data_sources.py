@@ -58,6 +58,39 @@ class Lines:
         return ()
 
 
+class InShards(Lines):
+    """The lines in two halves."""
+
+    def shards(self, split: str) -> tuple[str, ...]:
+        return ("first", "second")
+
+    def shard(self, split: str, name: str, skip: int = 0) -> Iterator[Example]:
+        examples = list(self.examples(split))
+        half = len(examples) // 2
+        yield from (examples[:half] if name == "first" else examples[half:])[self.skipped(skip) :]
+
+    def skipped(self, skip: int) -> int:
+        return skip
+
+    def shards_fingerprint(self) -> str:
+        return self.fingerprint()
+
+
+class SkipsOneMore(InShards):
+    def skipped(self, skip):
+        return skip + bool(skip)
+
+
+class LeavesOutAShard(InShards):
+    def shards(self, split):
+        return ("first",)
+
+
+class ReadsShardsBackwards(InShards):
+    def shards(self, split):
+        return ("second", "first")
+
+
 class NamesADevSplit(Lines):
     names = ("train", "dev")
 

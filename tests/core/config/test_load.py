@@ -85,6 +85,8 @@ data = { train = "train.csv" }
         ("optimizer = { beta1 = 2.0 }", "must be <= 0.99999: 2.0"),
         ("accumulate = 3", "3 microbatches do not divide a batch of 16"),
         ("epochs = 2", "give one of `steps` and `epochs`; there are both"),
+        ("batch_tokens = 512", "give one of `batch_size` and `batch_tokens`; there are both"),
+        ("batch_tokens = 0", "must be >= 1: 0"),
         ("early_stopping = { patience = 0 }", "must be >= 1: 0"),
         ("early_stopping = 3", "expected a table, got 3"),
     ],
@@ -114,6 +116,45 @@ def test_a_metric_that_the_task_cannot_feed_is_a_mistake(config_file, tmp_path):
     told = mistakes(path, set=['stages.finetune.metrics=["blue"]'])
 
     assert "blue scores texts; classification gives classes" in told
+
+
+def test_a_stage_s_batch_tokens_take_the_place_of_the_trainer_s_batch_size(config_file):
+    own = "stages.finetune.trainer.batch_tokens=512"
+    settings = loomlm.load_config(config_file(), set=[own]).settings
+    by_size = loomlm.load_config(
+        config_file(batch_tokens="512"), set=[own.replace("tokens", "size")]
+    )
+
+    assert settings.stages[0].trainer.batch_tokens == 512
+    assert settings.stages[0].trainer.batch_size is None
+    assert by_size.settings.stages[0].trainer.batch_size == 512
+    assert by_size.settings.stages[0].trainer.batch_tokens is None
+
+
+def test_without_a_word_of_it_a_batch_has_32_examples(config_file):
+    path = config_file()
+    path.write_text(path.read_text().replace("batch_size = 16\n", ""))
+
+    assert loomlm.load_config(path).settings.stages[0].trainer.batch_size == 32
+
+
+def test_batches_that_hold_no_row_of_a_stream_are_a_mistake(lm_config):
+    path = lm_config(batch_tokens="60", accumulate="2")
+
+    told = mistakes(path)
+
+    assert "batch_tokens: there is no room for 2 rows of 32 tokens; give at least 64." in told
+    assert loomlm.load_config(path, set=["trainer.accumulate=1"])
+
+
+def test_packing_names_the_backbones_that_can_keep_documents_apart(lm_config):
+    packing = 'stages.pretrain.task={ type = "causal_lm", packing = "bfd" }'
+
+    told = mistakes(lm_config(), set=[packing, "backbone={ type = 'rnn' }"])
+
+    assert "causal_lm needs a backbone that can do segments; rnn can do" in told
+    assert "Backbones that can: transformer." in told
+    assert loomlm.load_config(lm_config(), set=[packing, "backbone={ type = 'transformer' }"])
 
 
 def test_missing_keys_name_the_table(config_file):

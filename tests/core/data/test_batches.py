@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loomlm.data.batches import BatchPlan, bucket_widths, in_order
+from loomlm.data.orders import Shuffled
 
 LENGTHS = st.lists(st.integers(0, 300), min_size=1, max_size=200)
 SIZES = st.integers(1, 20)
@@ -17,7 +18,7 @@ SEEDS = st.integers(0, 2**70)
 
 
 def plan_of(lengths: list[int], size: int, seed: int) -> BatchPlan:
-    return BatchPlan(np.array(lengths), size, seed, bucket_widths(max(lengths)))
+    return BatchPlan(Shuffled(len(lengths), seed), np.array(lengths), size, seed)
 
 
 def rows_of(plan: BatchPlan, step: int) -> list[int]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from loomlm.contracts import Columns, Dropped, Example, Ragged
 from loomlm.data.cleaning import Step
+from loomlm.data.plans import BatchSize
 from loomlm.data.streaming import ExampleStream, Place, StreamRows
 from loomlm.errors import DataError
 
@@ -71,7 +72,7 @@ def stream_of(sizes, window, steps=()) -> ExampleStream:
 
 def plan_of(sizes, window, batch, stream, steps=(), seed=3):
     rows = StreamRows(stream_of(sizes, window, steps), Rows(stream), encode)  # type: ignore[arg-type]
-    return rows, rows.plan(batch, seed)
+    return rows, rows.plan(BatchSize(batch), seed)
 
 
 def content(rows, plan, step) -> list[list[int]]:

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loomlm.data.windows import ROUNDS, WindowPlan, Windows, permuted
+from loomlm.data.orders import ROUNDS, permuted
+from loomlm.data.windows import WalkPlan, WindowOrder, Windows
+
+
+def plan_of(total: int, context: int, batch_size: int, seed: int) -> WalkPlan:
+    return WalkPlan(WindowOrder(total, context, seed), context, batch_size)
 
 
 def stream(total: int) -> np.ndarray:
@@ -73,22 +78,22 @@ def test_in_evaluation_every_token_is_predicted_once(total, context, batch_size)
 def test_an_epoch_has_every_window_once_and_leaves_little_out(data):
     context = data.draw(st.integers(2, 20))
     total = data.draw(st.integers(context + 1, 700))
-    plan = WindowPlan(total, context, 1, data.draw(seeds))
+    plan = plan_of(total, context, 1, data.draw(seeds))
 
     starts = np.array([plan.batch(step)[0][0] for step in range(1, plan.steps_per_epoch + 1)])
 
     phase = starts.min()
-    assert sorted(starts) == [phase + context * n for n in range(plan.windows)]
+    assert sorted(starts) == [phase + context * n for n in range(plan.order.count)]
     assert phase >= 0
     assert starts.max() + context + 1 <= total
-    assert total - context * plan.windows <= 2 * context
+    assert total - context * plan.order.count <= 2 * context
 
 
 @given(st.integers(60, 600), st.integers(2, 20), st.integers(1, 40), seeds)
 def test_batches_follow_each_other_across_epochs(total, context, batch_size, seed):
     """Whatever the batch, the rows come in one order; every batch is full."""
-    one = WindowPlan(total, context, 1, seed)
-    many = WindowPlan(total, context, batch_size, seed)
+    one = plan_of(total, context, 1, seed)
+    many = plan_of(total, context, batch_size, seed)
 
     rows = np.concatenate([many.batch(step)[0] for step in range(1, 6)])
 
@@ -96,18 +101,21 @@ def test_batches_follow_each_other_across_epochs(total, context, batch_size, see
 
 
 def test_a_step_s_batch_depends_on_the_step_alone():
-    plan = WindowPlan(10_000, 16, 8, 3)
+    plan = plan_of(10_000, 16, 8, 3)
     expected = {step: plan.batch(step)[0].tolist() for step in (700, 3, 41)}
 
-    again = WindowPlan(10_000, 16, 8, 3)
+    again = plan_of(10_000, 16, 8, 3)
     assert {step: again.batch(step)[0].tolist() for step in (3, 41, 700)} == expected
-    assert WindowPlan(10_000, 16, 8, 4).batch(3)[0].tolist() != expected[3]
+    assert plan_of(10_000, 16, 8, 4).batch(3)[0].tolist() != expected[3]
 
 
 def test_epochs_differ_in_order_and_phase():
-    plan = WindowPlan(1600, 16, 1, 3)
+    plan = plan_of(1600, 16, 1, 3)
     epochs = [
-        [int(plan.batch(epoch * plan.windows + n)[0][0]) for n in range(1, plan.windows + 1)]
+        [
+            int(plan.batch(epoch * plan.order.count + n)[0][0])
+            for n in range(1, plan.order.count + 1)
+        ]
         for epoch in range(8)
     ]
 
@@ -117,7 +125,7 @@ def test_epochs_differ_in_order_and_phase():
 
 @pytest.mark.parametrize("total", [9, 10, 16, 17])
 def test_text_for_hardly_one_window(total):
-    plan = WindowPlan(total, 8, 4, 1)
+    plan = plan_of(total, 8, 4, 1)
     rows = Windows(stream(total), 8, 0)
 
     for step in range(1, 9):

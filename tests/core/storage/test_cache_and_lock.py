@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from loomlm.errors import UsageError
+from loomlm.storage import commit, seals
 from loomlm.storage.cache import cache_folder, cache_key, cached
 from loomlm.storage.commit import Staging, verify
 from loomlm.storage.lock import locked
@@ -142,3 +145,99 @@ def test_a_lock_that_cannot_be_made_is_an_error_for_the_user(tmp_path):
 
     with pytest.raises(UsageError, match="file cannot be written"), locked(tmp_path / "file"):
         pass
+
+
+# --- large folders -------------------------------------------------------------------------------
+
+
+class Large:
+    """Fills a folder that is large for these tests, and counts how often."""
+
+    times = 0
+
+    def __call__(self, stage: Staging) -> None:
+        self.times += 1
+        stage.write("data.bin", b"abc" * 1000)
+        stage.write("more/data.bin", b"xyz")
+
+
+@pytest.fixture
+def read(monkeypatch) -> list[str]:
+    """The files whose contents were read to be verified. A large folder is one of 1,000 bytes."""
+    monkeypatch.setattr(seals, "LARGE", 1000)
+    names: list[str] = []
+    digest = commit.file_digest
+    monkeypatch.setattr(
+        commit, "file_digest", lambda path: (names.append(path.name), digest(path))[1]
+    )
+    return names
+
+
+def test_a_large_folder_is_read_again_only_where_it_was_written_to(read):
+    make = Large()
+    folder = cached("tokens", "key", make)
+
+    cached("tokens", "key", make)
+    assert read == []
+    os.utime(folder / "data.bin")
+    cached("tokens", "key", make)
+    assert read == ["data.bin"]
+    read.clear()
+    cached("tokens", "key", make)
+    assert read == []
+    assert make.times == 1
+
+
+@pytest.mark.parametrize(
+    "damage", ["written", "within", "written with the old time", "swapped", "cut", "foreign"]
+)
+def test_a_large_folder_that_is_damaged_is_made_again(read, damage):
+    make = Large()
+    folder = cached("tokens", "key", make)
+    path = folder / "data.bin"
+    before = path.stat()
+    if damage == "written":
+        path.write_bytes(b"abd" * 1000)
+    elif damage == "within":
+        with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as view:
+            view[5] = 0
+            view.flush()
+    elif damage == "written with the old time":
+        path.write_bytes(b"abd" * 1000)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    elif damage == "swapped":
+        other = folder.parent / "other"
+        other.write_bytes(b"abd" * 1000)
+        os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+        other.replace(path)
+    elif damage == "cut":
+        path.write_bytes(b"abc" * 999)
+    else:
+        (folder / "foreign.bin").write_bytes(b"")
+
+    assert cached("tokens", "key", make) == folder
+    assert make.times == 2
+    verify(folder)
+    assert path.read_bytes() == b"abc" * 1000
+
+
+def test_a_seal_that_is_old_or_another_folder_s_or_ruined_vouches_for_nothing(read):
+    make = Large()
+    folder = cached("tokens", "key", make)
+    path = folder.parent / ".key.seal.json"
+    week = time.time() - 8 * 86400
+
+    for spoil in (
+        lambda: os.utime(path, (week, week)),
+        lambda: path.write_text("{"),
+        lambda: path.write_text(path.read_text().replace('"manifest": "', '"manifest": "0')),
+        path.unlink,
+    ):
+        read.clear()
+        spoil()
+        cached("tokens", "key", make)
+        assert read == ["data.bin", "data.bin"]
+        read.clear()
+        cached("tokens", "key", make)
+        assert read == []
+    assert make.times == 1

@@ -152,7 +152,7 @@ def test_an_encoder_sees_both_ways_and_a_decoder_one(small_model):
 
 
 def test_what_it_can_do_follows_from_causal(make_backbone):
-    both = {"sequence", "tokens"}
+    both = {"sequence", "tokens", "segments"}
 
     assert make_backbone("transformer").capabilities == both | {"causal", "bidirectional"}
     assert make_backbone("transformer", causal=True).capabilities == both | {"causal"}

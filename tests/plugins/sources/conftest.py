@@ -26,6 +26,7 @@ def command(loomlm_command: Callable[..., Any]) -> Callable[..., tuple[int, str,
 
 def write(name: str, content: str | bytes) -> Path:
     path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
@@ -40,3 +41,9 @@ def refused(split: str = "train", **options: Any) -> str:
         read(split, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def kept(**options: Any) -> tuple[list[str], tuple[str, ...]]:
+    """The texts and the notes where bad lines are skipped."""
+    source = Files(FilesConfig(on_bad_line="skip", **options))
+    return [example.text for example in source.examples("train")], source.notes()

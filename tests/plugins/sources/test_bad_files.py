@@ -7,7 +7,6 @@ import gzip
 import lzma
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,13 +14,7 @@ from loomlm.plugin import DataError
 from loomlm_sources.config import FilesConfig
 from loomlm_sources.files import Files
 
-from .conftest import read, refused, write
-
-
-def kept(**options: Any) -> tuple[list[str], tuple[str, ...]]:
-    """The texts and the notes where bad lines are skipped."""
-    source = Files(FilesConfig(on_bad_line="skip", **options))
-    return [example.text for example in source.examples("train")], source.notes()
+from .conftest import kept, read, refused, write
 
 
 def test_a_missing_file_names_the_nearest():
@@ -131,6 +124,68 @@ def test_parquet_without_the_column_with_a_gap_and_with_bytes_that_are_no_text()
     latin = pyarrow.array([b"\xe9"]).view(pyarrow.string())
     parquet.write_table(pyarrow.table({"text": latin}), path)
     assert "train.parquet cannot be read as parquet: " in refused(train=path)
+
+
+@pytest.fixture
+def nested():
+    """A parquet file with structs and lists, two row groups of three rows."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = [
+        {
+            "id": number,
+            "body": {"text": f"text {number}", "of": {"topic": f"topic {number % 2}"}},
+            "tags": [{"name": "a"}],
+            "topics": ["b", "c"],
+            "parts": ["d"],
+        }
+        for number in range(6)
+    ]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), "a.parquet", row_group_size=3)
+    return Path("a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"text": "body"}, "the column 'body' is struct<text: string, of: struct<"),
+        ({"text": "parts"}, "the column 'parts' is list<element: string>, not text."),
+        (
+            {"text": "body.text", "label": "tags"},
+            "the column 'tags' is list<element: struct<name: string>>, not a label.",
+        ),
+        (
+            {"text": "body.text", "label": "body.of"},
+            "the column 'body.of' is struct<topic: string>",
+        ),
+    ],
+)
+def test_nested_columns_of_parquet_are_named_with_their_type(nested, options, message):
+    said = refused(train=nested, **options)
+    assert said.startswith(f"a.parquet: {message}")
+    assert "Its flat columns are: id, body.text, body.of.topic." in said
+
+
+def test_fields_within_columns_of_parquet_have_dotted_names(nested):
+    examples = read(train=nested, text=("body.text",), label="body.of.topic")
+    assert [(e.text, e.label) for e in examples[:2]] == [
+        ("text 0", "topic 0"),
+        ("text 1", "topic 1"),
+    ]
+    assert read(train=nested, text="body.text", label="topics")[0].label == ("b", "c")
+    message = refused(train=nested, text="body.texts")
+    assert "there is no column 'body.texts'" in message
+    assert "Did you mean 'body.text'?" in message
+
+
+def test_fields_within_objects_of_jsonl_have_dotted_names():
+    path = write("a.jsonl", '{"body": {"text": "x", "of": {"topic": 3}}, "a.b": "y"}\n')
+    (example,) = read(train=path, text=("body.text", "a.b"), label="body.of.topic")
+    assert (example.text, example.label) == ("x y", "3")
+    assert "there is no 'body.texts'. The keys are: body, a.b." in refused(
+        train=path, text="body.texts"
+    )
 
 
 def test_an_encoding_that_nobody_knows():

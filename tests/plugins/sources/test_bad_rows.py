@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from loomlm_sources.config import FilesConfig
 from loomlm_sources.files import Files
 
-from .conftest import read, refused, write
-
-
-def kept(**options: Any) -> tuple[list[str], tuple[str, ...]]:
-    """The texts and the notes where bad lines are skipped."""
-    source = Files(FilesConfig(on_bad_line="skip", **options))
-    return [example.text for example in source.examples("train")], source.notes()
+from .conftest import kept, read, refused, write
 
 
 @pytest.mark.parametrize(
@@ -74,6 +68,79 @@ def test_two_columns_of_one_name():
     path = write("train.csv", "text,label,text\na,b,c\n")
     assert refused(train=path) == "train.csv:1: 2 columns are named 'text'. Rename one."
     assert read(train=path, text="label")[0].text == "b"
+
+
+def test_a_key_that_an_object_has_twice():
+    lines = ['{"text": "a", "id": 1, "id": 2}', '{"text": "b", "text": "c"}', '{"text": "d"}']
+    path = write("train.jsonl", "\n".join(lines))
+    assert refused(train=path) == (
+        "train.jsonl:2: 'text' stands twice. Keep one of them, or set on_bad_line = \"skip\"."
+    )
+    assert kept(train=path)[0] == ["a", "d"]
+    inner = '{"text": "a", "more": {"text": 1, "text": 2}}'
+    assert [e.text for e in read(train=write("inner.jsonl", inner))] == ["a"]
+
+
+@pytest.mark.parametrize(("delimiter", "shown"), [(";", '";"'), ("\t", '"\\t"'), ("|", '"|"')])
+def test_a_header_with_another_delimiter_names_it(delimiter, shown):
+    rows = [["text", "label"], ["a, b", "x"], ["c", "y"]]
+    path = write("train.csv", "\n".join(delimiter.join(row) for row in rows))
+    message = refused(train=path, label="label")
+    assert message.startswith("train.csv:1: there is no column 'text'; the columns are: text")
+    assert message.endswith(
+        f"The fields seem to be parted by {delimiter!r}: set data.delimiter = {shown}."
+    )
+    assert len(read(train=path, label="label", delimiter=delimiter)) == 2
+
+
+def test_rows_with_another_delimiter_than_the_header_name_it():
+    path = write("train.csv", "text,label\na;x\nb,y\n")
+    assert refused(train=path, label="label") == (
+        "train.csv:2: 1 field, not 2. It has 2 parted by ';': check the delimiter, or set "
+        'on_bad_line = "skip".'
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([3, "sport", 4], "the label 'sport' is a text, and 3 at train.jsonl:2 is a number."),
+        (["x", 1.5], "the label 1.5 is a number, and 'x' at train.jsonl:2 is a text."),
+        ([True, "no"], "the label 'no' is a text, and True at train.jsonl:2 is a truth value."),
+        ([["a"], ["b", 3]], "the label 3 is a number, and 'a' at train.jsonl:2 is a text."),
+    ],
+)
+def test_a_column_of_labels_of_two_types_is_refused_with_the_first_places(values, message):
+    """Whether lines are skipped or not: which of the two types is wrong, nobody can tell."""
+    rows = [json.dumps({"text": "t", "label": value}) for value in values]
+    path = write("train.jsonl", "\n".join(["", *rows]))
+    for option in ("error", "skip"):
+        assert refused(train=path, label="label", on_bad_line=option) == (
+            f"train.jsonl:3: {message} A column of labels has one type: mend it, or name another "
+            "with data.label."
+        )
+
+
+def test_a_column_of_labels_has_one_type_over_all_files():
+    write("1.jsonl", '{"text": "a", "label": 1}\n')
+    write("2.jsonl", '{"text": "a", "label": "one"}\n')
+    message = refused(train=Path("?.jsonl"), label="label")
+    assert message.startswith("2.jsonl:1: the label 'one' is a text, and 1 at 1.jsonl:1 is a num")
+
+
+def test_numbers_and_words_in_one_column_of_csv_are_noted():
+    path = write("train.csv", "text,label\na,1\nb,2\nc,label\nd,2\n")
+    source = Files(FilesConfig(train=path, label="label"))
+    for _ in range(2):
+        assert len(list(source.examples("train"))) == 4
+        assert source.notes() == (
+            "Some labels are numbers ('1', first at train.csv:2), and some words ('label', first "
+            "at train.csv:4).",
+        )
+    words = write("words.csv", "text,label\na,one\nb,two\n")
+    source = Files(FilesConfig(train=words, label="label"))
+    list(source.examples("train"))
+    assert source.notes() == ()
 
 
 @pytest.mark.parametrize("form", ["csv", "tsv"])
@@ -187,6 +254,17 @@ def test_notes_count_a_split_once_however_often_it_is_read():
     assert source.notes() == (
         "train.jsonl: 1 line skipped that cannot be read, the first is line 2.",
     )
+
+
+def test_what_was_skipped_is_counted_with_the_first_lines():
+    lines = ['{"text": "a"}' if number % 3 else "bad" for number in range(1, 91)]
+    path = write("train.jsonl", "\n".join(lines))
+    write("test.jsonl", '{"text": "a"}\n')
+    source = Files(FilesConfig(train=path, test=Path("test.jsonl"), on_bad_line="skip"))
+    assert source.skipped() == {}
+    for split in ("train", "test", "train"):
+        list(source.examples(split))
+        assert source.skipped() == {"train.jsonl": (30, tuple(range(3, 63, 3)))}
 
 
 def test_a_file_of_bad_lines_only_is_refused_though_they_are_skipped():

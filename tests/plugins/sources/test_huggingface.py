@@ -35,6 +35,24 @@ def saved(name: str = "data", **splits: dict[str, Any]) -> str:
     return name
 
 
+def folder_of_parts(form: str = "jsonl", parts: int = 3, rows: int = 4) -> str:
+    """A folder with a data set in several files; its absolute path, since others are hub ids."""
+    folder = Path("parts")
+    folder.mkdir()
+    for part in range(parts):
+        numbers = range(part * rows, (part + 1) * rows)
+        table = datasets.Dataset.from_dict(
+            {
+                "text": [f"text {number}" for number in numbers],
+                "reply": [f"reply {number}" for number in numbers],
+                "label": [number % 2 for number in numbers],
+            }
+        )
+        name = f"parts/train-{part}.{form}"
+        table.to_json(name) if form == "jsonl" else table.to_parquet(name)
+    return str(folder.absolute())
+
+
 def source(path: str, **options: Any) -> HuggingFace:
     return HuggingFace(HuggingFaceConfig(path=path, **options))
 
@@ -167,15 +185,17 @@ def test_a_damaged_data_set_is_refused():
 
 def test_subset_and_revision_are_passed_on(monkeypatch):
     asked = []
+    builder = datasets.load_dataset_builder(folder_of_parts())
 
     def load(*given: Any, **options: Any) -> Any:
         asked.append((given, options))
-        return {"train": datasets.Dataset.from_dict(TABLE)}
+        return builder
 
-    monkeypatch.setattr(datasets, "load_dataset", load)
+    monkeypatch.setattr(datasets, "load_dataset_builder", load)
     made = source("some/data", subset="plain", revision="abc")
     made.fingerprint()
-    assert [e.text for e in made.examples("train")] == TABLE["text"]
+    made.shards("train")
+    assert len(list(made.examples("train"))) == 12
     assert asked == [(("some/data", "plain"), {"revision": "abc"})]
 
 
@@ -195,6 +215,78 @@ def test_the_fingerprint_tells_texts_from_labels(text):
     one = saved("one", train={"text": [text, ""], "label": ["y", "z"]})
     two = saved("two", train={"text": [f"{text}\0y", ""], "label": ["", "z"]})
     assert source(one).fingerprint() != source(two).fingerprint()
+
+
+def no_download(*given: Any, **options: Any) -> None:
+    raise AssertionError("all of the data is fetched")
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_parts_are_read_without_fetching_the_data_set(form, monkeypatch):
+    monkeypatch.setattr(datasets.DatasetBuilder, "download_and_prepare", no_download)
+    monkeypatch.setattr(datasets, "load_dataset", no_download)
+    made = source(folder_of_parts(form), label="label", pair="reply")
+
+    assert made.splits() == ("train",)
+    names = made.shards("train")
+    assert names == tuple(f"train-0000{number}-of-00003" for number in range(3))
+    found = [[e.text for e in made.shard("train", name)] for name in names]
+    assert found == [[f"text {n}" for n in range(at, at + 4)] for at in (0, 4, 8)]
+    assert [e.text for e in made.shard("train", names[1], skip=3)] == ["text 7"]
+    assert list(made.shard("train", names[1], skip=9)) == []
+    (last,) = made.shard("train", names[2], skip=3)
+    assert (last.label, last.extra) == ("1", {"pair": "reply 11"})
+    assert last.place.endswith("[train-00002-of-00003]:4")
+
+
+def test_parts_of_a_saved_data_set():
+    made = source(saved(train=TABLE), label="label")
+    (name,) = made.shards("train")
+    assert next(made.shard("train", name, skip=1)).text == "soup"
+    assert [e.label for e in made.shard("train", name)] == TABLE["label"]
+    assert list(made.shard("train", name, skip=7)) == []
+
+
+def test_a_part_or_a_column_that_is_not_there():
+    made = source(folder_of_parts(), text="texts")
+    with pytest.raises(DataError, match=r"The train split has no part train-0\."):
+        list(made.shard("train", "train-0"))
+    with pytest.raises(DataError, match="has no column 'texts'. Did you mean 'text'"):
+        list(made.shard("train", made.shards("train")[0]))
+
+
+def test_a_part_that_is_damaged_is_refused_in_one_sentence():
+    path = folder_of_parts()
+    Path(path, "train-1.jsonl").write_text("no json\n")
+    made = source(path)
+    with pytest.raises(DataError, match=r"^The data set .* cannot be loaded: "):
+        list(made.shard("train", made.shards("train")[1]))
+
+
+def test_the_fingerprint_of_parts_goes_by_their_files(monkeypatch):
+    monkeypatch.setattr(datasets.DatasetBuilder, "download_and_prepare", no_download)
+    path = folder_of_parts()
+    before = source(path).shards_fingerprint()
+    assert source(path).shards_fingerprint() == before
+    assert source(path, label="label").shards_fingerprint() != before
+    part = Path(path, "train-1.jsonl")
+    part.write_text(part.read_text().replace("text 5", "test 5"))
+    assert source(path).shards_fingerprint() != before
+    saved("one", train=TABLE)
+    other = {**TABLE, "text": ["rain", "soup", "gaol"]}
+    assert (
+        source("one").shards_fingerprint() != source(saved("two", train=other)).shards_fingerprint()
+    )
+
+
+def test_a_second_text():
+    table = {"text": ["x", "y"], "reply": ["a", "b"]}
+    pairs = [dict(e.extra) for e in read(saved(train=table), pair="reply")]
+    assert pairs == [{"pair": "a"}, {"pair": "b"}]
+    gap = {"text": ["x"], "reply": [None]}
+    assert "gap[train]:1: 'reply' is null" in refused(saved("gap", train=gap), pair="reply")
+    other = saved("other", train={"text": ["x", "y"], "reply": ["a", "c"]})
+    assert source("data", pair="reply").fingerprint() != source(other, pair="reply").fingerprint()
 
 
 def test_a_run_with_a_data_set(config_file, command):

@@ -10,6 +10,7 @@ import pytest
 
 from loomlm.plugin import DataError
 from loomlm_sources.looking import complete as looked_at
+from loomlm_sources.looking import with_other_file
 
 
 def write(name: str, content: str | bytes) -> str:
@@ -100,6 +101,67 @@ def test_bad_files_are_refused_with_their_place():
     assert refused({"train": write("c.csv", 'text,"label\n')}).startswith("c.csv:1: not csv")
     assert "a.csv.gz is no .gz archive" in refused({"train": write("a.csv.gz", "x")})
     assert refused({"train": write("data", "x")}).startswith("The name of data does not say")
+
+
+def reviews(*labels: str) -> str:
+    for split in ("train", "test"):
+        for label in labels:
+            for number in range(6):
+                path = Path("reviews", split, label, f"{number}.txt")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(f"A review of {label} {split} number {number}.\n\nIts end.")
+    return "reviews/train/*/*.txt"
+
+
+def test_folders_of_text_files_are_classes():
+    pattern = reviews("neg", "pos")
+    found = {"train": pattern, "documents": "file", "label_from": "folder"}
+    assert complete({"train": pattern}) == found
+    assert (
+        complete({"train": ["reviews/train/neg/*.txt", "reviews/train/pos/*.txt"]})["label_from"]
+        == "folder"
+    )
+    assert complete({"train": pattern, "documents": "line"})["documents"] == "line"
+    assert looked_at({"train": pattern}, labelled=False) == {"train": pattern}
+    assert complete({"train": "reviews/train/neg/*.txt"}) == {"train": "reviews/train/neg/*.txt"}
+    for more in ({"label_from": "file"}, {"labels": {"train": "a"}}, {"label_pattern": "(a)"}):
+        assert complete({"train": pattern, **more}) == {"train": pattern, **more}
+
+
+def test_a_table_whose_labels_are_elsewhere_needs_no_column_of_them():
+    path = write("data.csv", "text,x\ny,z\n")
+    given = {"train": path, "label_from": "file"}
+    assert complete(given) == {**given, "text": "text"}
+
+
+def test_init_and_a_run_on_folders_of_classes(command):
+    pattern = reviews("neg", "pos")
+    words = ["--train", pattern, "--test", "reviews/test/*/*.txt", "--name", "reviews"]
+    code, out, err = command("init", "classification", *words)
+    assert code == 0, err
+    data = tomllib.loads(out)["stages"][0]["data"]
+    assert data["documents"] == "file"
+    assert data["label_from"] == "folder"
+    Path("my.toml").write_text(out)
+    code, _, err = command("config", "check", "my.toml")
+    assert code == 0, err
+
+
+def test_a_table_to_evaluate_on_has_a_column_of_labels():
+    options = {
+        "train": reviews("neg", "pos"),
+        "text": "text",
+        "documents": "file",
+        "label_from": "folder",
+        "strip_label": False,
+    }
+    table = write("other.csv", "text,class\nx,pos\n")
+    found = with_other_file(options, table)
+    assert found == {"train": options["train"], "text": "text", "test": table, "label": "class"}
+    folders = with_other_file(options, "reviews/test/*/*.txt")
+    assert folders == {**options, "test": "reviews/test/*/*.txt"}
+    with pytest.raises(DataError, match=r"^other\.csv has the columns text, x, and the run"):
+        with_other_file(options, write("other.csv", "text,x\ny,z\n"))
 
 
 def test_init_writes_what_was_found(topics, command):

@@ -19,12 +19,17 @@ from loomlm_sources.files import Files
 
 # Disks are slow at times.
 DISK = settings(deadline=None)
-TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+# A NUL byte is no text.
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 # What makes trouble comes often: quotes, delimiters, line ends, marks, blanks.
-AWKWARD = st.text(st.sampled_from('"",\t\n\r \ufeff\0\x85\u2028ab'))
-LABEL = st.text(st.characters(exclude_categories=["Cs"])).map(str.strip).filter(bool)
+AWKWARD = st.text(st.sampled_from('"",\t\n\r \ufeff\x85\u2028ab'))
+LABEL = (
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+    .map(str.strip)
+    .filter(bool)
+)
 ROWS = st.lists(st.tuples(TEXT | AWKWARD, LABEL), min_size=1)
-IN_ONE_LINE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r"))
+IN_ONE_LINE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\t\n\r"))
 
 
 def read_back(name: str, content: bytes, **options: Any) -> list[Example]:
@@ -70,8 +75,12 @@ def test_tsv(rows):
     assert [(example.text, example.label) for example in examples] == rows
 
 
+# JSON writes it as an escape.
+WITH_NUL = st.lists(st.tuples(TEXT | st.text(st.sampled_from('\0"\\\n')), LABEL), min_size=1)
+
+
 @DISK
-@given(ROWS, st.booleans(), st.sampled_from(["utf-8", "utf-16", "utf-32"]))
+@given(ROWS | WITH_NUL, st.booleans(), st.sampled_from(["utf-8", "utf-16", "utf-32"]))
 def test_jsonl(rows, ascii_only, encoding):
     lines = [json.dumps({"text": t, "label": v}, ensure_ascii=ascii_only) for t, v in rows]
     content = "".join(f"{line}\n" for line in lines).encode(encoding)

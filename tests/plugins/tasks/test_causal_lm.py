@@ -109,3 +109,50 @@ def test_a_prompt_of_unknown_characters_is_refused():
 def test_the_task_writes_and_gives_no_labels():
     assert isinstance(task(), Generates)
     assert not isinstance(task(), Predicts)
+
+
+# --- packing = "bfd" -----------------------------------------------------------------------------
+
+
+def packing(context: int = 6) -> CausalLm:
+    return CausalLm(CausalLmConfig(context=context, packing="bfd"))
+
+
+def ragged(rows: list[list[int]]) -> Ragged:
+    offsets = np.cumsum([0, *map(len, rows)])
+    return Ragged(np.array([i for row in rows for i in row], np.int64), offsets)
+
+
+def test_packed_documents_have_an_end_token_at_both_ends():
+    examples = [Example(text) for text in ("ab", "", "c")]
+
+    columns = packing().encode(examples, Letters(), FACTS, True)
+    without = packing().encode(examples, Letters(end_id=None), FACTS, True)
+
+    assert rows_of(columns["tokens"]) == [[2, 3, 4, 2], [2, 2], [2, 5, 2]]
+    assert rows_of(without["tokens"]) == [[3, 4], [], [5]]
+
+
+def test_in_a_packed_row_no_token_s_label_is_of_another_document():
+    tokens, pieces = ragged([[2, 3, 4, 2, 2, 5, 2], [2, 6, 2]]), ragged([[4, 3], [3]])
+
+    batch = packing().collate({"tokens": tokens, "pieces": pieces}, {"batch": 3, "time": 6}, FACTS)
+
+    nothing = [0] * 6
+    assert batch["tokens"].tolist() == [[2, 3, 4, 2, 5, 0], [2, 6, 0, 0, 0, 0], nothing]
+    assert batch["label"].tolist() == [[3, 4, 2, 5, 2, 0], [6, 2, 0, 0, 0, 0], nothing]
+    assert batch["segment"].tolist() == [[1, 1, 1, 2, 2, 0], [1, 1, 0, 0, 0, 0], nothing]
+    assert batch["weight"].tolist() == [[1, 1, 1, 1, 1, 0], [1, 1, 0, 0, 0, 0], nothing]
+    assert batch["length"].tolist() == [5, 2, 0]
+    for field in packing().batch_spec(FACTS, []).fields:
+        assert batch[field.name].dtype == field.dtype
+
+
+def test_a_packed_model_s_prompt_begins_a_document():
+    def tokens(text: str, tokenizer: Letters) -> list[int]:
+        return packing(4).prompt([text], tokenizer, FACTS)["tokens"][0].tolist()
+
+    assert tokens("ab", Letters()) == [2, 3, 4]
+    assert tokens("abcde", Letters()) == [4, 5, 6, 7]
+    assert tokens("", Letters()) == [2]
+    assert tokens("ab", Letters(end_id=None)) == [3, 4]

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 import attrs
 
 from loomlm.config.structure import is_union
-from loomlm.contracts import DataSource, Example
+from loomlm.contracts import Example
 from loomlm.errors import LoomlmError
 from loomlm.testing.conformance.cases import NotApplicable, Subject
 from loomlm.testing.conformance.drawing import doing, shown
@@ -141,6 +141,38 @@ def a_reader_may_stop_anywhere(subject: Subject) -> None:
             assert one == other == examples[number], f"{split}: two iterators part at {number}"
 
 
+def shards_give_the_split(subject: Subject) -> None:
+    """A source that has `shards` gives the split's examples by them, and skips as many as asked."""
+    source = made(subject)
+    if not hasattr(source, "shards"):
+        raise NotApplicable("It has no shards, and is read as a whole.")
+    first = source.shards_fingerprint()
+    assert isinstance(first, str) and first, f"shards_fingerprint() gave {shown(first)}, no text"
+    for split in source.splits():
+        names = source.shards(split)
+        assert isinstance(names, tuple), f"shards({split!r}) gave {shown(names)}, which is no tuple"
+        again = made(subject).shards(split)
+        assert again == names, f"shards({split!r}) gave {shown(names)}, and then {shown(again)}"
+        shards = {name: list(source.shard(split, name)) for name in dict.fromkeys(names)}
+        joined = [example for name in names for example in shards[name]]
+        # A place within a part may be counted from the part's beginning.
+        found, whole = (
+            {split: [attrs.evolve(example, place="") for example in examples]}
+            for examples in (joined, source.examples(split))
+        )
+        _same(whole, found, "read shard by shard")
+        for name, examples in shards.items():
+            for skip in sorted({1, len(examples) // 2, len(examples), len(examples) + 1}):
+                rest = list(source.shard(split, name, skip))
+                assert rest == examples[skip:], (
+                    f"shard {name} of {split}, of {len(examples)} examples, gave {len(rest)} that "
+                    f"are not the others when {skip} were skipped"
+                )
+    for when, other in (("once it was read", source), ("of another source", made(subject))):
+        then = other.shards_fingerprint()
+        assert then == first, f"shards_fingerprint() was {first}, and {when} {then}"
+
+
 def a_split_that_is_not_there_is_refused(subject: Subject) -> None:
     """`examples` of a split that `splits` does not name is a LoomlmError that names it."""
     splits = made(subject).splits()
@@ -184,6 +216,7 @@ PROPERTIES = (
     another_process_reads_the_same,
     the_fingerprint_follows_the_content,
     a_reader_may_stop_anywhere,
+    shards_give_the_split,
     a_split_that_is_not_there_is_refused,
     what_is_not_there_is_named,
 )
@@ -192,12 +225,12 @@ PROPERTIES = (
 # --- sources, files and wrong names -------------------------------------------------------------
 
 
-def made(subject: Subject) -> DataSource:
+def made(subject: Subject) -> Any:
     """A fresh source."""
     return subject.component.load()(subject.config)
 
 
-def read(source: DataSource) -> dict[str, list[Example]]:
+def read(source: Any) -> dict[str, list[Example]]:
     """All examples by split."""
     return {split: list(source.examples(split)) for split in source.splits()}
 

@@ -1,0 +1,48 @@
+"""Work that goes on in a second thread, one item ahead of the first or one behind it.
+
+So files are read and written while the processor computes, and no more than a few items are held.
+Order and errors are those of doing one thing after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+
+
+@contextmanager
+def ahead(items: Iterator[Item]) -> Iterator[Iterator[Item]]:
+    """The items, the next one made while the one before is used."""
+    over: Any = object()
+    with ThreadPoolExecutor(1, "ahead") as thread:
+
+        def made() -> Iterator[Item]:
+            coming = thread.submit(next, items, over)
+            while (item := coming.result()) is not over:
+                coming = thread.submit(next, items, over)
+                yield item
+
+        yield made()
+
+
+@contextmanager
+def behind(use: Callable[[Item], None]) -> Iterator[Callable[[Item], None]]:
+    """A function that has an item used while the next one is made; all are used at the end.
+
+    An error comes out of the next call, or at the end.
+    """
+    going: list[Future[None]] = []
+    with ThreadPoolExecutor(1, "behind") as thread:
+
+        def give(item: Item) -> None:
+            while going:
+                going.pop().result()
+            going.append(thread.submit(use, item))
+
+        yield give
+        while going:
+            going.pop().result()
