@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from loomlm.data.examples import Split
 from loomlm.data.inspection.counting import Counted
-from loomlm.data.inspection.near import near_duplicates
 from loomlm.data.inspection.texts import whole_texts
+from loomlm.data.near import near_duplicates
 
 NEAR = 0.8
 """Jaccard similarity of the runs of three words, from which two texts are near copies."""

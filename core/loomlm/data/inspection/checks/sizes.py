@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from loomlm.data.inspection.checks.finding import BY_CLEANING, Finding, counted
-from loomlm.data.inspection.gathered import Stage
+from loomlm.data.inspection.gathered import SHOWN, Stage
 
 TOO_FEW = 10
 FEW = 100
@@ -35,11 +35,16 @@ def readable(stage: Stage) -> Iterator[Finding]:
 def skipped(stage: Stage) -> Iterator[Finding]:
     """No line was left out since it could not be read."""
     for name, notes in stage.notes.items():
+        files = stage.skipped.get(name, {})
         for note in notes:
+            of = [file for file in files if note.startswith(file)]
+            where = tuple(f"{file}:{line}" for file in of for line in files[file][1][:SHOWN])
             yield Finding(
                 "warn",
                 f"{name}: {note.rstrip('.')}",
-                "Look at that line: a wrong delimiter or encoding loses many.",
+                "Look at these lines: a wrong delimiter or encoding loses many.",
+                where,
+                sum(files[file][0] for file in of),
                 split=name,
             )
 
@@ -94,6 +99,8 @@ def batch(stage: Stage) -> Iterator[Finding]:
     """A batch is a part of the data."""
     assert stage.config is not None
     size = stage.config.trainer.batch_size
+    if size is None:  # Batches are so many tokens, and as many examples as these are.
+        return
     rows, what = len(stage.splits["train"]), "examples"
     if stage.stream:
         assert stage.task is not None
