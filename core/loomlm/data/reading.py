@@ -151,10 +151,12 @@ def _given(
 def _read_split(source: DataSource, name: str, key: str, say: Say) -> Split:
     def make(staging: Staging) -> None:
         say(f"Reading {name}")
-        before = source.notes()
+        before, skipped = source.notes(), _skipped(source)
 
         def notes() -> dict[str, Any]:
-            return {"notes": [note for note in source.notes() if note not in before]}
+            new = {file: of for file, of in _skipped(source).items() if of != skipped.get(file)}
+            listed = [note for note in source.notes() if note not in before]
+            return {"notes": listed, "skipped": new}
 
         keep_examples([source.examples(name)], meta=notes)(staging)
 
@@ -164,6 +166,11 @@ def _read_split(source: DataSource, name: str, key: str, say: Say) -> Split:
     for note in split.store.meta["notes"]:
         say(note)
     return split
+
+
+def _skipped(source: DataSource) -> dict[str, Any]:
+    """By file, how many lines a source has skipped and the first of them, where it says so."""
+    return dict(source.skipped()) if hasattr(source, "skipped") else {}  # type: ignore[attr-defined]
 
 
 def _joined(levels: Sequence[_Level]) -> _Level:

@@ -205,6 +205,9 @@ def _sweep(cache: Path, kind: Path, key: str | None = None) -> int:
         if f"{kind.name}/{name}" in names:
             continue
         with suppress(OSError):
-            freed += _size(path)
-        shutil.rmtree(path, ignore_errors=True)
+            freed += _size(path) if path.is_dir() else path.stat().st_size
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
     return freed

@@ -179,6 +179,10 @@ def _rows(name: str, one: Mapping[str, Any]) -> None:
     """What is empty, what could not be read, and what should not stand in a text."""
     for note in one["notes"]:
         click.echo(f"\n{safe(name)}: {place(note)}")
+    for file, skipped in one["skipped"].items():
+        listed = ", ".join(map(str, skipped["first"]))
+        more = " ..." if skipped["lines"] > len(skipped["first"]) else ""
+        click.echo(f"  the lines of {place(file)}: {listed}{more}")
     kinds = {"empty": one["empty"], **one["defects"]}
     rows = [
         (safe(name), kind, number(found["count"]), ", ".join(map(place, found["places"])))

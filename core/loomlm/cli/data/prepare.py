@@ -47,13 +47,15 @@ def command(
 
 
 def _splits(stage: Any) -> dict[str, dict[str, int]]:
+    from loomlm.data.inspection.gathered import ORDER
+
     return {
         name: {
             "examples": len(tokens),
             "tokens": int(tokens.offsets[-1]),
             "longest": max(stage.data.splits[name].widths),
         }
-        for name, tokens in stage.data.tokens.items()
+        for name, tokens in sorted(stage.data.tokens.items(), key=lambda item: ORDER.index(item[0]))
         if name in stage.data.splits  # A stream is encoded while it is read.
     }
 

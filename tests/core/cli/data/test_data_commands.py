@@ -143,6 +143,19 @@ def test_inspect_of_plain_text_has_no_labels(tmp_path, loomlm_command):
     assert "corpus.txt  2 " in done.out
 
 
+def test_inspect_names_the_lines_that_cannot_be_read(loomlm_command):
+    rows = ['{"text": "a line of text"}'] * 9
+    rows[2:2] = ["{broken"]
+    rows[6:6] = ["broken}"]
+    Path("train.jsonl").write_text("\n".join(rows) + "\n")
+
+    done = loomlm_command("data", "inspect", "train.jsonl", "--data", "on_bad_line=skip")
+
+    assert done.code == 0
+    assert "train.jsonl: 2 lines skipped" in done.out
+    assert "the lines of train.jsonl: 3, 7" in done.out
+
+
 def test_inspect_says_what_is_wrong(config_file, loomlm_command):
     Path("odd.csv").write_text("a,b\n1,2\n")
 
@@ -296,7 +309,7 @@ def test_cache_clear_asks_and_removes(filled, loomlm_command, monkeypatch):
     for path in (folder, folder / "manifest.json"):
         os.utime(path, (before, before))
     assert (
-        "Removed 1 entries"
+        "Removed 1 entry"
         in loomlm_command("data", "cache", "clear", "--older-than", "2d", "--yes").out
     )
 
