@@ -16,6 +16,7 @@ import numpy as np
 from attrs import define, field
 
 from loomlm.contracts import Columns, Ragged
+from loomlm.data.reading import ask_for
 from loomlm.storage.commit import HashingFile, Staging
 
 INDEX = "columns.json"
@@ -112,5 +113,6 @@ def take_rows(column: Ragged | np.ndarray, rows: np.ndarray) -> Ragged | np.ndar
     lengths = column.offsets[rows + 1] - starts
     offsets = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
+    ask_for(column.values, starts, starts + lengths)
     within = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
     return Ragged(column.values[within], offsets)

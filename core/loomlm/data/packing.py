@@ -13,6 +13,7 @@ from loomlm.contracts import Columns, Ragged
 from loomlm.data.columns import take_rows
 from loomlm.data.orders import Shuffled
 from loomlm.data.plans import BatchSize
+from loomlm.data.reading import ask_for
 from loomlm.data.windows import WalkPlan
 from loomlm.errors import DataError
 
@@ -76,6 +77,7 @@ class Packed:
         assert isinstance(sizes, Ragged)
         lengths = sizes.values.astype(np.int64) + 1
         ends = np.concatenate([[0], np.cumsum(lengths)])
+        ask_for(self.stream, starts.values, starts.values + lengths)
         places = np.arange(ends[-1]) + np.repeat(starts.values - ends[:-1], lengths)
         return {
             "tokens": Ragged(self.stream[places], ends[sizes.offsets]),
