@@ -36,9 +36,11 @@ def check(device: str) -> None:
 
 
 def compiled(
-    function: Callable[..., Any], module: nn.Module, spec: ModelSpec
+    function: Callable[..., Any], module: nn.Module, spec: ModelSpec, exact: bool
 ) -> Callable[..., Any]:
     """A function that runs the module, compiled for each shape of a batch when it first comes.
+
+    exact: whether another process is to compile the same, so nothing is chosen by timing it.
 
     Tables of which only the rows of a batch learn are left out: the number of those rows changes
     from batch to batch. So are modules with the attribute `uncompiled = True`. Dropout draws from
@@ -56,7 +58,7 @@ def compiled(
             part.forward = torch.compiler.disable(part.forward)
     # At its limit, 8 programs, the compiler would go on uncompiled, without a word.
     config.recompile_limit = max(config.recompile_limit, 2 * len(spec.batch.shapes))
-    return torch.compile(function, dynamic=False)
+    return torch.compile(function, dynamic=False, options={"deterministic": exact})
 
 
 def _lacking(device: str) -> str | None:
