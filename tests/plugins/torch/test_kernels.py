@@ -76,9 +76,7 @@ def test_a_user_s_own_setting_is_put_back():
 
 
 def test_products_before_the_run_are_told():
-    said = (
-        "it uses CuBLAS ... you must set the variable CUBLAS_WORKSPACE_CONFIG=:4096:8"
-    )
+    said = "it uses CuBLAS ... you must set the variable CUBLAS_WORKSPACE_CONFIG=:4096:8"
     with (
         pytest.raises(UsageError, match=r"Set CUBLAS_WORKSPACE_CONFIG=:4096:8 .* before Python"),
         reproducible(True, CUDA),
