@@ -14,6 +14,7 @@ import torch
 
 import loomlm
 from loomlm.plugin import CheckpointSaved, StepsEnded, hookimpl
+from loomlm_torch.rnn import Layer
 
 pytestmark = [
     pytest.mark.one_backend("torch"),
@@ -171,8 +172,22 @@ def test_16_bits_are_near_float32(make, case, precision):
     found = losses(make("found", case, precision=precision, determinism="fast"))
 
     assert found != exact or CASES[case][0] == POOLED  # Tables of words have no 16 bits.
-    assert found[:2] == pytest.approx(exact[:2], abs=0.02)
+    # Where the loss scale is too high at first, an update is left out.
+    seen = 1 if precision == "fp16" else 2
+    assert found[:seen] == pytest.approx(exact[:seen], abs=0.02)
     assert np.mean(found[-5:]) == pytest.approx(np.mean(exact[-5:]), abs=0.15)
+
+
+def test_small_gradients_of_an_lstm_are_not_lost_in_bf16():
+    """Autocast computes it in float16, where what is below 6e-8 is 0."""
+    layer = Layer("lstm", 8, 8, 0.0).cuda()
+
+    with torch.autocast("cuda", torch.bfloat16):
+        states, _ = layer(torch.randn(2, 5, 8, device="cuda"))
+    (states.float() * 1e-12).sum().backward()
+
+    assert layer.recurrent.weight.grad is not None
+    assert layer.recurrent.weight.grad.count_nonzero() > 32
 
 
 @pytest.mark.parametrize("case", ["transformer, labels", "gru both ways, labels", "pooled, labels"])
@@ -212,7 +227,8 @@ def test_memory_stays_as_it_is(make):
             seen[event.scalars[-1].step] = torch.cuda.max_memory_allocated()
             torch.cuda.reset_peak_memory_stats()
 
-    loomlm.run(make("run", "transformer, text", steps=300), observers=[Watch()])
+    config = make("run", "transformer, text", steps=300, evaluate_every="never")
+    loomlm.run(config, observers=[Watch()])
 
     later = [most for step, most in seen.items() if step > 100]
     assert len(later) >= 2
@@ -224,7 +240,7 @@ def test_memory_that_is_not_there_is_no_traceback(make):
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(1e-3)
     try:
-        with pytest.raises(loomlm.LoomlmError, match=r"not enough memory: CUDA .* batch_size"):
+        with pytest.raises(loomlm.LoomlmError, match=r"not enough memory: CUDA .*batch_size"):
             loomlm.run(make("run", "transformer, text", batch_size=4096))
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
