@@ -98,10 +98,13 @@ class Bare:
         size = self.size
         starts = self.generator.integers(len(self.data) - size.context - 1, size=size.batch)
         rows = np.stack([self.data[s : s + size.context + 1] for s in starts]).astype(np.int64)
-        tensors = (torch.from_numpy(part) for part in (rows[:, :-1], rows[:, 1:]))
+        tokens, label = torch.from_numpy(rows[:, :-1]), torch.from_numpy(rows[:, 1:])
+        return self._there(tokens), self._there(label)
+
+    def _there(self, tensor: Tensor) -> Tensor:
         if self.device.type == "cpu":
-            return tuple(tensors)
-        return tuple(t.pin_memory().to(self.device, non_blocking=True) for t in tensors)
+            return tensor
+        return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def run(self, steps: int) -> float:
         """Seconds of some updates."""
