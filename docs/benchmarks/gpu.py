@@ -117,7 +117,7 @@ class Beside:
         self._begun = (step, time.perf_counter())
 
 
-def main(determinism: str, pairs: int = 5, steps: int = 40, size: Size | None = None) -> None:
+def main(determinism: str, pairs: int = 5, steps: int = 40, *, size: Size | None = None) -> None:
     size = size or Size()
     import torch
 
