@@ -70,6 +70,7 @@ def config(size: Size, corpus: Path, determinism: str, device: str, steps: int) 
             "schedule": {"type": "constant"},
             "determinism": determinism,
             "device": device,
+            "compile": device == "cuda",
         },
         "stages": [
             {

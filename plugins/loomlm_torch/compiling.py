@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import sysconfig
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,11 +17,25 @@ from torch import nn
 
 from loomlm.plugin import ModelSpec, UsageError
 
+ENOUGH = 1000
+"""Steps that win back what compiling takes, on a GPU: see docs/benchmarks/gpu.md."""
 
-def choose(device: str) -> tuple[bool, str]:
-    """Whether to compile for a device where the config leaves it open, and why."""
+# Advice on how the compiler could do better, not on anything that a user could do.
+warnings.filterwarnings("ignore", r"\s*Online softmax is disabled")
+# It would have float32 computed in less; who wants that sets precision.
+warnings.filterwarnings("ignore", "TensorFloat32 tensor cores")
+
+
+def choose(device: str, steps: int | None) -> tuple[bool, str]:
+    """Whether to compile for a device where the config leaves it open, and why.
+
+    steps: of the stage; None where they are counted in epochs. Then rows mostly come in many
+    widths, and nobody knows yet how many steps there are.
+    """
     if not device.startswith("cuda"):
         return False, "compiling pays on CUDA"
+    if steps is None or steps < ENOUGH:
+        return False, f"compiling pays from trainer.steps = {ENOUGH} on"
     lacking = _lacking(device)
     return (False, f"no {lacking}") if lacking else (True, "faster on this GPU, after a first wait")
 

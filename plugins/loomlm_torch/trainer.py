@@ -54,7 +54,7 @@ class TorchTrainer:
         if trainer.precision == "auto":
             resolved["precision"] = _precision(device)
         if trainer.compile == "auto":
-            resolved["compile"] = compiling.choose(device)
+            resolved["compile"] = compiling.choose(device, trainer.steps)
         elif trainer.compile:
             compiling.check(device)
         if trainer.threads == "auto":
