@@ -176,7 +176,8 @@ def near_duplicates(
     overlooked about once in a hundred times, one of 0.9 hardly ever.
 
     texts: read twice, so not an iterator. Memory: 4 bytes for each text and band (21 bands at the
-    defaults), and 8 bytes for each word of those texts that share a band with another and are kept.
+    defaults), twice that for a moment; 8 bytes for each word of those texts that share a band with
+    another and are kept; and some 80 MB however many there are.
 
     Returns (texts,) int64. Raises UsageError without the library.
     """

@@ -53,7 +53,7 @@ class Digests:
 
     def _sorted(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """An order in which equal ones stand together, and the number of each one's run there."""
-        halves = np.frombuffer(bytes(self._bytes), "<u8").reshape(-1, 2)
+        halves = np.frombuffer(self._bytes, "<u8").reshape(-1, 2)
         order = np.lexsort((halves[:, 1], halves[:, 0]))
         ordered = halves[order]
         new = np.any(ordered[1:] != ordered[:-1], axis=1)

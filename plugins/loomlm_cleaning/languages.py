@@ -16,7 +16,7 @@ def language_step(config: LanguageConfig) -> Filter:
     """Keeps texts whose most likely language is one of those named, and likely enough.
 
     By py3langid and the model that it brings (Lui and Baldwin 2012). Texts of a few words are told
-    badly. Holds the model in memory, some 60 MB; reads 2 MB a second.
+    badly. Holds the model in memory, some 40 MB; reads 2 MB a second.
     """
     identifier = _identifier()
     for name in config.languages:

@@ -175,9 +175,9 @@ class ExampleCleaner(Protocol):
     It may also have `splits`, the names of those that it works on, ("train",) say; all without. And
     `fit(examples, others)`, called once for each split before its examples come: examples, those of
     the split as they will come, and others, those of the splits before it (test comes first, then
-    validation, then train) as they were at this step. Both can be read several times. A `fit` with
-    a third parameter, `split`, is told the split's name by it. A step with `fit` may go by what it
-    has seen; one without is a pure function of the example, which streaming needs.
+    validation, then train) as they were at this step. Both can be read several times. A step with
+    `fit` may go by what it has seen; one without is a pure function of the example, which streaming
+    needs. And `notes(split)`, called behind the last example of a split: sentences for the user.
     """
 
     def example(self, example: Example) -> Example | Dropped:

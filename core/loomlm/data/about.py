@@ -1,31 +1,55 @@
-"""What a run writes down of its data: `data.json`."""
+"""What a run says of its data before it trains, and writes down: `data.json`."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
+from loomlm.contracts import Task, Tokenizer
 from loomlm.data.prepare import Encoded
 from loomlm.data.reading import Examples
+from loomlm.storage.cache import cache_key, cached
+from loomlm.storage.commit import Staging
+
+FACTS = "facts.json"
 
 
-def about_data(examples: Examples, encoded: Encoded) -> dict[str, Any]:
-    """A stage's data as JSON: each split's size, and what each cleaning step did to it.
+def about_data(
+    examples: Examples, encoded: Encoded, task: Task, tokenizer: Tokenizer
+) -> dict[str, Any]:
+    """A stage's data as JSON: what each split is like, and what each cleaning step did to it.
 
-    A stream has no size before it has been read.
+    What is counted is kept, like all that is prepared. A stream has no size before it was read.
     """
-    splits = {
-        name: {
-            "examples": len(split),
-            "tokens": len(encoded.tokens[name].values),
-            **({"of_each_source": split.parts} if len(split.parts) > 1 else {}),
-            "cleaning": examples.reports.get(name, []),
-        }
-        for name, split in examples.splits.items()
-    }
+    context = None if task.stream else task.context
+
+    def make(staging: Staging) -> None:
+        from loomlm.data.inspection.facts import facts_of
+
+        facts = facts_of(examples.splits, encoded.tokens, context=context, tokenizer=tokenizer)
+        staging.write(FACTS, json.dumps(facts).encode())
+
+    folder = cached("facts", cache_key("about", encoded.key), make)
+    about = {"key": encoded.key, **json.loads((folder / FACTS).read_bytes())}
+    for name, split in examples.splits.items():
+        about["splits"][name]["cleaning"] = examples.reports.get(name, [])
+        if len(split.parts) > 1:
+            about["splits"][name]["of_each_source"] = split.parts
     stream = examples.stream
     if stream is not None:
-        splits["train"] = {
-            "shards": list(stream.shards),
-            "cleaning": [{"step": step.name} for step in stream.steps],
-        }
-    return {"key": encoded.key, "splits": splits}
+        cleaning = [{"step": step.name} for step in stream.steps]
+        about["splits"]["train"] = {"shards": list(stream.shards), "cleaning": cleaning}
+    return about
+
+
+def say_about(about: dict[str, Any], say: Callable[[str], None]) -> None:
+    """A line for each split, then warnings."""
+    from loomlm.data.inspection.facts import short_lines
+
+    sizes = {name: one for name, one in about["splits"].items() if "examples" in one}
+    for line in short_lines({**about, "splits": sizes}):
+        say(line)
+    shards = about["splits"].get("train", {}).get("shards")
+    if shards:
+        say(f"train: a stream of {len(shards):,} {'shard' if len(shards) == 1 else 'shards'}")

@@ -74,8 +74,8 @@ class Report:
     """What one step did to one split.
 
     read, changed: examples. dropped: how many, by reason. characters: of the texts, before and
-    behind the step. samples: of "changed" and of each reason, drawn at random but the same each
-    time: place, text before, and behind or what it repeats.
+    behind the step. notes: what the step says itself. samples: of "changed" and of each reason,
+    drawn at random but the same each time: place, text before, and behind or what it repeats.
     """
 
     step: str
@@ -83,6 +83,7 @@ class Report:
     changed: int = 0
     dropped: Counter[str] = field(factory=Counter)
     characters: list[int] = field(factory=lambda: [0, 0])
+    notes: list[str] = field(factory=list)
     _samples: dict[str, list[dict[str, str]]] = field(factory=dict)
     _draw: random.Random = field(factory=lambda: random.Random(0))
 
@@ -110,6 +111,7 @@ class Report:
             "changed": self.changed,
             "dropped": dict(self.dropped.most_common()),
             "characters": self.characters,
+            "notes": self.notes,
             "samples": self._samples,
         }
 
@@ -151,6 +153,13 @@ class Pass:
         """Let the first step read what will come, where it wants to."""
         if self.steps and self.steps[0].fits:
             self.steps[0].target.fit(examples, others)
+
+    def end(self, split: str) -> list[dict[str, Any]]:
+        """The reports, as JSON, when all examples of a split have come."""
+        for step, report in zip(self.steps, self.reports, strict=True):
+            if hasattr(step.target, "notes"):
+                report.notes += step.target.notes(split)
+        return [report.plain() for report in self.reports]
 
     def clean(self, chunk: list[Example]) -> list[Example]:
         """What is left of some examples."""

@@ -28,7 +28,7 @@ ALONE = (
 WORD = re.compile(rf"[{ALONE}]|[^\W{ALONE}]+")
 BATCH = 1 << 22
 """Characters of the texts whose signatures are computed together, about."""
-REMEMBERED = 1 << 20
+REMEMBERED = 1 << 18
 FOUND = 0.99
 """How likely a pair whose similarity is the threshold is to be looked at."""
 SEED = 17

@@ -232,14 +232,16 @@ def _pass_over(
         keep_examples(
             [part.examples() for part in parts],
             work.clean,
-            lambda: {"cleaning": [report.plain() for report in work.reports]},
+            lambda: {"cleaning": work.end(name)},
         )(staging)
 
     return open_examples(cached("cleaned", key, make))
 
 
 def say_report(report: Mapping[str, Any], split: str, say: Say) -> None:
-    """One line for a step that left examples out."""
+    """One line for a step that left examples out, and what it says itself."""
+    for note in report["notes"]:
+        say(f"{split}: {report['step']}: {note}")
     dropped = report["dropped"]
     if not dropped:
         return

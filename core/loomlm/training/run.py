@@ -23,7 +23,7 @@ from loomlm.contracts import (
     StageStarted,
     Tokenizer,
 )
-from loomlm.data.about import about_data
+from loomlm.data.about import about_data, say_about
 from loomlm.data.prepare import encode_examples, extended, make_tokenizer
 from loomlm.data.reading import identity, made, read_examples
 from loomlm.errors import LoomlmError, UsageError
@@ -205,7 +205,11 @@ def prepare(
         task = made(registry, stage.task)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
         recipe = Recipe(task, made(registry, settings.backbone), data.facts, extensions)
-        stages.append(Prepared(stage, recipe, data, about_data(examples, data)))
+        about = about_data(examples, data, task, tokenizer)
+        if len(settings.stages) > 1:
+            say(f"The data of {stage.name}:")
+        say_about(about, say)
+        stages.append(Prepared(stage, recipe, data, about))
     assert tokenizer is not None
     return tokenizer, stages
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,12 +9,11 @@ from loomlm.plugin import Dropped, Example
 
 
 def carried_out(
-    step: Any, examples: Sequence[Example], others: Sequence[Example] = (), split: str = "train"
+    step: Any, examples: Sequence[Example], others: Sequence[Example] = ()
 ) -> list[Example | Dropped]:
     """What a step makes of the examples of a split; others: those of the splits before it."""
     if hasattr(step, "fit"):
-        told = {"split": split} if "split" in inspect.signature(step.fit).parameters else {}
-        step.fit(examples, others, **told)
+        step.fit(examples, others)
     return [step.example(example) for example in examples]
 
 

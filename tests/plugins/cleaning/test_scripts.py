@@ -44,6 +44,13 @@ def test_the_share_is_of_letters():
     assert isinstance(of_more.example(Example(text)), Dropped)
 
 
+def test_letters_of_no_script_count_neither_way():
+    """The mark of a long vowel stands in hiragana and katakana."""
+    long = Example("\u30c6\u30fc")
+
+    assert script_step(ScriptConfig(("Katakana",), share=1.0)).example(long) == long
+
+
 def test_a_misspelt_script_is_told():
     with pytest.raises(UsageError, match="no script 'Cyrilic'. Did you mean 'Cyrillic'"):
         script_step(ScriptConfig(("Cyrilic",)))
@@ -51,15 +58,17 @@ def test_a_misspelt_script_is_told():
         script_step(ScriptConfig(("][p",)))
 
 
-@given(st.text())
-def test_any_text_has_its_letters_inside_or_outside(text):
-    letters = sum(map(str.isalpha, text))
-    done = script_step(ScriptConfig(share=0.001)).example(Example(text))
+@given(
+    st.text(st.sampled_from("aZ\u00e9\u0436\u0414\u6f22\u30fc9 !\n")),
+    st.sampled_from([0.1, 0.5, 1.0]),
+)
+def test_shares_are_counted_as_defined(text, share):
+    latin = sum(letter in "aZ\u00e9" for letter in text)
+    others = sum(letter in "\u0436\u0414\u6f22" for letter in text)
+    (why,) = reasons_of([script_step(ScriptConfig(share=share)).example(Example(text))])
 
-    if not letters:
-        assert reasons_of([done]) == ["no letters"]
-    elif text.isascii():
-        assert done == Example(text)
+    assert (why == "no letters") == (latin + others == 0)
+    assert (why == "") == (latin + others > 0 and latin >= share * (latin + others))
 
 
 ENGLISH = "The weather was cold yesterday, and nobody wanted to walk to the station."

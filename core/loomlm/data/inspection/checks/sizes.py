@@ -8,6 +8,7 @@ import numpy as np
 
 from loomlm.data.inspection.checks.finding import BY_CLEANING, Finding, counted
 from loomlm.data.inspection.gathered import SHOWN, Stage
+from loomlm.data.plans import BatchSize
 
 TOO_FEW = 10
 FEW = 100
@@ -98,19 +99,17 @@ def share(stage: Stage) -> Iterator[Finding]:
 def batch(stage: Stage) -> Iterator[Finding]:
     """A batch is a part of the data."""
     assert stage.config is not None
-    size = stage.config.trainer.batch_size
-    if size is None:  # Batches are so many tokens, and as many examples as these are.
-        return
+    assert stage.task is not None
+    size = BatchSize.of(stage.config.trainer).rows(stage.task.context)
     rows, what = len(stage.splits["train"]), "examples"
     if stage.stream:
-        assert stage.task is not None
         rows, what = int(stage.tokens["train"].lengths.sum()) // stage.task.context, "windows"
     if rows < size:
         yield Finding(
             "warn",
             f"train: {rows:,} {what}, and a batch has {size:,}: it holds some of them twice or is "
             "not full",
-            f"Lower trainer.batch_size to {max(1, rows // 10):,} or so.",
+            f"Lower trainer.batch_size to {max(1, rows // 10):,} or so, or batch_tokens.",
             count=rows,
             split="train",
         )
