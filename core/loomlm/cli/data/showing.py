@@ -50,5 +50,7 @@ def say(message: str) -> None:
 
 
 def number(value: Any) -> str:
-    """A number with its thousands, or nothing."""
+    """A number with its thousands, or with two decimals, or nothing."""
+    if isinstance(value, float):
+        return f"{value:.2f}"
     return "" if value is None else f"{value:,}"
