@@ -235,8 +235,9 @@ def _pass_over(
         say(f"Cleaning {name}: {', '.join(step.name for step in steps) or 'joining sources'}")
         work = Pass(steps)
         work.fit(_Again(parts), others)
+        # By source, so that a second pass over several sources still knows which gave what.
         keep_examples(
-            [part.examples() for part in parts],
+            [own.examples() for part in parts for own in part.by_source()],
             work.clean,
             lambda: {"cleaning": work.end(name)},
         )(staging)

@@ -173,6 +173,16 @@ def test_several_sources_are_cleaned_by_themselves_and_then_together(tmp_path, r
     assert [(report["source"], report["read"]) for report in lower] == [(0, 3)]
 
 
+def test_sources_stay_apart_behind_several_steps_that_read_all(tmp_path, read):
+    first = table(tmp_path, "train", weight=3)
+    second = {"type": "files", "train": str(tmp_path / "b.jsonl"), "label": "label", "weight": 1}
+    data = {"sources": [first, second], "clean": ["once", "duplicates", "once"]}
+    examples, _ = read(data, train=rows("A", "B", "B", "a"), b=rows("C", "D", "D", "A"))
+
+    assert texts(examples) == ["A", "B", "C", "D"]
+    assert examples.splits["train"].parts == [2, 2]
+
+
 def test_sources_stay_apart_behind_a_cut(tmp_path, read):
     sources = [
         {"type": "files", "train": str(tmp_path / f"{name}.jsonl"), "label": "label"}
