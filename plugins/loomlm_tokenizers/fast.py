@@ -24,7 +24,6 @@ from attrs import define, frozen
 from numpy.typing import NDArray
 
 from loomlm.plugin import Ragged
-from loomlm_tokenizers.training import well_formed
 
 if TYPE_CHECKING:
     import tiktoken
@@ -95,7 +94,7 @@ class FastBytePairs:
         return _Rows(self.ids[found[inside]], np.diff(ends, prepend=-1) - 1)
 
     def _encode_each(self, texts: list[str], library: Library) -> _Rows:
-        found = [self._ranks(well_formed(text), set()) for text in texts]
+        found = [self._ranks(text, set()) for text in texts]
         slow = iter(library([texts[i] for i, ranks in enumerate(found) if ranks is None]))
         rows = [next(slow) if ranks is None else self.ids[ranks] for ranks in found]
         return _Rows(np.concatenate(rows), np.array([len(row) for row in rows]))

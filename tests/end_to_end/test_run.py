@@ -52,7 +52,7 @@ def test_the_model_predicts_the_same_in_any_order_and_batch(config_file):
 def test_the_module_is_plain_torch(config_file):
     import torch
 
-    model = loomlm.run(config_file()).model()
+    model = loomlm.load_model(loomlm.run(config_file()).folder, device="cpu")
 
     batch = {name: torch.from_numpy(array) for name, array in model.batch(["rain"]).items()}
     assert isinstance(model.module, torch.nn.Module)

@@ -17,9 +17,16 @@ import numpy as np
 from attrs import define, field
 
 from loomlm.contracts import Columns, Ragged
+from loomlm.data.asking import ask_for
 from loomlm.storage.commit import HashingFile, Staging
 
 INDEX = "columns.json"
+
+_AROUND = 1 << 16
+"""Bytes that the system reads around one that is wanted, those before it too."""
+
+_WORTH_A_CALL = 200
+"""Values that take as long to gather one by one as a slice takes to be made."""
 
 
 @define
@@ -99,10 +106,16 @@ class ColumnStore:
         return ColumnStore(columns, stop - start, self.meta)
 
     def take(self, rows: np.ndarray) -> dict[str, Ragged | np.ndarray]:
-        """Some rows, (n,) indices, of every column, in the order given."""
-        if _neighbours(rows):
-            return {name: _copied(column, rows) for name, column in self.columns.items()}
-        return {name: take_rows(column, rows) for name, column in self.columns.items()}
+        """Some rows, (n,) indices, of every column, in the order given.
+
+        Who asks for rows in order reads them once, so the memory maps let go of the pages that
+        they stand on: a process that reads a store to its end holds no more of it than a chunk.
+        """
+        taken = {name: take_rows(column, rows) for name, column in self.columns.items()}
+        if len(rows) and bool((np.diff(rows) > 0).all()):
+            for column in self.columns.values():
+                _let_go(column, int(rows[0]), int(rows[-1]) + 1)
+        return taken
 
 
 def open_columns(folder: Path) -> ColumnStore:
@@ -124,49 +137,37 @@ def _map(path: Path, dtype: np.dtype) -> np.ndarray:
         return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype)
 
 
-def _neighbours(rows: np.ndarray) -> bool:
-    """Whether some rows stand beside one another, in order."""
-    return (
-        len(rows) > 0
-        and int(rows[-1]) - int(rows[0]) == len(rows) - 1
-        and bool((np.diff(rows) == 1).all())
-    )
-
-
-def _copied(column: Ragged | np.ndarray, rows: np.ndarray) -> Ragged | np.ndarray:
-    """Neighbouring rows of a column, as they stand there.
-
-    Who reads rows in order reads them once, so the pages of a memory map that they came from are
-    let go: a process that reads a store to its end holds no more of it than a chunk.
-    """
-    first, end = int(rows[0]), int(rows[-1]) + 1
-    if not isinstance(column, Ragged):
-        return _read_once(column, first, end)
-    offsets = _read_once(column.offsets, first, end + 1)
-    values = _read_once(column.values, int(offsets[0]), int(offsets[-1]))
-    return Ragged(values, offsets - offsets[0])
-
-
-def _read_once(values: np.ndarray, first: int, end: int) -> np.ndarray:
-    copied = values[first:end].copy()
-    base: Any = values
+def _let_go(column: Ragged | np.ndarray, first: int, end: int) -> None:
+    """Give the pages of some rows back to the system; they can be read again."""
+    if isinstance(column, Ragged):
+        _let_go(column.values, int(column.offsets[first]), int(column.offsets[end]))
+        _let_go(column.offsets, first, end + 1)
+        return
+    base: Any = column
     while isinstance(base, np.ndarray):
         base = base.base
     behind = base.obj if isinstance(base, memoryview) else None
-    if isinstance(behind, mmap.mmap) and hasattr(behind, "madvise") and len(copied):
-        size = copied.nbytes // len(copied)
-        start = first * size // mmap.PAGESIZE * mmap.PAGESIZE
+    if isinstance(behind, mmap.mmap) and hasattr(behind, "madvise") and end > first:
+        size = column.nbytes // len(column)
+        start = max(0, first * size - _AROUND) // mmap.PAGESIZE * mmap.PAGESIZE
         behind.madvise(mmap.MADV_DONTNEED, start, end * size - start)
-    return copied
 
 
 def take_rows(column: Ragged | np.ndarray, rows: np.ndarray) -> Ragged | np.ndarray:
-    """Rows of a column, gathered without a loop."""
+    """A copy of some rows of a column.
+
+    Neighbours are copied together where a copy is worth a call, else everything in one go.
+    """
     if not isinstance(column, Ragged):
         return column[rows]
-    starts = column.offsets[rows]
-    lengths = column.offsets[rows + 1] - starts
+    starts, ends = column.offsets[rows], column.offsets[rows + 1]
     offsets = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    within = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+    np.cumsum(ends - starts, out=offsets[1:])
+    firsts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+    if offsets[-1] > _WORTH_A_CALL * len(firsts):
+        spans = zip(starts[firsts], ends[np.append(firsts[1:], len(rows)) - 1], strict=True)
+        values = [column.values[start:end] for start, end in spans]
+        return Ragged(np.concatenate(values), offsets)
+    ask_for(column.values, starts, ends)
+    within = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], ends - starts)
     return Ragged(column.values[within], offsets)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -136,6 +140,54 @@ def test_columns_come_back_whatever_the_chunks(tmp_path_factory, rows, sizes, da
     taken = store.take(np.array(chosen, np.int64))
     assert unragged(taken["tokens"]) == [rows[row] for row in chosen]
     assert np.asarray(taken["plain"]).tolist() == plain[chosen].tolist()
+
+
+@DISK
+@given(st.lists(st.integers(0, 900), min_size=1, max_size=40), st.data())
+def test_rows_of_any_length_are_taken_in_any_order_and_again(tmp_path_factory, lengths, data):
+    folder = tmp_path_factory.mktemp("columns") / "kept"
+    rows = [[index + at for at in range(length)] for index, length in enumerate(lengths)]
+    with staging(folder) as stage:
+        writer = ColumnWriter(stage)
+        writer.append({"tokens": ragged(rows)})
+        writer.close()
+    store = open_columns(folder)
+    some = st.lists(st.integers(0, len(rows) - 1), max_size=20)
+    for chosen in (sorted(set(data.draw(some))), data.draw(some), range(len(rows)), range(1)):
+        taken = store.take(np.array(chosen, np.int64))
+        assert unragged(taken["tokens"]) == [rows[row] for row in chosen]
+
+
+READ_IN_ORDER = """
+import sys
+from pathlib import Path
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from loomlm.data.columns import ColumnStore, open_columns
+store = open_columns(Path(sys.argv[1]))
+for start in range(0, len(store), 64):
+    store.take(np.arange(start, start + 64))
+status = Path("/proc/self/status").read_text()
+print(next(line.split()[1] for line in status.splitlines() if line.startswith("RssFile")))
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="only Linux tells what is mapped"
+)
+def test_a_store_that_is_read_in_order_is_not_held_in_memory(tmp_path):
+    rows = 1024
+    values = np.zeros(rows * 50_000, np.uint16)
+    with staging(tmp_path / "kept") as stage:
+        writer = ColumnWriter(stage)
+        writer.append({"tokens": Ragged(values, np.arange(rows + 1) * 50_000)})
+        writer.close()
+    command = [sys.executable, "-c", READ_IN_ORDER, str(tmp_path / "kept")]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert int(done.stdout) * 1024 < values.nbytes / 2
 
 
 def ragged(rows: list[list[int]]) -> Ragged:

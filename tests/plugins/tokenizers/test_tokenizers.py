@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from loomlm.plugin import UsageError
 from loomlm_tokenizers import loomlm_tokenizers
+from loomlm_tokenizers.alphabet import alphabet
 
 TEXTS = [
     "The quick brown fox jumps over the lazy dog; the dog sleeps.",
@@ -147,6 +148,25 @@ def test_lowercase_unigram():
     assert upper.tolist() == lower.tolist()
 
 
+@given(texts=st.lists(HOSTILE, max_size=5), lowercase=st.booleans(), part=st.integers(1, 30))
+@settings(max_examples=150, deadline=None)
+def test_the_alphabet_of_wordpiece_is_that_of_the_library_s_trainer(texts, lowercase, part):
+    library = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="<unk>"))
+    library.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=lowercase)
+    library.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+
+    def words(text):
+        clean = library.normalizer.normalize_str(text)
+        return [word for word, _ in library.pre_tokenizer.pre_tokenize_str(clean)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("loomlm_tokenizers.alphabet.PART", part)
+        found = alphabet(texts, words)
+    nothing_merged = tokenizers.trainers.WordPieceTrainer(vocab_size=0, show_progress=False)
+    library.train_from_iterator(texts, nothing_merged)
+    assert found == sorted(library.get_vocab())
+
+
 def test_words_are_the_most_frequent_and_ties_are_in_order():
     tokenizer = train("word", ["b a c c", "b a, ü"], min_frequency=2)
     assert list(tokenizer.vocabulary())[3:] == ["a", "b", "c"]
@@ -218,10 +238,13 @@ def test_a_fork_after_encoding_neither_warns_nor_hangs():
 import os
 from loomlm_tokenizers.config import BPEConfig
 from loomlm_tokenizers.tokenizer import BPE
-tokenizer = BPE.train(BPEConfig(vocab_size=300), ["some text"] * 100)
-tokenizer.encode_many(["some text"] * 100)
+few, many = ["some text"] * 100, ["some text " * 10_000] * 10
+tokenizer = BPE.train(BPEConfig(vocab_size=300), few)
+tokenizer.encode_many(few)
+tokenizer.encode_many(many)
 child = os.fork()
-tokenizer.encode_many(["some text"] * 100)
+tokenizer.encode_many(few)
+tokenizer.encode_many(many)
 if child:
     os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 os._exit(0)

@@ -62,5 +62,7 @@ def columns() -> int | None:
 
 
 def number(value: Any) -> str:
-    """A number with its thousands, or nothing."""
+    """A number with its thousands, or with two decimals, or nothing."""
+    if isinstance(value, float):
+        return f"{value:.2f}"
     return "" if value is None else f"{value:,}"

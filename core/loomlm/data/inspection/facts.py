@@ -118,11 +118,6 @@ def split_facts(stage: Stage, name: str) -> dict[str, Any]:
         "labels": dict(one.label_counts.most_common()),
         "scripts": one.scripts,
         "empty": {"count": len(one.blank), "places": list(stage.places(name, one.blank))},
-        "notes": list(stage.notes.get(name, ())),
-        "skipped": {
-            file: {"lines": count, "first": first}
-            for file, (count, first) in stage.skipped.get(name, {}).items()
-        },
     }
 
 
@@ -145,6 +140,11 @@ def _more(stage: Stage, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {
         "words": int(words.sum()),
         "lengths": {"characters": percentiles(one.characters), "words": percentiles(words)},
+        "notes": list(stage.notes.get(name, ())),
+        "skipped": {
+            file: {"lines": count, "first": first}
+            for file, (count, first) in stage.skipped.get(name, {}).items()
+        },
         "labels_once": sorted(label for label, n in one.label_counts.items() if n == 1),
         "defects": {
             kind: {"count": len(rows), "places": list(stage.places(name, rows))}

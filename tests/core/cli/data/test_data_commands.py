@@ -326,19 +326,20 @@ def test_cache_list_shows_what_is_kept(filled, loomlm_command):
     assert done.code == 0
     assert {"examples", "tokenizers", "tokens"} <= set(done.out.split())
     assert f"{len(found['entries'])} entries, " in done.out
-    assert len(found["entries"]) == len(entries()) == 5
+    assert len(found["entries"]) == len(entries()) >= 5
     assert all(Path(one["folder"]).is_dir() for one in found["entries"])
 
 
-def test_cache_clear_asks_and_removes(filled, loomlm_command, monkeypatch):
+def test_cache_clear_asks_and_removes(filled, loomlm_command):
+    count = len(entries())
     refused = in_a_process("data", "cache", "clear")
     assert refused.returncode != 0
-    assert len(entries()) == 5
+    assert len(entries()) == count
 
     kind = loomlm_command("data", "cache", "clear", "--kind", "tokens", "--yes")
     wrong = loomlm_command("data", "cache", "clear", "--kind", "token", "--yes")
     assert "Removed 2 entries" in kind.out
-    assert len(entries()) == 3
+    assert len(entries()) == count - 2
     assert wrong.code == 2
 
     young = loomlm_command("data", "cache", "clear", "--older-than", "1h", "--yes")
@@ -347,23 +348,23 @@ def test_cache_clear_asks_and_removes(filled, loomlm_command, monkeypatch):
     folder = entries()[0].folder
     for path in (folder, folder / "manifest.json"):
         os.utime(path, (before, before))
-    assert (
-        "Removed 1 entry"
-        in loomlm_command("data", "cache", "clear", "--older-than", "2d", "--yes").out
-    )
+    old = loomlm_command("data", "cache", "clear", "--older-than", "2d", "--yes")
+    assert "Removed 1 entry" in old.out
 
-    assert "Removed 2 entries" in loomlm_command("data", "cache", "clear", "--yes").out
+    rest = loomlm_command("data", "cache", "clear", "--yes")
+    assert f"Removed {count - 3} entries" in rest.out
     assert entries() == []
     assert in_a_process("data", "prepare", str(filled)).returncode == 0
 
 
 def test_cache_clear_says_what_stays(filled, loomlm_command):
     assert loomlm_command("data", "prepare", filled).code == 0  # This process holds it now.
+    count = len(entries())
 
     done = loomlm_command("data", "cache", "clear", "--yes")
 
-    assert "Kept 5 entries that a running process holds." in done.out
-    assert len(entries()) == 5
+    assert f"Kept {count} entries that a running process holds." in done.out
+    assert len(entries()) == count
 
 
 def test_an_age_is_a_number_and_a_unit(loomlm_command):
