@@ -240,10 +240,9 @@ def _examples(title: str, unit: str, key: str, examples: list[Mapping[str, Any]]
     places = [place(e["place"], _room(len(unit) + 2, PLACE, 2)) for e in examples]
     # One column is left free, since some terminals wrap at the last.
     room = _room(len(unit) + max(map(cell_len, places)) + 5, TEXT)
-    numbers = [number(e[key]) if unit == "characters" else f"{e[key]:.2f}" for e in examples]
     rows = [
-        (count, at, fitting(e["text"], room))
-        for count, at, e in zip(numbers, places, examples, strict=True)
+        (number(e[key]), at, fitting(e["text"], room))
+        for at, e in zip(places, examples, strict=True)
     ]
     table((unit, "place", "text"), rows)
 

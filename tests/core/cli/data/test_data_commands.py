@@ -282,6 +282,16 @@ def test_prepare_makes_what_a_run_finds(config_file, loomlm_command):
     assert "Encoding" not in run.err
 
 
+def test_prepare_says_how_many_shards_a_stream_has(config_file, loomlm_command):
+    stream = "stages.finetune.data.streaming=true"
+    both = 'stages.finetune.data.train=["train.csv", "test.csv"]'
+    path = config_file()
+
+    done = loomlm_command("data", "prepare", path, "--set", stream, "--set", both)
+
+    assert re.search(r"^finetune +train +2 shards +[\d,]+$", done.out, re.MULTILINE)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 def test_a_preparation_that_is_killed_leaves_nothing_half_done(config_file):
     with Path("train.csv").open("a") as file:
