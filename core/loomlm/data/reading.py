@@ -100,6 +100,12 @@ def read_examples(
     joint_passes = passes(joint) or ([[]] if len(levels) > 1 else [])
     end = _cleaned(start, joint_passes, say, reports, None)
     splits = {name: parts[0] for name, parts in end.splits.items()}
+    for number, (part, (given, _)) in enumerate(zip(data.parts, levels, strict=True)):
+        if only is None and data.sources and part.weight and "train" not in given.splits:
+            raise DataError(
+                f"data.sources.{number} has no training split, and a weight of {part.weight}. Give "
+                "it one, or take the weights out."
+            )
     stream = open_stream(data, registry, joint) if data.streaming and only is None else None
     if only is not None and only not in splits:
         raise DataError(f"The data has no {only} split.")
@@ -235,8 +241,9 @@ def _pass_over(
         say(f"Cleaning {name}: {', '.join(step.name for step in steps) or 'joining sources'}")
         work = Pass(steps)
         work.fit(_Again(parts), others)
+        # By source, so that a second pass over several sources still knows which gave what.
         keep_examples(
-            [part.examples() for part in parts],
+            [own.examples() for part in parts for own in part.by_source()],
             work.clean,
             lambda: {"cleaning": work.end(name)},
         )(staging)

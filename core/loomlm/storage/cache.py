@@ -20,7 +20,7 @@ from loomlm.storage.commit import LEFT_OVER, MANIFEST, DamagedError, Staging, st
 from loomlm.storage.holding import cache_locked, held, hold
 from loomlm.storage.seals import seal, unseal, verify_sealed
 
-FORMAT = 2
+FORMAT = 3
 """Part of every key: grows when the form of what is kept changes."""
 
 

@@ -173,6 +173,38 @@ def test_several_sources_are_cleaned_by_themselves_and_then_together(tmp_path, r
     assert [(report["source"], report["read"]) for report in lower] == [(0, 3)]
 
 
+def test_sources_stay_apart_behind_several_steps_that_read_all(tmp_path, read):
+    first = table(tmp_path, "train", weight=3)
+    second = {"type": "files", "train": str(tmp_path / "b.jsonl"), "label": "label", "weight": 1}
+    data = {"sources": [first, second], "clean": ["once", "duplicates", "once"]}
+    examples, _ = read(data, train=rows("A", "B", "B", "a"), b=rows("C", "D", "D", "A"))
+
+    assert texts(examples) == ["A", "B", "C", "D"]
+    assert examples.splits["train"].parts == [2, 2]
+
+
+def test_a_weight_for_a_source_that_has_nothing_to_train_on_is_told(tmp_path, read, monkeypatch):
+    def splits(files):
+        return ("train",) if files.config.test is None else ("test",)
+
+    monkeypatch.setattr("loomlm_sources.files.Files.splits", splits)
+    sources = [table(tmp_path, "train", weight=1), table(tmp_path, "train", "test", weight=1)]
+    data = {"sources": sources}
+
+    with pytest.raises(DataError, match=r"data.sources.1 has no training split, and a weight"):
+        read(data, train=rows("a", "b"), test=rows("c"))
+
+
+def test_second_texts_count_in_the_characters_of_a_report(tmp_path, read):
+    lines = [json.dumps({"text": "<b>a</b>", "other": "b  c", "label": "x"})] * 2
+    (tmp_path / "pairs.jsonl").write_text("\n".join(lines) + "\n")
+    data = {"train": str(tmp_path / "pairs.jsonl"), "pair": "other", "label": "label"}
+    examples, _ = read({**data, "clean": ["html", "whitespace"]})
+
+    reports = examples.reports["train"]
+    assert [report["characters"] for report in reports] == [[24, 10], [10, 8]]
+
+
 def test_sources_stay_apart_behind_a_cut(tmp_path, read):
     sources = [
         {"type": "files", "train": str(tmp_path / f"{name}.jsonl"), "label": "label"}

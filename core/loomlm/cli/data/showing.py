@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,16 @@ def place(text: str, width: int | None = None) -> str:
 def say(message: str) -> None:
     """What goes on, to standard error."""
     click.echo(message, err=True)
+
+
+def many(count: int, what: str) -> str:
+    """A count of things."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def columns() -> int | None:
+    """Those of the terminal; None where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def number(value: Any) -> str:

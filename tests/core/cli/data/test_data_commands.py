@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from loomlm.storage.cache import cache_folder, entries
 from loomlm.storage.commit import verify
@@ -129,7 +131,7 @@ def test_inspect_of_files_takes_each_for_a_split(topics, loomlm_command):
     (files,) = found
     assert list(files["splits"]) == ["train.csv", "more.jsonl", "test.csv"]
     assert list(files["contamination"]) == ["test.csv"]
-    assert files["splits"]["more.jsonl"]["scripts"].keys() == {"Cjk", "Hiragana", "Latin"}
+    assert files["splits"]["more.jsonl"]["scripts"].keys() == {"Han", "Hiragana", "Latin"}
     assert files["splits"]["more.jsonl"]["defects"]["control"]["count"] == 2
 
 
@@ -166,6 +168,19 @@ def test_inspect_says_what_is_wrong(config_file, loomlm_command):
     assert "odd.csv has the columns a, b" in columns.err
     assert loomlm_command("data", "inspect", "odd.csv", "--text", "a", "--label", "b").code == 0
     assert both.code == 2
+
+
+def test_tables_fit_a_narrow_terminal(config_file, loomlm_command, monkeypatch):
+    with Path("train.csv").open("a") as file:
+        for text in ("\u65e5\u672c\u8a9e\u306e" * 40, "very long words " * 9):
+            file.write(f"{text} row,weather\n" * 2)
+    monkeypatch.setattr("loomlm.cli.data.inspect.columns", lambda: 60)
+
+    lines = loomlm_command("data", "inspect", config_file()).out.splitlines()
+
+    tables = [line for line in lines if ".csv:" in line]
+    assert len(tables) > 10
+    assert max(map(cell_len, tables)) < 60
 
 
 # --- sample --------------------------------------------------------------------------------
@@ -210,6 +225,30 @@ def test_sample_of_a_stream_shows_the_row_and_its_mask(lm_config, loomlm_command
     assert one["back"].startswith(one["text"][:10])
 
 
+def test_sample_of_packed_documents_shows_the_row_that_the_text_stands_in(
+    tmp_path, lm_config, loomlm_command
+):
+    files = {"many": [f"some text {number}" for number in range(60)], "few": ["other words"] * 9}
+    for name, lines in files.items():
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    sources = ", ".join(f'{{train="{name}.txt", weight=1}}' for name in files)
+    path = lm_config()
+    text = path.read_text().replace("context = 32", 'context = 32, packing = "bfd"')
+    text = re.sub("data = .*", f"data = {{ sources = [{sources}] }}", text)
+    small = 'backbone = { type = "transformer", width = 16, layers = 1, heads = 2 }'
+    path.write_text(re.sub("backbone = .*", small, text))
+
+    done = loomlm_command("data", "sample", path, "--n", "69", "--json")
+
+    samples = json.loads(done.out)
+    assert len({one["place"] for one in samples}) == 69
+    for one in samples:
+        assert one["text"] in one["back"]
+        assert one["arrays"]["tokens"][: len(one["ids"])] == one["ids"]
+        assert sum(one["arrays"]["weight"]) == len(one["ids"])
+    assert "documents stand in the row" in loomlm_command("data", "sample", path).out
+
+
 def test_sample_is_the_same_for_the_same_seed(config_file, loomlm_command):
     path = config_file()
 
@@ -241,6 +280,16 @@ def test_prepare_makes_what_a_run_finds(config_file, loomlm_command):
     run = loomlm_command("run", path)
     assert "Reading train" not in run.err
     assert "Encoding" not in run.err
+
+
+def test_prepare_says_how_many_shards_a_stream_has(config_file, loomlm_command):
+    stream = "stages.finetune.data.streaming=true"
+    both = 'stages.finetune.data.train=["train.csv", "test.csv"]'
+    path = config_file()
+
+    done = loomlm_command("data", "prepare", path, "--set", stream, "--set", both)
+
+    assert re.search(r"^finetune +train +2 shards +[\d,]+$", done.out, re.MULTILINE)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")

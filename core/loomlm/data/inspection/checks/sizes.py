@@ -30,7 +30,8 @@ few epochs."""
 def readable(stage: Stage) -> Iterator[Finding]:
     """All of the data can be read."""
     if stage.failure:
-        yield Finding("fail", stage.failure, "Mend what it names; the other checks wait for it.")
+        failure = stage.failure.rstrip(".")  # A full stop is put behind each finding.
+        yield Finding("fail", failure, "Mend what it names; the other checks wait for it.")
 
 
 def skipped(stage: Stage) -> Iterator[Finding]:
