@@ -148,6 +148,23 @@ def test_another_test_split_cleans_training_anew(tmp_path, read):
     assert texts(second) == ["a"]
 
 
+def test_a_step_with_another_key_cleans_anew(tmp_path, read):
+    def left(least):
+        step = {"type": "length", "min_words": least}
+        return texts(read(table(tmp_path, "train", clean=[step]), train=rows("a", "b c"))[0])
+
+    assert (left(1), left(2), left(1)) == (["a", "b c"], ["b c"], ["a", "b c"])
+
+
+def test_a_step_that_leaves_another_test_split_cleans_training_anew(tmp_path, read):
+    def left(least):
+        step = {"type": "length", "min_words": least, "splits": ["test"]}
+        data = table(tmp_path, "train", "test", clean=[step, "duplicates"])
+        return texts(read(data, train=rows("a", "b c"), test=rows("a", "d e"))[0])
+
+    assert (left(1), left(2)) == (["b c"], ["a", "b c"])
+
+
 def test_cleaning_that_leaves_nothing_says_which_step_did_it(tmp_path, read):
     data = table(tmp_path, "train", clean=[{"type": "at_least", "characters": 9}])
 
