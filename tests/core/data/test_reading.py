@@ -21,7 +21,7 @@ def read(tmp_path, backend, monkeypatch):
     """Reads a data table, beside files of (text, label) rows that are given by name."""
     monkeypatch.setenv("LOOMLM_CACHE", str(tmp_path / "cache"))
 
-    def reading(data, **files):
+    def reading(data, seed=17, **files):
         for name, rows in files.items():
             lines = [json.dumps({"text": text, "label": label}) for text, label in rows]
             (tmp_path / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
@@ -39,7 +39,7 @@ def read(tmp_path, backend, monkeypatch):
         config = loomlm.load_config(values)
         said = []
         stage = config.settings.stages[0]
-        examples = read_examples(stage.data, config.registry, 17, said.append)
+        examples = read_examples(stage.data, config.registry, seed, said.append)
         return examples, said
 
     return reading
@@ -146,6 +146,41 @@ def test_another_test_split_cleans_training_anew(tmp_path, read):
 
     second, _ = read(data, test=rows("b"))
     assert texts(second) == ["a"]
+
+
+def test_a_step_with_another_key_cleans_anew(tmp_path, read):
+    def left(least):
+        step = {"type": "length", "min_words": least}
+        return texts(read(table(tmp_path, "train", clean=[step]), train=rows("a", "b c"))[0])
+
+    assert (left(1), left(2), left(1)) == (["a", "b c"], ["b c"], ["a", "b c"])
+
+
+def test_another_cut_or_column_is_another_key(tmp_path, read):
+    lines = [json.dumps({"text": f"a{i}", "title": f"b{i}", "label": "x"}) for i in range(10)]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines) + "\n")
+    given = [
+        read(table(tmp_path, "train", **keys), seed)[0]
+        for keys, seed in (
+            ({}, 17),
+            ({"text": "title"}, 17),
+            ({"split": {"validation": 0.2}}, 17),
+            ({"split": {"validation": 0.3}}, 17),
+            ({"split": {"validation": 0.3}}, 18),
+        )
+    ]
+
+    assert len({examples.key for examples in given}) == 5
+    assert texts(given[1])[0] == "b0"
+
+
+def test_a_step_that_leaves_another_test_split_cleans_training_anew(tmp_path, read):
+    def left(least):
+        step = {"type": "length", "min_words": least, "splits": ["test"]}
+        data = table(tmp_path, "train", "test", clean=[step, "duplicates"])
+        return texts(read(data, train=rows("a", "b c"), test=rows("a", "d e"))[0])
+
+    assert (left(1), left(2)) == (["b c"], ["a", "b c"])
 
 
 def test_cleaning_that_leaves_nothing_says_which_step_did_it(tmp_path, read):
