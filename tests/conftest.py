@@ -92,8 +92,10 @@ TOPICS = {
     "food": ("bread", "soup", "rice", "salt", "butter", "kitchen", "taste", "dinner", "cheese"),
     "sport": ("goal", "match", "team", "coach", "score", "league", "season", "player", "ball"),
 }
-SMALL = {"compile": "false", "threads": "1"}
-"""What small models want of a trainer: compiling takes longer than their steps."""
+SMALL = {"compile": "false", "threads": "1", "device": '"cpu"'}
+"""What small models want of a trainer: compiling takes longer than their steps, and what they come
+to is not to depend on whether there is a GPU.
+"""
 FILLER = ("the", "a", "of", "and", "in", "to", "was", "it", "today", "very", "much", "again")
 
 

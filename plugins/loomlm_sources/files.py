@@ -208,6 +208,7 @@ class Files:
     def _maker(self, part: _Part) -> Callable[[Path, Row], Example | BadLine]:
         """What makes an example of a row. It is called for each, so it looks nothing up."""
         texts, label_of_row = part.texts, part.label
+        single = len(texts) == 1
         pairs = () if self.config.pair is None else (self.config.pair,)
         named = self._named if self.config.label_names is not None else None
         stripped = self._labelling.stripped if self.config.strip_label else None
@@ -215,7 +216,9 @@ class Files:
         def make(path: Path, row: Row) -> Example | BadLine:
             line, values = row
             place = f"{path}:{line}"
-            text = joined_text(values, texts)
+            text = values.get(texts[0]) if single else None
+            if not isinstance(text, str):
+                text = joined_text(values, texts)
             if isinstance(text, BadLine):
                 return attrs.evolve(text, line=line)
             extra = {}

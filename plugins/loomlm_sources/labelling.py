@@ -24,7 +24,7 @@ Read = Callable[[Mapping[str, Any], str, str], Label | BadLine]
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 MOST = 1000
-"""Labels of a csv file that are kept, to see whether they are numbers."""
+"""Labels of a column that are remembered."""
 
 
 @define(slots=False)
@@ -163,35 +163,47 @@ def data_format_of(path: Path, config: FilesConfig) -> str:
 
 @define
 class _Column:
-    """A column of labels, and what they were like: all numbers, or all texts."""
+    """A column of labels, and what they were like: all numbers, or all texts.
+
+    known: labels of values that were seen, of texts alone; places: where csv had them first.
+    """
 
     name: str
     first: tuple[str, Any, str] | None = None
-    usual: type | None = None
-    seen: dict[str, str] = field(factory=dict)
+    known: dict[str, Label] = field(factory=dict)
+    places: dict[str, str] = field(factory=dict)
 
     def typed(self, values: Mapping[str, Any], text: str, place: str) -> Label | BadLine:
-        value = values[self.name] if self.name in values else value_of(values, self.name)
-        if isinstance(value, BadLine):
-            return value
-        label = label_of(value)
-        if type(value) is not self.usual and not isinstance(label, BadLine):
-            self._check_kind(value, place)
-        return label
-
-    def untyped(self, values: Mapping[str, Any], text: str, place: str) -> Label | BadLine:
+        value = values.get(self.name)
+        if type(value) is str and value in self.known:
+            return self.known[value]
         value = value_of(values, self.name)
         if isinstance(value, BadLine):
             return value
         label = label_of(value)
-        if isinstance(label, str) and label not in self.seen and len(self.seen) < MOST:
-            self.seen[label] = place
+        if not isinstance(label, BadLine):
+            self._check_kind(value, place)
+            if isinstance(value, str) and len(self.known) < MOST:
+                self.known[value] = label
+        return label
+
+    def untyped(self, values: Mapping[str, Any], text: str, place: str) -> Label | BadLine:
+        value = values.get(self.name)
+        if value in self.known:
+            return self.known[value]
+        value = value_of(values, self.name)
+        if isinstance(value, BadLine):
+            return value
+        label = label_of(value)
+        if isinstance(label, str) and len(self.known) < MOST:
+            self.known[value] = label
+            self.places[label] = place
         return label
 
     def note(self) -> str:
         """That numbers and words are mixed, with the first places."""
         by_kind: dict[bool, str] = {}
-        for label, place in self.seen.items():
+        for label, place in self.places.items():
             number = NUMBER.fullmatch(label) is not None
             by_kind.setdefault(number, f"{shown(label)}, first at {place}")
         if len(by_kind) < 2:
@@ -203,7 +215,6 @@ class _Column:
             kind = kind_of(item)
             if self.first is None:
                 self.first = kind, item, place
-                self.usual = type(value) if item is value else None
             elif self.first[0] != kind:
                 was, earlier, where = self.first
                 raise DataError(

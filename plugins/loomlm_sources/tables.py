@@ -138,22 +138,26 @@ class _Held:
 
     def feed(self) -> Iterator[str]:
         """The lines for the csv reader."""
-        while True:
-            line = self.again.popleft() if self.again else next(self.lines, None)
-            if line is None:
-                return
-            self.row.append(line)
+        row = self.row
+        for line in self._all():
+            row.append(line)
             if isinstance(line, BadLine):
-                if line.content is None:
+                content = line.content
+                if content is None:
                     raise _TooMuch(line)
                 self.bad = self.bad or line
-                content = line.content
             else:
                 content = line[1]
             self.size += len(content)
-            if len(self.row) > 1 and (self.size > self.longest or len(self.row) > MOST_LINES):
+            if len(row) > 1 and (self.size > self.longest or len(row) > MOST_LINES):
                 raise _TooMuch
             yield self._without_carriage_return(content) if "\r" in content else content
+
+    def _all(self) -> Iterator[Line | BadLine]:
+        while self.again:
+            yield self.again.popleft()
+        for line in self.lines:  # noqa: UP028 - where the csv reader stops, the lines go on
+            yield line
 
     def _without_carriage_return(self, line: str) -> str:
         content = line.rstrip("\r\n")
@@ -221,7 +225,8 @@ def _broken(held: _Held, error: Exception, form: Form, tells_rows: bool) -> BadL
     elif isinstance(error, _TooMuch):
         lines = len(held.row) - 1
         reason = f"a quote is opened and not closed in the {lines:,} lines from here"
-        fix += "; if the text is as long as that, raise data.longest_line"
+        if held.size > held.longest:
+            fix += "; if the text is as long as that, raise data.longest_line"
     else:
         known = {
             "unexpected end of data": "a quote is opened and never closed",

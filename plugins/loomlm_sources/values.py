@@ -50,10 +50,6 @@ def label_of(value: Any) -> str | tuple[str, ...] | BadLine:
 
 
 def _one_label(value: Any) -> str | BadLine:
-    if isinstance(value, str):
-        label = value.strip()
-        if label.isascii() and label:
-            return label
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():

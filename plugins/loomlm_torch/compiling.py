@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import sysconfig
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,11 +17,25 @@ from torch import nn
 
 from loomlm.plugin import ModelSpec, UsageError
 
+ENOUGH = 1000
+"""Steps that win back what compiling takes, on a GPU: see docs/benchmarks/gpu.md."""
 
-def choose(device: str) -> tuple[bool, str]:
-    """Whether to compile for a device where the config leaves it open, and why."""
+# Advice on how the compiler could do better, not on anything that a user could do.
+warnings.filterwarnings("ignore", r"\s*Online softmax is disabled")
+# It would have float32 computed in less; who wants that sets precision.
+warnings.filterwarnings("ignore", "TensorFloat32 tensor cores")
+
+
+def choose(device: str, steps: int | None) -> tuple[bool, str]:
+    """Whether to compile for a device where the config leaves it open, and why.
+
+    steps: of the stage; None where they are counted in epochs. Then rows mostly come in many
+    widths, and nobody knows yet how many steps there are.
+    """
     if not device.startswith("cuda"):
         return False, "compiling pays on CUDA"
+    if steps is None or steps < ENOUGH:
+        return False, f"compiling pays from trainer.steps = {ENOUGH} on"
     lacking = _lacking(device)
     return (False, f"no {lacking}") if lacking else (True, "faster on this GPU, after a first wait")
 
@@ -36,9 +51,11 @@ def check(device: str) -> None:
 
 
 def compiled(
-    function: Callable[..., Any], module: nn.Module, spec: ModelSpec
+    function: Callable[..., Any], module: nn.Module, spec: ModelSpec, exact: bool
 ) -> Callable[..., Any]:
     """A function that runs the module, compiled for each shape of a batch when it first comes.
+
+    exact: whether another process is to compile the same, so nothing is chosen by timing it.
 
     Tables of which only the rows of a batch learn are left out: the number of those rows changes
     from batch to batch. So are modules with the attribute `uncompiled = True`. Dropout draws from
@@ -56,7 +73,7 @@ def compiled(
             part.forward = torch.compiler.disable(part.forward)
     # At its limit, 8 programs, the compiler would go on uncompiled, without a word.
     config.recompile_limit = max(config.recompile_limit, 2 * len(spec.batch.shapes))
-    return torch.compile(function, dynamic=False)
+    return torch.compile(function, dynamic=False, options={"deterministic": exact})
 
 
 def _lacking(device: str) -> str | None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from loomlm.plugin import Batch, ModelSpec, StepContext, StepScalars, TrainerConfig
 from loomlm_torch.compiling import compiled
+from loomlm_torch.kernels import reproducible, whole_float32
 from loomlm_torch.model import (
     Model,
     arithmetic,
@@ -57,7 +58,9 @@ class TorchEngine:
         """One update; see the contract."""
         if not self.module.training:
             self.module.train()
-        with reproducible(self.trainer.determinism == "exact"):
+        trainer, device = self.trainer, self.device
+        exact = trainer.determinism == "exact"
+        with reproducible(exact, device), whole_float32(trainer.precision, device):
             self._update(microbatches, context)
 
     def _update(self, microbatches: Sequence[Batch], context: StepContext) -> None:
@@ -149,6 +152,9 @@ class TorchEngine:
         tensors = {name: torch.from_numpy(array) for name, array in batch.arrays.items()}
         if self.device.type == "cpu":
             return tensors
+        if self.device.type == "cuda":
+            # From memory that may be paged out, a copy waits for all that the device has to do.
+            tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
         return {name: t.to(self.device, non_blocking=True) for name, t in tensors.items()}
 
     def _generator(self) -> torch.Generator:
@@ -157,7 +163,10 @@ class TorchEngine:
         For devices that are not in use it notes a stack trace, each time: a third of a small step.
         """
         if self.device.type == "cuda":
-            return torch.cuda.default_generators[self.device.index or 0]
+            index = self.device.index
+            return torch.cuda.default_generators[
+                torch.cuda.current_device() if index is None else index
+            ]
         if self.device.type == "mps":
             return torch.mps._get_default_mps_generator()
         return torch.default_generator
@@ -166,14 +175,20 @@ class TorchEngine:
     def _training_loss(self) -> Callable[[Mapping[str, Tensor]], Tensor]:
         """A batch's tensors to the sum of its weighted losses, dropout on."""
         loss = loss_function(self.module, self.spec.loss, self.trainer.precision, self.device)
-        return compiled(loss, self.module, self.spec) if self.trainer.compile is True else loss
+        if self.trainer.compile is not True:
+            return loss
+        return compiled(loss, self.module, self.spec, self.trainer.determinism == "exact")
 
     @contextmanager
     def _quiet(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
         """Dropout and gradients off. tensors: a batch that is read within."""
         self.module.eval()
         try:
-            with torch.inference_mode(), arithmetic(self.trainer.precision, self.device):
+            with (
+                torch.inference_mode(),
+                whole_float32(self.trainer.precision, self.device),
+                arithmetic(self.trainer.precision, self.device),
+            ):
                 yield
         except RuntimeError as error:
             self._explain(error, tensors)
@@ -191,24 +206,6 @@ class TorchEngine:
     def _logits(self, tensors: Mapping[str, Tensor]) -> Tensor:
         with self._quiet(tensors):
             return self.module(tensors)
-
-
-@contextmanager
-def reproducible(exact: bool) -> Iterator[None]:
-    """Within, the kernels give the same bits each time, where there are such; else PyTorch warns.
-
-    The setting is the whole process's, so it is put back: a user's own work may want another.
-    """
-    if not exact or torch.are_deterministic_algorithms_enabled():
-        yield
-        return
-    # `torch.use_deterministic_algorithms` imports the compiler, and takes 3 ms each time.
-    switch = torch._C._set_deterministic_algorithms
-    switch(True, warn_only=True)
-    try:
-        yield
-    finally:
-        switch(False)
 
 
 def _key(seed: int, step: int, microbatch: int) -> int:

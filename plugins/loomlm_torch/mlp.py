@@ -71,13 +71,14 @@ class Table(nn.Module):
         """
         present = mask > 0
         counts = present.sum(dim=1)
-        named = rows[present]
-        weight = mask[present]
+        # How many there are, the host must wait for on a GPU; so they are looked for once.
+        place = present.flatten().nonzero()[:, 0]
+        named, weight = rows.flatten()[place], mask.flatten()[place]
         if self.idf is not None:
             weight = weight * F.embedding(named, self.idf[:, None])[:, 0]
         squares = weight.square() if root else weight
-        size = torch.zeros_like(mask)
-        size[present] = squares
+        size = torch.zeros_like(mask).flatten()
+        size[place] = squares
         summed = F.embedding_bag(
             named,
             self.weight,
@@ -86,7 +87,7 @@ class Table(nn.Module):
             sparse=self.training and self.weight.requires_grad,
             per_sample_weights=F.dropout(weight, dropout, self.training),
         )
-        return summed, size.sum(dim=1)
+        return summed, size.view_as(mask).sum(dim=1)
 
 
 class WindowMlp(nn.Module):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -129,23 +128,37 @@ class Layer(nn.Module):
         if bias is None:
             bias = torch.zeros_like(self.input.bias)
         weights = [self.input.weight, recurrent, self.input.bias, bias]
-        # With biases, one layer, no dropout of its own, training or not, one direction.
-        form = (weights, True, 1, 0.0, self.training, False)
-        # On CPUs there is no kernel in float16.
-        half = x.device.type == "cpu" and torch.get_autocast_dtype("cpu") == torch.float16
-        with torch.autocast("cpu", enabled=False) if half else nullcontext():
-            return self._run(x, begin, form, sizes)
+        dtype = kernel_dtype(x.device.type)
+        if dtype is None:
+            return self._run(x, begin, weights, sizes)
+        begin, weights = ([tensor.to(dtype) for tensor in each] for each in (begin, weights))
+        with torch.autocast(x.device.type, enabled=False):
+            return self._run(x.to(dtype), begin, weights, sizes)
 
     def _run(
-        self, x: Tensor, begin: list[Tensor], form: tuple, sizes: Tensor | None
+        self, x: Tensor, begin: list[Tensor], weights: list[Tensor], sizes: Tensor | None
     ) -> tuple[Tensor, list[Tensor]]:
         kernel = torch.gru if self.cell == "gru" else torch.lstm
+        # With biases, one layer, no dropout of its own, training or not, one direction.
+        form = (weights, True, 1, 0.0, self.training, False)
         first: Any = begin[0] if self.cell == "gru" else begin
         if sizes is None:
             x, *states = kernel(x, first, *form, batch_first=True)
         else:
             x, *states = kernel(x, sizes, first, *form)
         return x, [state[0] for state in states]
+
+
+def kernel_dtype(device: str) -> torch.dtype | None:
+    """What the kernel must compute in where autocast would have another; else None."""
+    if not torch.is_autocast_enabled(device):
+        return None
+    wanted = torch.get_autocast_dtype(device)
+    if device == "cuda":
+        # Autocast would take float16, whatever was asked for.
+        return wanted
+    # On CPUs there is no kernel in float16.
+    return torch.float32 if device == "cpu" and wanted == torch.float16 else None
 
 
 def make_layers(config) -> nn.ModuleList:

@@ -18,7 +18,7 @@ from loomlm.plugin import (
     UsageError,
     did_you_mean,
 )
-from loomlm_torch import compiling
+from loomlm_torch import compiling, kernels
 from loomlm_torch.engine import TorchEngine
 from loomlm_torch.model import build_model
 
@@ -52,11 +52,9 @@ class TorchTrainer:
         if device not in kinds:
             raise UsageError(f"There is no device {device!r} here. {did_you_mean(device, kinds)}")
         if trainer.precision == "auto":
-            fast = device.startswith("cuda") and torch.cuda.is_bf16_supported()
-            reason = "bf16 is fast on this GPU" if fast else "exact, and as fast here"
-            resolved["precision"] = ("bf16" if fast else "fp32", reason)
+            resolved["precision"] = _precision(device)
         if trainer.compile == "auto":
-            resolved["compile"] = compiling.choose(device)
+            resolved["compile"] = compiling.choose(device, trainer.steps)
         elif trainer.compile:
             compiling.check(device)
         if trainer.threads == "auto":
@@ -76,7 +74,7 @@ class TorchTrainer:
         assert isinstance(trainer.threads, int)
         torch.set_num_threads(trainer.threads)
         device = torch.device(trainer.device)
-        _make_reproducible(trainer, device)
+        kernels.prepare(trainer, device)
         module = build_model(spec, builders("backbone", spec.backbone)).to(device)
         by_name = {parameter.name: parameter for parameter in spec.layout}
         for name, value in module.named_parameters():
@@ -85,14 +83,13 @@ class TorchTrainer:
         return TorchEngine(spec, module, optimizer, trainer, device)
 
 
-def _make_reproducible(trainer: TrainerConfig, device: torch.device) -> None:
-    """What must be set before anything runs for exact determinism (see `reproducible`)."""
-    if trainer.determinism == "exact":
-        # It would fill all memory that is taken, against mistakes that we do not make.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        if device.type == "cuda":
-            # cuBLAS reads it when the process first multiplies.
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+def _precision(device: str) -> tuple[str, str]:
+    if not device.startswith("cuda"):
+        return "fp32", "exact, and as fast here"
+    # Older ones than Ampere can be made to compute in bf16, slowly.
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bf16", "fast on this GPU"
+    return "fp32", "exact; this GPU has no bf16"
 
 
 def _cores() -> int:

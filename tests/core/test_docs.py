@@ -20,6 +20,9 @@ pytestmark = pytest.mark.one_backend
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
+GROUPS = ("config", "data")
+"""Commands that have commands of their own."""
+
 
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
@@ -172,7 +175,8 @@ def test_commands_have_the_options_that_the_docs_give_them(page, loomlm_command)
             words = command.split()
             if words[:1] != ["loomlm"]:
                 continue
-            helped = loomlm_command(*words[1 : 3 if words[1] == "config" else 2], "--help").out
+            depth = 4 if words[1:3] == ["data", "cache"] else 3 if words[1] in GROUPS else 2
+            helped = loomlm_command(*words[1:depth], "--help").out
             options = [word.split("=")[0] for word in words if word.startswith("--")]
             assert [option for option in options if option not in helped] == []
 

@@ -85,6 +85,31 @@ def test_a_stream_is_learnt_from_and_resumed_to_the_same_bits(config_file, shard
     assert len(about["train"]["shards"]) == 3
 
 
+def test_a_data_set_of_the_hub_is_streamed_and_never_fetched(config_file, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    rows = (tmp_path / "train.csv").read_text().splitlines()[1:]
+    for number, name in enumerate(("train-0", "train-1", "test-0")):
+        lines = [
+            json.dumps(dict(zip(("text", "label"), row.rsplit(",", 1), strict=True)))
+            for row in rows[number::3]
+        ]
+        (tmp_path / "hub").mkdir(exist_ok=True)
+        (tmp_path / "hub" / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+    monkeypatch.setattr(datasets.DatasetBuilder, "download_and_prepare", None)
+    data = {"type": "huggingface", "path": str(tmp_path / "hub"), "label": "label"}
+    data |= {"streaming": True, "shuffle_window": 100}
+    path = with_data(config_file(), data, steps=100, checkpoint_every=10)
+
+    through = loomlm.run(path, runs="through")
+    with pytest.raises(LoomlmError, match="stopped"):
+        loomlm.run(path, runs="stopped", observers=[StopAt(33)])
+    resumed = loomlm.run(path, runs="stopped", resume="must")
+
+    assert through.evaluation["finetune"]["test"]["accuracy"] > 0.8
+    assert weights(resumed.folder) == weights(through.folder)
+
+
 def test_a_language_model_streams_windows(lm_config, tmp_path):
     texts = (tmp_path / "corpus.txt").read_text().splitlines()
     for number in range(2):

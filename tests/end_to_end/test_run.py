@@ -52,7 +52,7 @@ def test_the_model_predicts_the_same_in_any_order_and_batch(config_file):
 def test_the_module_is_plain_torch(config_file):
     import torch
 
-    model = loomlm.run(config_file()).model()
+    model = loomlm.load_model(loomlm.run(config_file()).folder, device="cpu")
 
     batch = {name: torch.from_numpy(array) for name, array in model.batch(["rain"]).items()}
     assert isinstance(model.module, torch.nn.Module)
@@ -179,3 +179,15 @@ def test_multi_label(config_file, tmp_path):
         ["weather", "food"],
         ["food", "weather"],
     )
+
+
+@pytest.mark.parametrize("size", [{}, {"batch_tokens": "160"}])
+def test_rows_are_padded_to_no_more_than_the_model_can_read(config_file, size):
+    backbone = '{ type = "transformer", layers = 1, width = 16, heads = 2, positions = "learned", '
+    settings = [
+        f"backbone={backbone} max_positions = 10 }}",
+        "stages.finetune.task={ type = 'classification', max_tokens = 10 }",
+    ]
+    run = loomlm.run(loomlm.load_config(config_file(steps="5", **size), set=settings))
+
+    assert run.model().predict(["rain and wind " * 20])[0]["label"]

@@ -92,8 +92,9 @@ def torch_module(spec: ModelSpec) -> Any:
 
         def start(self, batch, room):
             words, length = self.words(batch["tokens"]), batch["length"].long()
-            rows = torch.arange(len(words))[:, None]
-            recent = words[rows, length[:, None] + torch.arange(WORDS - 1)]
+            rows = torch.arange(len(words), device=words.device)[:, None]
+            place = length[:, None] + torch.arange(WORDS - 1, device=words.device)
+            recent = words[rows, place]
             return last(self.read(words), length), {"recent": recent}
 
         def step(self, cache, tokens):
@@ -112,7 +113,8 @@ def torch_module(spec: ModelSpec) -> Any:
 
     def last(states, length):
         """The state of each row's last token; of an empty row, the first's."""
-        return states[torch.arange(len(states)), length.long().clamp(min=1) - 1]
+        rows = torch.arange(len(states), device=states.device)
+        return states[rows, length.long().clamp(min=1) - 1]
 
     return TinyModule()
 

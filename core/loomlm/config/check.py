@@ -123,6 +123,13 @@ def usable_backends(registry: Registry) -> list[str]:
 def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iterator[Mistake]:
     yield from _check_trainer(stage.trainer)
     yield from _check_data(stage.data)
+    size = stage.trainer.batch_size
+    if stage.data.streaming and size is not None and stage.data.shuffle_window < size:
+        yield Mistake(
+            ("data", "shuffle_window"),
+            f"a batch is of one window, so none would have the {size:,} examples that "
+            "trainer.batch_size says; give at least as many",
+        )
     if stage.data.streaming and stage.trainer.steps is None:
         yield Mistake(
             ("trainer", "epochs"),

@@ -141,8 +141,8 @@ class SplitConfig:
     validation: float | None = key("share for validation, of the whole", None, above=0, maximum=0.9)
     test: float | None = key("share for the test split, of the whole", None, above=0, maximum=0.9)
     by: Literal["random", "position", "hash"] = key(
-        "random (with `seed`), position (the last part, test behind validation), hash (of the "
-        "text; stable as data grows)",
+        "random (with `seed`), position (the last part of each source, test behind validation), "
+        "hash (of the text; stable as data grows)",
         "random",
     )
     seed: int | None = key(

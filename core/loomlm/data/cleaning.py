@@ -165,11 +165,16 @@ class Pass:
         """What is left of some examples."""
         for step, report in zip(self.steps, self.reports, strict=True):
             report.read += len(chunk)
-            report.characters[0] += sum(len(example.text) for example in chunk)
+            report.characters[0] += _characters(chunk)
             work = _change_texts if step.changes_texts else _judge
             chunk = work(chunk, step, report)
-            report.characters[1] += sum(len(example.text) for example in chunk)
+            report.characters[1] += _characters(chunk)
         return chunk
+
+
+def _characters(examples: Iterable[Example]) -> int:
+    """Of all their texts, second ones too."""
+    return sum(len(e.text) + (sum(map(len, e.extra.values())) if e.extra else 0) for e in examples)
 
 
 def _change_texts(chunk: list[Example], step: Step, report: Report) -> list[Example]:

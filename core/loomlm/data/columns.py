@@ -17,6 +17,7 @@ import numpy as np
 from attrs import define, field
 
 from loomlm.contracts import Columns, Ragged
+from loomlm.data.asking import ask_for
 from loomlm.storage.commit import HashingFile, Staging
 
 INDEX = "columns.json"
@@ -174,5 +175,6 @@ def take_rows(column: Ragged | np.ndarray, rows: np.ndarray) -> Ragged | np.ndar
         spans = zip(starts[firsts], ends[np.append(firsts[1:], len(rows)) - 1], strict=True)
         values = [column.values[start:end] for start, end in spans]
         return Ragged(np.concatenate(values), offsets)
+    ask_for(column.values, starts, ends)
     within = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], ends - starts)
     return Ragged(column.values[within], offsets)

@@ -10,6 +10,7 @@ import numpy as np
 from attrs import frozen
 
 from loomlm.contracts import Columns, Ragged
+from loomlm.data.asking import ask_for
 from loomlm.data.columns import take_rows
 from loomlm.data.orders import Shuffled
 from loomlm.data.plans import BatchSize
@@ -76,6 +77,7 @@ class Packed:
         assert isinstance(sizes, Ragged)
         lengths = sizes.values.astype(np.int64) + 1
         ends = np.concatenate([[0], np.cumsum(lengths)])
+        ask_for(self.stream, starts.values, starts.values + lengths)
         places = np.arange(ends[-1]) + np.repeat(starts.values - ends[:-1], lengths)
         return {
             "tokens": Ragged(self.stream[places], ends[sizes.offsets]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from attrs import field, frozen
@@ -90,7 +91,7 @@ def read_examples(
         names = source.splits() if only is None else tuple({only} & set(source.splits()))
         if data.streaming:
             names = tuple(name for name in names if name != "train")
-        given = _given(source, names, part, registry, say)
+        given = _given(source, names, part, registry, say, data.streaming)
         own = make_steps(part.clean, registry)
         # What a source drops is told with its number, where there are several.
         cleaned = _cleaned(given, passes(own), say, reports, number if data.sources else None)
@@ -99,6 +100,12 @@ def read_examples(
     joint_passes = passes(joint) or ([[]] if len(levels) > 1 else [])
     end = _cleaned(start, joint_passes, say, reports, None)
     splits = {name: parts[0] for name, parts in end.splits.items()}
+    for number, (part, (given, _)) in enumerate(zip(data.parts, levels, strict=True)):
+        if only is None and data.sources and part.weight and "train" not in given.splits:
+            raise DataError(
+                f"data.sources.{number} has no training split, and a weight of {part.weight}. Give "
+                "it one, or take the weights out."
+            )
     stream = open_stream(data, registry, joint) if data.streaming and only is None else None
     if only is not None and only not in splits:
         raise DataError(f"The data has no {only} split.")
@@ -135,28 +142,35 @@ def _given(
     part: PartConfig,
     registry: Registry,
     say: Say,
+    streaming: bool,
 ) -> _Level:
-    """What a source gives, kept as it is."""
+    """What a source gives, kept as it is; of a stream by shards, so that none is fetched whole."""
     entry = registry.find("data_source", part.source.type)
-    fingerprint = source.fingerprint() if names else ""
+    by_shards = streaming and hasattr(source, "shards")
+    digest = getattr(source, "shards_fingerprint" if by_shards else "fingerprint")
+    fingerprint = digest() if names else ""
     fingerprint += code_of(entry.plugin, entry.component.target)
     splits, keys = {}, {}
     for name in names:
         # Kept examples name their places, so a file that was renamed is read anew.
         keys[name] = cache_key("examples", fingerprint, name, plain(part.source.config))
-        splits[name] = (_read_split(source, name, keys[name], say),)
+        splits[name] = (_read_split(source, name, keys[name], say, by_shards),)
     return _Level(splits, keys)
 
 
-def _read_split(source: DataSource, name: str, key: str, say: Say) -> Split:
+def _read_split(source: Any, name: str, key: str, say: Say, by_shards: bool) -> Split:
     def make(staging: Staging) -> None:
         say(f"Reading {name}")
-        before = source.notes()
+        before, skipped = source.notes(), _skipped(source)
 
         def notes() -> dict[str, Any]:
-            return {"notes": [note for note in source.notes() if note not in before]}
+            new = {file: of for file, of in _skipped(source).items() if of != skipped.get(file)}
+            listed = [note for note in source.notes() if note not in before]
+            return {"notes": listed, "skipped": new}
 
-        keep_examples([source.examples(name)], meta=notes)(staging)
+        shards = source.shards(name) if by_shards else ()
+        examples = chain.from_iterable(source.shard(name, shard) for shard in shards)
+        keep_examples([examples if by_shards else source.examples(name)], meta=notes)(staging)
 
     split = open_examples(cached("examples", key, make))
     if not len(split):
@@ -164,6 +178,11 @@ def _read_split(source: DataSource, name: str, key: str, say: Say) -> Split:
     for note in split.store.meta["notes"]:
         say(note)
     return split
+
+
+def _skipped(source: DataSource) -> dict[str, Any]:
+    """By file, how many lines a source has skipped and the first of them, where it says so."""
+    return dict(source.skipped()) if hasattr(source, "skipped") else {}  # type: ignore[attr-defined]
 
 
 def _joined(levels: Sequence[_Level]) -> _Level:
@@ -222,8 +241,9 @@ def _pass_over(
         say(f"Cleaning {name}: {', '.join(step.name for step in steps) or 'joining sources'}")
         work = Pass(steps)
         work.fit(_Again(parts), others)
+        # By source, so that a second pass over several sources still knows which gave what.
         keep_examples(
-            [part.examples() for part in parts],
+            [own.examples() for part in parts for own in part.by_source()],
             work.clean,
             lambda: {"cleaning": work.end(name)},
         )(staging)

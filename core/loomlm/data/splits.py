@@ -17,7 +17,8 @@ def cut_splits(given: dict[str, Split], config: SplitConfig, seed: int) -> dict[
     """The given splits, with validation and test cut off train where they are asked for.
 
     A split that the source has itself is kept as it is. Shares are of the uncut training split.
-    By position, one single text is cut itself: its last characters are validation, then test.
+    By position, the last part of each source is taken, and one single text is cut itself: its last
+    characters are validation, then test.
     `random` with `stratify` keeps each label's share to within one example.
 
     Raises DataError when nothing would be left to train on, or a cut would be empty.
@@ -63,8 +64,9 @@ def _assign(
     if config.by == "hash":
         return _by_hash(train, shares)
     if config.by == "position":
-        order = np.arange(len(train))[::-1]
-        groups = [order]
+        # Of each source the last part, or all that is held out would be of the last one.
+        parts = np.split(np.arange(len(train)), np.cumsum(train.parts)[:-1])
+        groups = [part[::-1] for part in parts]
         # In time's order, what is tested on comes last.
         shares = dict(sorted(shares.items()))
     else:

@@ -14,6 +14,7 @@ from attrs import frozen
 from numpy.lib.stride_tricks import sliding_window_view
 
 from loomlm.contracts import Columns, Ragged
+from loomlm.data.asking import ask_for
 from loomlm.data.orders import Order, by_epoch, drawn, new_keys, permuted
 from loomlm.data.plans import BatchSize, Shape, Walk
 
@@ -45,6 +46,7 @@ class Windows:
         ends = np.minimum(rows + size, len(self.stream))
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(ends - rows, out=offsets[1:])
+        ask_for(self.stream, rows, ends)
         if offsets[-1] == len(rows) * size and len(rows):
             values = sliding_window_view(self.stream, size)[rows].reshape(-1)
         else:

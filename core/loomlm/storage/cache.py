@@ -20,7 +20,7 @@ from loomlm.storage.commit import LEFT_OVER, MANIFEST, DamagedError, Staging, st
 from loomlm.storage.holding import cache_locked, held, hold
 from loomlm.storage.seals import seal, unseal, verify_sealed
 
-FORMAT = 2
+FORMAT = 3
 """Part of every key: grows when the form of what is kept changes."""
 
 
@@ -205,6 +205,9 @@ def _sweep(cache: Path, kind: Path, key: str | None = None) -> int:
         if f"{kind.name}/{name}" in names:
             continue
         with suppress(OSError):
-            freed += _size(path)
-        shutil.rmtree(path, ignore_errors=True)
+            freed += _size(path) if path.is_dir() else path.stat().st_size
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
     return freed

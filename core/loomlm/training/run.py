@@ -116,8 +116,8 @@ def run(
         if (lack := _lack_of_memory(problem)) is not None:
             raise LoomlmError(
                 f"There is not enough memory: {lack.rstrip('.')}. Lower "
-                "trainer.batch_size, or raise trainer.accumulate; lower the backbone's sizes or "
-                "the task's longest row."
+                "trainer.batch_size or batch_tokens, or raise trainer.accumulate; lower the "
+                "backbone's sizes or the task's longest row."
             ) from problem
         raise
     finally:
@@ -143,8 +143,12 @@ def _lack_of_memory(problem: BaseException | None) -> str | None:
     if isinstance(problem, MemoryError):
         return lines[0]
     words = ("out of memory", "when allocating", "allocate memory", "t allocate", "to allocate")
-    said = (line for line in lines if any(word in line.lower() for word in words))
-    return next(said, None) or _lack_of_memory(problem.__cause__ or problem.__context__)
+    words += ("alloc_failed",)  # cuBLAS, for its workspace.
+    for line in lines:
+        if any(word in line.lower() for word in words):
+            # PyTorch goes on with its own settings, in one long line.
+            return ". ".join(line.split(". ")[:3])
+    return _lack_of_memory(problem.__cause__ or problem.__context__)
 
 
 def _carry_out(

@@ -79,6 +79,10 @@ def test_several_sources_are_shown_as_a_config_that_reads_back(tmp_path):
         ),
         (SEVERAL.replace("clean = [", "streaming = true\nclean = [", 1), ["a stream has one"]),
         ('data = { train = "a", streaming = true, split = { test = 0.1 } }', ["cut off"]),
+        (
+            'data = { train = "a", streaming = true, shuffle_window = 1 }',
+            ["none would have the 32"],
+        ),
         ('data = { train = "a", shuffle_window = 0 }', ["shuffle_window", ">= 1"]),
     ],
 )

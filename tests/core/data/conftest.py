@@ -17,13 +17,13 @@ Keep = Callable[..., Split]
 
 @pytest.fixture(scope="session")
 def keep(tmp_path_factory: pytest.TempPathFactory) -> Keep:
-    """Writes examples into a folder of their own, and opens it."""
+    """Writes the examples of one or several sources into a folder of their own, and opens it."""
     root = tmp_path_factory.mktemp("kept")
 
-    def write(examples: Sequence[Example]) -> Split:
+    def write(*sources: Sequence[Example]) -> Split:
         folder = Path(mkdtemp(dir=root)) / "examples"
         with staging(folder) as stage:
-            keep_examples([examples])(stage)
+            keep_examples(sources)(stage)
         return open_examples(folder)
 
     return write

@@ -21,7 +21,7 @@ def read(tmp_path, backend, monkeypatch):
     """Reads a data table, beside files of (text, label) rows that are given by name."""
     monkeypatch.setenv("LOOMLM_CACHE", str(tmp_path / "cache"))
 
-    def reading(data, **files):
+    def reading(data, seed=17, **files):
         for name, rows in files.items():
             lines = [json.dumps({"text": text, "label": label}) for text, label in rows]
             (tmp_path / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
@@ -39,7 +39,7 @@ def read(tmp_path, backend, monkeypatch):
         config = loomlm.load_config(values)
         said = []
         stage = config.settings.stages[0]
-        examples = read_examples(stage.data, config.registry, 17, said.append)
+        examples = read_examples(stage.data, config.registry, seed, said.append)
         return examples, said
 
     return reading
@@ -148,6 +148,41 @@ def test_another_test_split_cleans_training_anew(tmp_path, read):
     assert texts(second) == ["a"]
 
 
+def test_a_step_with_another_key_cleans_anew(tmp_path, read):
+    def left(least):
+        step = {"type": "length", "min_words": least}
+        return texts(read(table(tmp_path, "train", clean=[step]), train=rows("a", "b c"))[0])
+
+    assert (left(1), left(2), left(1)) == (["a", "b c"], ["b c"], ["a", "b c"])
+
+
+def test_another_cut_or_column_is_another_key(tmp_path, read):
+    lines = [json.dumps({"text": f"a{i}", "title": f"b{i}", "label": "x"}) for i in range(10)]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines) + "\n")
+    given = [
+        read(table(tmp_path, "train", **keys), seed)[0]
+        for keys, seed in (
+            ({}, 17),
+            ({"text": "title"}, 17),
+            ({"split": {"validation": 0.2}}, 17),
+            ({"split": {"validation": 0.3}}, 17),
+            ({"split": {"validation": 0.3}}, 18),
+        )
+    ]
+
+    assert len({examples.key for examples in given}) == 5
+    assert texts(given[1])[0] == "b0"
+
+
+def test_a_step_that_leaves_another_test_split_cleans_training_anew(tmp_path, read):
+    def left(least):
+        step = {"type": "length", "min_words": least, "splits": ["test"]}
+        data = table(tmp_path, "train", "test", clean=[step, "duplicates"])
+        return texts(read(data, train=rows("a", "b c"), test=rows("a", "d e"))[0])
+
+    assert (left(1), left(2)) == (["b c"], ["a", "b c"])
+
+
 def test_cleaning_that_leaves_nothing_says_which_step_did_it(tmp_path, read):
     data = table(tmp_path, "train", clean=[{"type": "at_least", "characters": 9}])
 
@@ -171,6 +206,38 @@ def test_several_sources_are_cleaned_by_themselves_and_then_together(tmp_path, r
     assert examples.weights == (3.0, 1.0)
     lower = [report for report in examples.reports["train"] if report["step"] == "lowercase"]
     assert [(report["source"], report["read"]) for report in lower] == [(0, 3)]
+
+
+def test_sources_stay_apart_behind_several_steps_that_read_all(tmp_path, read):
+    first = table(tmp_path, "train", weight=3)
+    second = {"type": "files", "train": str(tmp_path / "b.jsonl"), "label": "label", "weight": 1}
+    data = {"sources": [first, second], "clean": ["once", "duplicates", "once"]}
+    examples, _ = read(data, train=rows("A", "B", "B", "a"), b=rows("C", "D", "D", "A"))
+
+    assert texts(examples) == ["A", "B", "C", "D"]
+    assert examples.splits["train"].parts == [2, 2]
+
+
+def test_a_weight_for_a_source_that_has_nothing_to_train_on_is_told(tmp_path, read, monkeypatch):
+    def splits(files):
+        return ("train",) if files.config.test is None else ("test",)
+
+    monkeypatch.setattr("loomlm_sources.files.Files.splits", splits)
+    sources = [table(tmp_path, "train", weight=1), table(tmp_path, "train", "test", weight=1)]
+    data = {"sources": sources}
+
+    with pytest.raises(DataError, match=r"data.sources.1 has no training split, and a weight"):
+        read(data, train=rows("a", "b"), test=rows("c"))
+
+
+def test_second_texts_count_in_the_characters_of_a_report(tmp_path, read):
+    lines = [json.dumps({"text": "<b>a</b>", "other": "b  c", "label": "x"})] * 2
+    (tmp_path / "pairs.jsonl").write_text("\n".join(lines) + "\n")
+    data = {"train": str(tmp_path / "pairs.jsonl"), "pair": "other", "label": "label"}
+    examples, _ = read({**data, "clean": ["html", "whitespace"]})
+
+    reports = examples.reports["train"]
+    assert [report["characters"] for report in reports] == [[24, 10], [10, 8]]
 
 
 def test_sources_stay_apart_behind_a_cut(tmp_path, read):

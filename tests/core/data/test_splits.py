@@ -74,6 +74,14 @@ def test_a_single_text_can_be_cut_by_position_alone(keep):
         cut(keep([Example("a whole book")]), validation=0.1, stratify=False)
 
 
+def test_by_position_each_source_gives_its_last_part(keep):
+    sources = [[Example(f"{name}{i}", "x") for i in range(n)] for name, n in (("a", 10), ("b", 30))]
+    splits = cut(keep(*sources), validation=0.1, test=0.1, by="position")
+
+    assert [e.text for e in splits["validation"].examples()] == ["a8", "b24", "b25", "b26"]
+    assert [e.text for e in splits["test"].examples()] == ["a9", "b27", "b28", "b29"]
+
+
 def test_by_position_test_stands_behind_validation(train):
     splits = cut(train, validation=0.1, test=0.2, by="position")
 

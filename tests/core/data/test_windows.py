@@ -137,6 +137,18 @@ def windows(rows: Windows, starts: np.ndarray) -> list[np.ndarray]:
     return [tokens[row] for row in range(len(tokens))]
 
 
+def test_a_mapped_stream_that_is_large_gives_the_same_rows(tmp_path, monkeypatch):
+    """Its rows are asked for first, also where it is a part of the file, and at its very end."""
+    stream(9000).tofile(tmp_path / "tokens.bin")
+    mapped = np.asarray(np.memmap(tmp_path / "tokens.bin", np.uint16, "r"))[1000:]
+    starts = np.array([0, 7991, 4000, 3])
+    monkeypatch.setattr("loomlm.data.reading.LARGE", 0)
+
+    tokens = Windows(mapped, 8, 0).take(starts)["tokens"]
+
+    assert tokens.values.tolist() == [1000 + s + i for s in starts.tolist() for i in range(9)]
+
+
 def test_tokens_are_those_that_are_predicted():
     rows = Windows(stream(20), 8, 0)
 

@@ -163,10 +163,12 @@ def test_a_quote_that_is_left_open_over_a_million_lines():
     with memory_below(40 * MEBIBYTE):
         assert refused(train=path).startswith(
             "a.csv:3: not csv: a quote is opened and not closed in the 131,072 lines from here. If "
-            "quotes are part of the text, set quoting = false"
+            "quotes are part of the text, set quoting = false, or set"
         )
         assert refused(train=path, longest_line=1 << 12).startswith(
-            "a.csv:3: not csv: a quote is opened and not closed in the 1,023 lines from here."
+            "a.csv:3: not csv: a quote is opened and not closed in the 1,023 lines from here. If "
+            "quotes are part of the text, set quoting = false; if the text is as long as that, "
+            "raise data.longest_line"
         )
 
 
@@ -252,6 +254,11 @@ def test_nul_bytes_are_no_text(form):
     assert "2 lines skipped that cannot be read, the first is line 3." in note
 
 
+def test_a_text_of_ascii_with_nul_bytes_here_and_there_is_not_taken_for_another_encoding():
+    path = write("a.txt", "words;wo\0rds" * 30)  # Two by two, these bytes are letters as well.
+    assert refused(train=path).startswith("a.txt:1: a NUL byte, which no text has.")
+
+
 # --- files among others, and files in change ----------------------------------------------------
 
 
@@ -312,6 +319,16 @@ def test_a_file_that_has_changed_since_its_fingerprint_was_taken(name):
             list(source.examples("train"))
         source.fingerprint()
         assert len(list(source.examples("train"))) == 2
+
+
+def test_names_of_labels_that_have_changed_are_read_anew_after_a_fingerprint():
+    write("names", "one\ntwo\n")
+    train = write("a.csv", "text,label\na,0\nb,1\n")
+    source = Files(FilesConfig(train=train, label="label", label_names=Path("names")))
+    assert [e.label for e in source.examples("train")] == ["one", "two"]
+    write("names", "uno\ndue\n")
+    source.fingerprint()
+    assert [e.label for e in source.examples("train")] == ["uno", "due"]
 
 
 def test_a_file_that_is_written_anew_says_so_before_what_is_wrong_in_it():

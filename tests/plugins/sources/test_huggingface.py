@@ -244,7 +244,8 @@ def test_parts_of_a_saved_data_set():
     (name,) = made.shards("train")
     assert next(made.shard("train", name, skip=1)).text == "soup"
     assert [e.label for e in made.shard("train", name)] == TABLE["label"]
-    assert list(made.shard("train", name, skip=7)) == []
+    for skip in (3, 7):
+        assert list(made.shard("train", name, skip)) == []
 
 
 def test_a_part_or_a_column_that_is_not_there():

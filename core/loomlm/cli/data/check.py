@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from loomlm.cli.data.showing import place, safe, say
+from loomlm.cli.data.showing import many, place, safe, say
 from loomlm.cli.options import config_options, read_config
 
 MARKS = {"pass": "pass", "warn": "WARN", "fail": "FAIL"}
@@ -55,15 +55,16 @@ def _show(stage: str, results: list[Any], every: bool) -> None:
     for group in dict.fromkeys(one.check.group for one in results):
         own = [one for one in results if one.check.group == group]
         passed = sum(one.level == "pass" and not one.not_made for one in own)
-        click.echo(f"\n  {group}: {passed} of {len(own)} checks passed")
+        click.echo(f"\n  {group}: {passed} of {many(len(own), 'check')} passed")
         for one in own:
             for line in _lines(one, every):
                 click.echo(f"  {line}")
     counts = {level: sum(one.level == level for one in results) for level in MARKS}
     not_made = sum(bool(one.not_made) for one in results)
     click.echo(
-        f"\n{len(results)} checks: {counts['pass'] - not_made} passed, {counts['warn']} warnings, "
-        f"{counts['fail']} failed{f', {not_made} not made' if not_made else ''}\n"
+        f"\n{many(len(results), 'check')}: {counts['pass'] - not_made} passed, "
+        f"{many(counts['warn'], 'warning')}, {counts['fail']} failed"
+        f"{f', {not_made} not made' if not_made else ''}\n"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from loomlm.cli.data.showing import fitting, number, place, safe, say
+from loomlm.cli.data.showing import columns, fitting, many, number, place, safe, say
 from loomlm.cli.options import load_registry, plugin_options, read_config
 from loomlm.cli.tables import table
 
@@ -16,7 +16,12 @@ LABELS = 20
 """Labels that are shown; --json has all."""
 
 PLACE, TEXT = 40, 60
-"""Columns of a place and of a text's beginning."""
+"""Columns of a place and of a text's beginning, at most; on a narrow terminal they are LEAST."""
+
+LEAST = 16
+
+BESIDE = 32
+"""Columns that the other cells of a table with two places take."""
 
 
 @click.command("inspect")
@@ -147,7 +152,7 @@ def _labels(splits: Mapping[str, Any]) -> None:
     )
     if not names:
         return
-    click.echo(f"\n{len(names):,} labels, and how many examples of a split have them")
+    click.echo(f"\n{many(len(names), 'label')}, and how many examples of a split have them")
     rows = [
         (fitting(label, PLACE), *(_share(one["labels"], label) for one in splits.values()))
         for label in names[:LABELS]
@@ -159,7 +164,8 @@ def _labels(splits: Mapping[str, Any]) -> None:
         once = one["labels_once"]
         if once:
             listed = ", ".join(fitting(label, PLACE) for label in once[:5])
-            click.echo(f"{len(once):,} labels occur once in {safe(name)}: {listed}")
+            occur = "label occurs" if len(once) == 1 else "labels occur"
+            click.echo(f"{len(once):,} {occur} once in {safe(name)}: {listed}")
 
 
 def _share(labels: Mapping[str, int], label: str) -> str:
@@ -179,6 +185,10 @@ def _rows(name: str, one: Mapping[str, Any]) -> None:
     """What is empty, what could not be read, and what should not stand in a text."""
     for note in one["notes"]:
         click.echo(f"\n{safe(name)}: {place(note)}")
+    for file, skipped in one["skipped"].items():
+        listed = ", ".join(map(str, skipped["first"]))
+        more = " ..." if skipped["lines"] > len(skipped["first"]) else ""
+        click.echo(f"  the lines of {place(file)}: {listed}{more}")
     kinds = {"empty": one["empty"], **one["defects"]}
     rows = [
         (safe(name), kind, number(found["count"]), ", ".join(map(place, found["places"])))
@@ -192,13 +202,14 @@ def _rows(name: str, one: Mapping[str, Any]) -> None:
 
 def _copies(title: str, copies: list[Mapping[str, Any]]) -> None:
     click.echo(f"\n{title}" if copies else f"\n{title}: none")
+    room = _room(BESIDE, PLACE, 2)
     rows = [
         (
             safe(one["split"]),
             "itself" if one["split"] == one["within"] else safe(one["within"]),
             number(one["count"]),
-            place(one["examples"][0][0], PLACE),
-            place(one["examples"][0][1], PLACE),
+            place(one["examples"][0][0], room),
+            place(one["examples"][0][1], room),
         )
         for one in copies
     ]
@@ -212,20 +223,31 @@ def _contamination(found: Mapping[str, Any]) -> None:
             f"({one['share']:.2%}) have a run of {one['words_of_a_run']} words in training text, "
             f"{one['mostly']:,} of them {one['mostly_from']:.0%} of theirs or more"
         )
+        room = _room(BESIDE, PLACE, 2)
         rows = [
-            (
-                place(hit["place"], PLACE),
-                f"{hit['share']:.0%}",
-                place(hit["training"], PLACE),
-            )
+            (place(hit["place"], room), f"{hit['share']:.0%}", place(hit["training"], room))
             for hit in sorted(one["listed"], key=lambda hit: -hit["share"])[:10]
         ]
         table(("example", "of its runs", "first in"), rows)
 
 
 def _examples(title: str, unit: str, key: str, examples: list[Mapping[str, Any]]) -> None:
+    from rich.cells import cell_len
+
     if not examples:
         return
     click.echo(f"\n{title}")
-    rows = [(number(e[key]), place(e["place"], PLACE), fitting(e["text"], TEXT)) for e in examples]
+    places = [place(e["place"], _room(len(unit) + 2, PLACE, 2)) for e in examples]
+    # One column is left free, since some terminals wrap at the last.
+    room = _room(len(unit) + max(map(cell_len, places)) + 5, TEXT)
+    rows = [
+        (number(e[key]), at, fitting(e["text"], room))
+        for at, e in zip(places, examples, strict=True)
+    ]
     table((unit, "place", "text"), rows)
+
+
+def _room(taken: int, most: int, shared: int = 1) -> int:
+    """Columns for one of so many cells that share what the others leave of the terminal."""
+    width = columns()
+    return most if width is None else max(LEAST, min(most, (width - taken) // shared))

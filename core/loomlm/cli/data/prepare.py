@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from loomlm.cli.data.showing import safe, say
+from loomlm.cli.data.showing import many, number, safe, say
 from loomlm.cli.options import config_options, read_config
 from loomlm.cli.tables import table
 
@@ -47,15 +47,25 @@ def command(
 
 
 def _splits(stage: Any) -> dict[str, dict[str, int]]:
-    return {
+    from loomlm.data.inspection.gathered import ORDER
+
+    shards = stage.about["splits"].get("train", {}).get("shards")
+    widest = max(stage.data.train.widths) if shards else 0
+    # A stream is encoded while it is read.
+    stream = {"train": {"shards": len(shards), "longest": widest}} if shards else {}
+    return stream | {
         name: {
             "examples": len(tokens),
             "tokens": int(tokens.offsets[-1]),
             "longest": max(stage.data.splits[name].widths),
         }
-        for name, tokens in stage.data.tokens.items()
-        if name in stage.data.splits  # A stream is encoded while it is read.
+        for name, tokens in sorted(stage.data.tokens.items(), key=lambda item: ORDER.index(item[0]))
+        if name in stage.data.splits
     }
+
+
+def _examples(one: dict[str, int]) -> str:
+    return many(one["shards"], "shard") if "shards" in one else number(one["examples"])
 
 
 def _kept(use: Any) -> dict[str, Any]:
@@ -72,7 +82,7 @@ def _show(found: dict[str, Any]) -> None:
     from loomlm.data.inspection.facts import size
 
     rows = [
-        (stage, split, f"{one['examples']:,}", f"{one['tokens']:,}", f"{one['longest']:,}")
+        (stage, split, _examples(one), number(one.get("tokens")), number(one["longest"]))
         for stage, splits in found["stages"].items()
         for split, one in splits.items()
     ]

@@ -114,7 +114,7 @@ def _show(sample: Any, facts: dict[str, Any], stream: bool) -> None:
     _line("ids", " ".join(map(str, ids)) + more)
     _line("pieces", "|".join(map(safe, pieces)) + more)
     _line("back", fitting(facts["back"], LONG))
-    _line("row", _row(facts, stream))
+    _line("row", _row(facts, stream, sample.documents))
     _line("loss", _mask(sample, facts))
     click.echo("")
 
@@ -125,9 +125,12 @@ def _label(facts: dict[str, Any]) -> str:
     return shown if given is None else f"{shown} -> {_short(given)}"
 
 
-def _row(facts: dict[str, Any], stream: bool) -> str:
+def _row(facts: dict[str, Any], stream: bool, documents: int | None) -> str:
     count, own = len(facts["ids"]), facts["tokens_of_the_text"]
     said = f"{count:,} tokens in {facts['width']:,} places, {facts['padding']:,} of padding"
+    if documents is not None:
+        stand = "document stands" if documents == 1 else "documents stand"
+        return f"{said}; the text has {own:,}, and {documents:,} {stand} in the row"
     if stream:
         return f"{said}; the text has {own:,}, and what follows it fills the row"
     return f"{said}; {own - count:,} of {own:,} cut off" if own > count else f"{said}; none cut off"

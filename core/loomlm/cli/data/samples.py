@@ -13,8 +13,11 @@ from loomlm.contracts import Batch, Example, Ragged, Tokenizer
 from loomlm.data.batches import Rows
 from loomlm.data.examples import Split
 from loomlm.data.inspection.texts import pick
+from loomlm.data.mixing import Mixed
+from loomlm.data.packing import Packed
 from loomlm.data.prepare import extended
 from loomlm.data.reading import read_examples
+from loomlm.errors import DataError
 from loomlm.extending import Extensions
 from loomlm.registry import Registry
 from loomlm.training.stages import Prepared
@@ -37,6 +40,7 @@ class Sample:
     whole: int
     width: int
     batch: Batch
+    documents: int | None = None
 
     @property
     def padding(self) -> int:
@@ -68,7 +72,9 @@ def sampled(
     raw = _raw(given, chosen) if whole.part == (0.0, 1.0) else [None] * len(chosen)
     names = {at: token for token, at in tokenizer.vocabulary().items()}
     for row, example, as_given in zip(rows, chosen, raw, strict=True):
-        ids, width, batch = _row(prepared, settings, split, row)
+        index = np.array([_place(prepared, split, row)])
+        ids, documents = _ids(prepared.data.splits[split], index)
+        width, batch = _batch(prepared, settings, split, index)
         yield Sample(
             example,
             as_given,
@@ -78,6 +84,7 @@ def sampled(
             len(tokenizer.encode_many([example.text])[0]),
             width,
             batch,
+            documents,
         )
 
 
@@ -85,29 +92,56 @@ def _quiet(_message: str) -> None:
     """What was made is said when it is made."""
 
 
-def _row(
-    prepared: Prepared, settings: RunConfig, split: str, row: int
-) -> tuple[list[int], int, Batch]:
-    """The ids of a row, its width, and the batch of it alone."""
+def _place(prepared: Prepared, split: str, row: int) -> int:
+    """What names the row in which an example stands, or begins."""
+    task, tokens = prepared.recipe.task, prepared.data.tokens[split]
+    if not task.stream:
+        return row
+    at = int(tokens.offsets[row])
+    if getattr(task, "packed", False):
+        return _packed_place(prepared.data.splits[split], at)
+    # The last examples have fewer tokens behind them than a row: it begins earlier.
+    last = int(tokens.offsets[-1]) - task.context - 1
+    return max(min(at, last), 0)
+
+
+def _packed_place(rows: Rows, at: int) -> int:
+    """The row with the document, of any source, whose first token stands there.
+
+    Raises DataError where it is in none, since it has no token to predict.
+    """
+    first = 0
+    for part in rows.parts if isinstance(rows, Mixed) else [rows]:
+        assert isinstance(part, Packed)
+        (found,) = np.nonzero(part.packing.starts == at)
+        if len(found):
+            own = np.searchsorted(part.packing.offsets, found[0], side="right") - 1
+            return first + int(own)
+        first += part.span
+    raise DataError("The text has no token to predict, so it stands in no row.")
+
+
+def _batch(
+    prepared: Prepared, settings: RunConfig, split: str, index: np.ndarray
+) -> tuple[int, Batch]:
+    """The width of a row, and the batch of it alone."""
     recipe, rows = prepared.recipe, prepared.data.splits[split]
-    if recipe.task.stream:
-        at = int(prepared.data.tokens[split].offsets[row])
-        # The last examples have fewer tokens behind them than a row: it begins earlier.
-        last = int(prepared.data.tokens[split].offsets[-1]) - recipe.task.context - 1
-        at = max(min(at, last), 0)
-    else:
-        at = row
-    index = np.array([at])
-    ids, width = _ids(rows, index)
-    batch = recipe.batch(rows, index, {"batch": 1, "time": width})
-    return ids, width, recipe.extensions.batch(batch, 1, settings.seed)
-
-
-def _ids(rows: Rows, index: np.ndarray) -> tuple[list[int], int]:
-    tokens = rows.take(index)["tokens"]
-    assert isinstance(tokens, Ragged)
     length = rows.tokens(index)
-    return tokens[0].tolist()[:length], next(w for w in rows.widths if w >= length)
+    width = next(w for w in rows.widths if w >= length)
+    batch = recipe.batch(rows, index, {"batch": 1, "time": width})
+    return width, recipe.extensions.batch(batch, 1, settings.seed)
+
+
+def _ids(rows: Rows, index: np.ndarray) -> tuple[list[int], int | None]:
+    """The ids of a row, and how many documents are packed into it."""
+    columns = rows.take(index)
+    tokens, pieces = columns["tokens"], columns.get("pieces")
+    assert isinstance(tokens, Ragged)
+    if not isinstance(pieces, Ragged):
+        return tokens[0].tolist()[: rows.tokens(index)], None
+    # The last token of a document is only predicted.
+    read = np.delete(tokens[0], np.cumsum(pieces[0]) - 1)
+    return read.tolist(), len(pieces[0])
 
 
 def _raw(given: Sequence[Split], chosen: Sequence[Example]) -> list[Example | None]:

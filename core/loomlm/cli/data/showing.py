@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,18 @@ def say(message: str) -> None:
     click.echo(message, err=True)
 
 
+def many(count: int, what: str) -> str:
+    """A count of things."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def columns() -> int | None:
+    """Those of the terminal; None where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def number(value: Any) -> str:
-    """A number with its thousands, or nothing."""
+    """A number with its thousands, or with two decimals, or nothing."""
+    if isinstance(value, float):
+        return f"{value:.2f}"
     return "" if value is None else f"{value:,}"

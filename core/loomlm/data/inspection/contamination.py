@@ -107,15 +107,14 @@ def contamination(
 class Wanted:
     """The runs of words of a split's examples, and which of them were seen.
 
-    n: the length that most runs have; lengths: all that are looked for. examples: how many have
-    words. whole: the examples that count as a whole, whose words are fewer than SHORTEST.
+    n: the length that most runs have. examples: how many have words. runs: by length, one table for
+    each. whole: the examples that count as a whole, whose words are fewer than SHORTEST.
     """
 
     reader: WordReader
     n: int
     examples: int
-    lengths: tuple[int, ...]
-    runs: Table
+    runs: Mapping[int, Table]
     whole: Table
 
     @classmethod
@@ -125,26 +124,23 @@ class Wanted:
         some = counts[counts > 0]
         n = int(np.clip(np.percentile(some, PERCENTILE) if len(some) else 0, SHORTEST, LONGEST))
         starts = np.cumsum(counts) - counts
-        uses = [_runs(reader, numbers, starts, counts, n)]
-        lengths = [n]
+        runs = {n: Table.of(*_runs(reader, numbers, starts, counts, n))}
         for length in range(SHORTEST, n):
             rows = np.flatnonzero(counts == length)
             if len(rows):
-                uses.append((rows, reader.run(numbers, starts[rows], starts[rows] + length)))
-                lengths.append(length)
+                of_length = reader.run(numbers, starts[rows], starts[rows] + length)
+                runs[length] = Table.of(rows, of_length)
         short = np.flatnonzero((counts > 0) & (counts < SHORTEST))
         whole = reader.run(numbers, starts[short], starts[short] + counts[short])
-        rows, runs = (np.concatenate(parts) for parts in zip(*uses, strict=True))
-        tables = Table.of(rows, runs), Table.of(short, whole)
-        return cls(reader, n, len(some), tuple(lengths), *tables)
+        return cls(reader, n, len(some), runs, Table.of(short, whole))
 
     def look(self, words: Words, before: int) -> None:
         """Look for the runs in some words of a training split, `before` texts behind the first."""
-        for length in self.lengths:
+        for length, table in self.runs.items():
             runs = self.reader.runs(words.numbers, length)
             texts = words.texts[: len(runs)]
             inside = texts == words.texts[length - 1 :][: len(runs)]
-            self.runs.mark(runs, texts + before, inside)
+            table.mark(runs, texts + before, inside)
         if len(self.whole.numbers):
             for parts in (words.lines, words.texts):
                 self._look_for_wholes(words, parts, before)
@@ -159,7 +155,7 @@ class Wanted:
 
     def found(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
         """Rows that were found, the share of their runs, and the first training text with one."""
-        parts = [self.runs.found(), self.whole.found()]
+        parts = [table.found() for table in (*self.runs.values(), self.whole)]
         rows, shares, texts = (np.concatenate(part) for part in zip(*parts, strict=True))
         order = np.argsort(rows)
         return rows[order], shares[order], texts[order]

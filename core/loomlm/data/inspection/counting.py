@@ -149,7 +149,10 @@ WIDTHS = ("FULLWIDTH", "HALFWIDTH")
 
 @cache
 def script(code: int) -> str:
-    """The script of a letter, as its Unicode name begins: "Latin", "Cyrillic", "Cjk"; else ""."""
+    """The script of a letter, as its Unicode name begins: "Latin", "Cyrillic"; else "".
+
+    Its ideographs are called "CJK"; their script is "Han", as the cleaning step has it.
+    """
     letter = chr(code)
     if unicodedata.category(letter)[0] != "L":
         return ""
@@ -158,4 +161,5 @@ def script(code: int) -> str:
         words = words[1:]
     if not words or words[0] in ("MODIFIER", "FEMININE", "MASCULINE", "MICRO", "OHM", "KELVIN"):
         return ""
-    return words[0].partition("-")[0].capitalize()
+    first = words[0].partition("-")[0]
+    return "Han" if first == "CJK" else first.capitalize()

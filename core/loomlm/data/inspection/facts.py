@@ -12,7 +12,7 @@ from loomlm.data.examples import Split
 from loomlm.data.inspection.contamination import MOST, Contamination
 from loomlm.data.inspection.copies import NEAR, Copies
 from loomlm.data.inspection.counting import percentiles
-from loomlm.data.inspection.gathered import Stage
+from loomlm.data.inspection.gathered import ORDER, Stage
 from loomlm.data.inspection.odd import longest, oddest
 from loomlm.data.inspection.texts import pick
 from loomlm.errors import UsageError
@@ -42,7 +42,8 @@ def facts_of(
     tokens: the encoded rows of each split, where they are there. context: the most tokens of a row,
     where an example is a row, to say how many reach it. tokenizer: to say what is unknown to it.
     """
-    stage = Stage("", dict(splits))
+    splits = {name: splits[name] for name in sorted(splits, key=ORDER.index)}
+    stage = Stage("", splits)
     found: dict[str, Any] = {"splits": {}}
     for name in splits:
         facts = split_facts(stage, name)
@@ -117,7 +118,6 @@ def split_facts(stage: Stage, name: str) -> dict[str, Any]:
         "labels": dict(one.label_counts.most_common()),
         "scripts": one.scripts,
         "empty": {"count": len(one.blank), "places": list(stage.places(name, one.blank))},
-        "notes": list(stage.notes.get(name, ())),
     }
 
 
@@ -140,6 +140,11 @@ def _more(stage: Stage, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {
         "words": int(words.sum()),
         "lengths": {"characters": percentiles(one.characters), "words": percentiles(words)},
+        "notes": list(stage.notes.get(name, ())),
+        "skipped": {
+            file: {"lines": count, "first": first}
+            for file, (count, first) in stage.skipped.get(name, {}).items()
+        },
         "labels_once": sorted(label for label, n in one.label_counts.items() if n == 1),
         "defects": {
             kind: {"count": len(rows), "places": list(stage.places(name, rows))}

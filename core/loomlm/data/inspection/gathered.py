@@ -31,7 +31,8 @@ class Stage:
     splits: those of the source, and those that were cut off it; train first. training: the training
     splits of all stages, by the words that name them: what test examples may also stand in. task,
     tokenizer and config are None for bare files. failure: why something could not be had. notes:
-    what the sources said of each split.
+    what the sources said of each split. skipped: of each split and file, how many lines could not
+    be read, and the numbers of the first.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Stage:
     config: StageConfig | None = None
     failure: str = ""
     notes: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    skipped: Mapping[str, Mapping[str, tuple[int, list[int]]]] = field(factory=dict)
 
     @property
     def data(self) -> DataConfig | None:

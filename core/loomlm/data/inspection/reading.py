@@ -74,6 +74,7 @@ def read_stages(settings: RunConfig, registry: Registry, say: Say, only: str | N
             config=stage,
             failure=failure,
             notes=notes_of(examples) if examples else {},
+            skipped=skipped_in(examples) if examples else {},
         )
         for stage, examples, failure in read
         if only in (None, stage.name)
@@ -85,6 +86,18 @@ def notes_of(examples: Examples) -> dict[str, tuple[str, ...]]:
     """What the sources said of each split while they read it."""
     return {
         name: tuple(note for split in given for note in split.store.meta.get("notes", ()))
+        for name, given in examples.given.items()
+    }
+
+
+def skipped_in(examples: Examples) -> dict[str, dict[str, tuple[int, list[int]]]]:
+    """Of each split, by file, how many lines were skipped, and the first of them."""
+    return {
+        name: {
+            file: (count, list(lines))
+            for split in given
+            for file, (count, lines) in split.store.meta.get("skipped", {}).items()
+        }
         for name, given in examples.given.items()
     }
 
@@ -116,6 +129,7 @@ def read_files(
     """
     splits: dict[str, Split] = {}
     notes: dict[str, tuple[str, ...]] = {}
+    skipped: dict[str, dict[str, tuple[int, list[int]]]] = {}
     for path in paths:
         name, number = Path(path).name, 2
         while name in splits:
@@ -123,7 +137,8 @@ def read_files(
         source = _looked_at({**(options or {}), "train": path}, registry)
         data = DataConfig(source)
         examples = read_examples(data, registry, 0, say, only="train")
-        splits[name], notes[name] = examples.splits["train"], notes_of(examples)["train"]
+        splits[name] = examples.splits["train"]
+        notes[name], skipped[name] = notes_of(examples)["train"], skipped_in(examples)["train"]
     evaluated = [name for name in splits if _is_for_evaluation(name)]
     training = [name for name in splits if name not in evaluated]
     if len(training) > 1 and not evaluated:
@@ -134,6 +149,7 @@ def read_files(
         splits={name: splits[name] for name in order},
         training={name: splits[name] for name in training},
         notes=notes,
+        skipped=skipped,
     )
 
 

@@ -133,12 +133,11 @@ class WordReader:
         if count <= 0:
             return np.zeros(0, np.uint64)
         start = np.arange(count)
-        # The length is part of the number, so that a run of 8 is never one of 13.
-        return self._runs(words, start, start + length) ^ mixed(np.array([length], np.uint64))
+        return self._runs(words, start, start + length)
 
     def run(self, words: Numbers, start: NDArray[np.int64], end: NDArray[np.int64]) -> Numbers:
         """The numbers of some runs of words, from `start` to before `end`."""
-        return self._runs(words, start, end) ^ mixed((end - start).astype(np.uint64))
+        return self._runs(words, start, end)
 
     def _fill(self, block: int) -> None:
         """Give the characters of a block their numbers; those that end words have 0."""

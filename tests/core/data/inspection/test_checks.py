@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,15 @@ def test_the_defect_of_each_check_is_found(name, clean, read, loomlm_command):
     finding = next(one for one in result["findings"] if one["level"] == level)
     assert finding["what"]
     assert finding["step"]
+
+
+def test_a_skipped_line_is_named(clean, loomlm_command):
+    SEEDS["skipped-lines"][0](clean)
+
+    (finding,) = found(loomlm_command, clean)["skipped-lines"]["findings"]
+
+    assert finding["where"] == [str(Path("broken.jsonl").absolute()) + ":21"]
+    assert finding["count"] == 1
 
 
 # --- how much there is ---------------------------------------------------------------------
@@ -393,3 +403,9 @@ data = { train = "other.jsonl" }
 def _(clean):
     for row in clean.train:
         row[0] = " URL ".join(row[0].split())
+
+
+def test_every_check_is_told_in_the_docs():
+    page = (Path(__file__).parents[4] / "docs" / "data.md").read_text(encoding="utf-8")
+
+    assert re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE) == [c.name for c in CHECKS]

@@ -39,7 +39,7 @@ def test_scripts_go_by_the_names_of_letters():
         "Latin",
         "Cyrillic",
         "Greek",
-        "Cjk",
+        "Han",
         "Hiragana",
         "Katakana",
         "Latin",

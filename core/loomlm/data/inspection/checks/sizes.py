@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from loomlm.data.inspection.checks.finding import BY_CLEANING, Finding, counted
-from loomlm.data.inspection.gathered import Stage
+from loomlm.data.inspection.gathered import SHOWN, Stage
 from loomlm.data.plans import BatchSize
 
 TOO_FEW = 10
@@ -30,17 +30,23 @@ few epochs."""
 def readable(stage: Stage) -> Iterator[Finding]:
     """All of the data can be read."""
     if stage.failure:
-        yield Finding("fail", stage.failure, "Mend what it names; the other checks wait for it.")
+        failure = stage.failure.rstrip(".")  # A full stop is put behind each finding.
+        yield Finding("fail", failure, "Mend what it names; the other checks wait for it.")
 
 
 def skipped(stage: Stage) -> Iterator[Finding]:
     """No line was left out since it could not be read."""
     for name, notes in stage.notes.items():
+        files = stage.skipped.get(name, {})
         for note in notes:
+            of = [file for file in files if note.startswith(file)]
+            where = tuple(f"{file}:{line}" for file in of for line in files[file][1][:SHOWN])
             yield Finding(
                 "warn",
                 f"{name}: {note.rstrip('.')}",
-                "Look at that line: a wrong delimiter or encoding loses many.",
+                "Look at these lines: a wrong delimiter or encoding loses many.",
+                where,
+                sum(files[file][0] for file in of),
                 split=name,
             )
 
