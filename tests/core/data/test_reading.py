@@ -174,6 +174,19 @@ def test_another_cut_or_column_is_another_key(tmp_path, read):
     assert texts(given[1])[0] == "b0"
 
 
+def test_a_stream_has_the_steps_of_training_and_another_key_with_others(tmp_path, read):
+    def reading(*splits):
+        step = {"type": "length", "min_words": 2, "splits": list(splits)}
+        data = table(tmp_path, "train", "test", clean=[step], streaming=True)
+        return read(data, train=rows("a", "b c"), test=rows("a", "d e"))[0]
+
+    tested, trained = reading("test"), reading("test", "train")
+    assert [example.text for example in tested.stream.once()] == ["a", "b c"]
+    assert [example.text for example in trained.stream.once()] == ["b c"]
+    assert texts(tested, "test") == texts(trained, "test") == ["d e"]
+    assert tested.key != trained.key
+
+
 def test_a_step_that_leaves_another_test_split_cleans_training_anew(tmp_path, read):
     def left(least):
         step = {"type": "length", "min_words": least, "splits": ["test"]}

@@ -162,6 +162,17 @@ def test_no_more_than_a_window_is_read_ahead():
     assert source.opened == 1
 
 
+def test_a_window_of_long_texts_ends_early(monkeypatch):
+    monkeypatch.setattr("loomlm.data.streaming.CHARACTERS", 4)
+    stream = stream_of([12, 3], 1000)
+
+    kept, after = stream.read(Place())
+    assert [e.text for e in kept] == ["0", "1", "2", "3"]
+    kept, after = stream.read(Place(0, 0, 9))
+    assert [e.text for e in kept] == ["9", "10", "11"]
+    assert after == Place(0, 0, 12)
+
+
 def test_dropped_examples_count_in_the_place_and_not_in_the_window():
     steps = [Step("threes", "id", WithoutThrees())]
     stream = stream_of([10, 10], 6, steps)
