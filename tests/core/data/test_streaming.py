@@ -150,6 +150,16 @@ def test_another_seed_is_another_order_and_windows_shuffle_by_themselves():
         assert taken[0] != sorted(taken[0])
 
 
+def test_each_epoch_has_an_order_of_its_own():
+    rows, plan = plan_of([20], 20, 5, False)
+    epochs = [
+        [row for step in range(at, at + 4) for row in content(rows, plan, step)] for at in (1, 5, 9)
+    ]
+
+    assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(epochs[2])
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
 def test_no_more_than_a_window_is_read_ahead():
     rows, plan = plan_of([1000, 1000], 20, 5, False)
     source = rows.stream.source
