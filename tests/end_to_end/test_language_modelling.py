@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -137,6 +138,23 @@ def test_batches_by_tokens_have_few_shapes_that_an_engine_meets_once(config_file
     assert done.evaluation["finetune"]["test"]["accuracy"] > 0.9
     assert "batch_tokens = 128" in (done.folder / "config.toml").read_text()
     loomlm.load_config(done.folder / "config.toml")
+
+
+def test_much_padding_and_rows_longer_than_a_batch_are_told(config_file, loomlm_command):
+    by_size = config_file(steps="1", batch_size="300")
+    padded = loomlm_command("run", by_size)
+    by_tokens = config_file("other", steps="1", batch_tokens="10", accumulate="2")
+    long = loomlm_command("run", by_tokens)
+    explained = loomlm_command("explain", by_tokens)
+
+    said = padded.out + padded.err
+    assert re.search(r"finetune: [3-9]\d% of a batch is padding; trainer.batch_tokens groups", said)
+    said = long.out + long.err
+    assert re.search(
+        r"finetune: a batch of rows of (8|16) tokens has \d+, more than batch_tok", said
+    )
+    assert "TokenPlan" in explained.out
+    assert "1 steps of up to 10 tokens" in explained.out
 
 
 TRANSFORMER = '{ type = "transformer", layers = 2, width = 32, heads = 2, dropout = 0.3 }'

@@ -179,3 +179,15 @@ def test_multi_label(config_file, tmp_path):
         ["weather", "food"],
         ["food", "weather"],
     )
+
+
+@pytest.mark.parametrize("size", [{}, {"batch_tokens": "160"}])
+def test_rows_are_padded_to_no_more_than_the_model_can_read(config_file, size):
+    backbone = '{ type = "transformer", layers = 1, width = 16, heads = 2, positions = "learned", '
+    settings = [
+        f"backbone={backbone} max_positions = 10 }}",
+        "stages.finetune.task={ type = 'classification', max_tokens = 10 }",
+    ]
+    run = loomlm.run(loomlm.load_config(config_file(steps="5", **size), set=settings))
+
+    assert run.model().predict(["rain and wind " * 20])[0]["label"]

@@ -19,16 +19,19 @@ from loomlm.contracts import Columns, Ragged
 from loomlm.data.budgets import Budgeted, TokenPlan
 from loomlm.data.columns import ColumnStore
 from loomlm.data.orders import Kept, Order, Shuffled
-from loomlm.data.plans import POOL, ROOM, BatchSize, Numbers, Plan, Pools, Shape
+from loomlm.data.plans import POOL, ROOM, BatchSize, Numbers, Plan, Pools, Shape, capped
 
 
-def bucket_widths(longest: int) -> tuple[int, ...]:
-    """The widths that batches take: 8, 12, 16, 24, 32, 48, ... to the first that fits all."""
+def bucket_widths(longest: int, most: int | None = None) -> tuple[int, ...]:
+    """The widths that batches take: 8, 12, 16, 24, 32, 48, ... to the first that fits all.
+
+    most: a width that none is beyond, where all fit into it.
+    """
     widths = [8]
     while widths[-1] < longest:
         power = 1 << (widths[-1].bit_length() - 1)
         widths.append(power * 3 // 2 if widths[-1] == power else power * 2)
-    return tuple(widths)
+    return capped(widths, longest, most)
 
 
 class TrainingRows(Protocol):
@@ -76,9 +79,13 @@ class IndexedRows(Rows, Protocol):
 
 @define
 class ExampleRows:
-    """Each example is a row, among rows of like length."""
+    """Each example is a row, among rows of like length.
+
+    most: tokens that a model can read, so that no row is padded beyond them.
+    """
 
     store: ColumnStore
+    most: int | None = None
     lengths: np.ndarray = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -88,7 +95,7 @@ class ExampleRows:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        return bucket_widths(int(self.lengths.max(initial=0)))
+        return bucket_widths(int(self.lengths.max(initial=0)), self.most)
 
     @property
     def bytes(self) -> int:
@@ -109,8 +116,9 @@ class ExampleRows:
 
     def plan(self, size: BatchSize, seed: int) -> Plan:
         if size.examples is None:
-            return TokenPlan.of([Budgeted(self.lengths, len(self.lengths))], size, seed)
-        return BatchPlan(self.order(seed), self.lengths, size.examples, seed)
+            part = Budgeted(self.lengths, len(self.lengths))
+            return TokenPlan.of([part], size, seed, self.most)
+        return BatchPlan(self.order(seed), self.lengths, size.examples, seed, self.most)
 
     def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         widths = self.widths
@@ -124,19 +132,20 @@ class BatchPlan:
     """Batches of as many examples, of which those of like length stand together.
 
     order: of the rows; each epoch of it is one here, cut into pools that are sorted by length.
-    lengths: tokens of each row, by its name. An epoch has ceil(rows / batch_size) batches, of which
-    one may be smaller.
+    lengths: tokens of each row, by its name. most: as of ExampleRows. An epoch has
+    ceil(rows / batch_size) batches, of which one may be smaller.
     """
 
     order: Order
     lengths: np.ndarray = field(eq=False)
     batch_size: int
     seed: int
+    most: int | None = None
     _sorted: Kept = field(factory=lambda: Kept(ROOM), init=False, eq=False, repr=False)
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
-        return bucket_widths(int(self.lengths.max(initial=0)))
+        return bucket_widths(int(self.lengths.max(initial=0)), self.most)
 
     @cached_property
     def _numbers(self) -> Numbers:

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import field, frozen
 
 from loomlm.data.orders import Mixing, Order, Shuffled, apportioned
-from loomlm.data.plans import POOL, BatchSize, Numbers, Pools, Shape
+from loomlm.data.plans import POOL, BatchSize, Numbers, Pools, Shape, capped
 
 SHAPES = 8
 """The most widths: a backend that compiles has a program for each."""
@@ -48,12 +48,15 @@ class TokenPlan:
     seed: int
 
     @classmethod
-    def of(cls, parts: Sequence[Budgeted], size: BatchSize, seed: int) -> TokenPlan:
+    def of(
+        cls, parts: Sequence[Budgeted], size: BatchSize, seed: int, most: int | None = None
+    ) -> TokenPlan:
         """The plan of one source's rows, or of several that are mixed.
 
-        Of each source, rows of each width come in their proportion.
+        Of each source, rows of each width come in their proportion. most: as of ExampleRows.
         """
-        widths = few_widths(np.concatenate([part.lengths for part in parts]))
+        lengths = np.concatenate([part.lengths for part in parts])
+        widths = capped(few_widths(lengths), int(lengths.max(initial=0)), most)
         names, counts = [], []
         for part in parts:
             bucket = np.searchsorted(widths, part.lengths)

@@ -89,9 +89,9 @@ class Mixed:
         if size.examples is None:
             triples = zip(examples, self.counts, self._starts.tolist(), strict=False)
             parts = [Budgeted(part.lengths, taken, start) for part, taken, start in triples]
-            return TokenPlan.of(parts, size, seed)
+            return TokenPlan.of(parts, size, seed, examples[0].most)
         lengths = np.concatenate([part.lengths for part in examples])
-        return BatchPlan(self.order(seed), lengths, size.examples, seed)
+        return BatchPlan(self.order(seed), lengths, size.examples, seed, examples[0].most)
 
     def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         for part, start in zip(self.parts, self._starts.tolist(), strict=False):

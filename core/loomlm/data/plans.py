@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -50,6 +51,13 @@ class BatchSize:
 
 Shape = tuple[int, int]
 """Rows and width of a batch."""
+
+
+def capped(widths: Sequence[int], longest: int, most: int | None) -> tuple[int, ...]:
+    """The widths, none beyond `most` where the longest row is not."""
+    if most is None or longest > most:
+        return tuple(widths)
+    return tuple(dict.fromkeys(min(width, most) for width in widths))
 
 
 class Plan(Protocol):

@@ -185,7 +185,7 @@ def _mixed(store: ColumnStore, parts: Sequence[int], weights: Sequence[float], t
 def _rows(name: str, store: ColumnStore, task: Task, train: bool | None = None) -> IndexedRows:
     train = name == "train split" if train is None else train
     if not task.stream:
-        return ExampleRows(store)
+        return ExampleRows(store, task.context)
     tokens = _tokens(store)
     if getattr(task, "packed", False):
         return packed_rows(name, tokens, task.context, store.bytes)

@@ -161,7 +161,11 @@ class StreamRows:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        return (self.task.context,) if self.task.stream else bucket_widths(self.task.context)
+        return (
+            (self.task.context,)
+            if self.task.stream
+            else bucket_widths(self.task.context, self.task.context)
+        )
 
     def take(self, rows: np.ndarray) -> Columns:
         assert self._rows is not None
@@ -193,7 +197,9 @@ class StreamRows:
         assert isinstance(tokens, Ragged)
         context, left = self.task.context, ()
         if not self.task.stream:
-            self._rows = ExampleRows(ColumnStore(dict(columns), len(examples), {}))
+            self._rows = ExampleRows(
+                ColumnStore(dict(columns), len(examples), {}), self.task.context
+            )
             plan = self._rows.plan(size, int(draw.integers(2**62)))
             steps = plan.steps_per_epoch if examples else 0
             return [plan.batch(step) for step in range(1, (steps or 0) + 1)], end, ()

@@ -136,7 +136,7 @@ class Model:
                 f"{', '.join(c.type for c in self.recipe.extensions.choices)}; each must."
             )
         columns = self.recipe.task.encode(examples, self.tokenizer, self.recipe.facts, False)
-        return ExampleRows(ColumnStore(dict(columns), len(texts), {}))
+        return ExampleRows(ColumnStore(dict(columns), len(texts), {}), self.recipe.task.context)
 
 
 def load_model(

@@ -116,8 +116,8 @@ def run(
         if (lack := _lack_of_memory(problem)) is not None:
             raise LoomlmError(
                 f"There is not enough memory: {lack.rstrip('.')}. Lower "
-                "trainer.batch_size, or raise trainer.accumulate; lower the backbone's sizes or "
-                "the task's longest row."
+                "trainer.batch_size or batch_tokens, or raise trainer.accumulate; lower the "
+                "backbone's sizes or the task's longest row."
             ) from problem
         raise
     finally:

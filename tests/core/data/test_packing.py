@@ -79,6 +79,13 @@ def test_it_is_best_fit_decreasing(sizes, context):
     assert len(packing.offsets) - 1 == by_hand(sizes, context)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "rows"), [([7, 1, 7, 1], 2), ([4, 4, 5, 3], 2), ([8, 16, 1], 4), ([6, 5, 3, 2], 2)]
+)
+def test_rows_are_filled_to_the_last_place(sizes, rows):
+    assert packed([size + 1 for size in sizes], 8).span == rows
+
+
 def test_ordinary_documents_leave_little_room():
     lengths = np.random.default_rng(0).integers(10, 300, 3000).tolist()
     rows = packed(lengths, 256)

@@ -44,6 +44,12 @@ def test_of_many_shapes_some_are_kept_and_the_largest_is_one(widths):
     assert kept[-1] == max(widths)
 
 
+def test_a_batch_of_many_short_rows_is_not_filled_up_to_the_width_of_few_long_ones():
+    shapes = [{"batch": 16, "time": 8}, {"batch": 4, "time": 32}, {"batch": 8, "time": 16}]
+
+    assert [shape["time"] for shape in kept_shapes(shapes)] == [8, 16, 32]
+
+
 @pytest.mark.parametrize("keys", [{"ngrams": 2, "buckets": 50}, {"window": 3}])
 def test_rows_that_are_filled_up_to_a_kept_shape_train_alike(small_model, keys):
     few, all_ = (
