@@ -15,7 +15,7 @@ from loomlm_sources.lines import BadLine
 from loomlm_sources.opening import data_format, find_files
 from loomlm_sources.parquet import flat_columns
 from loomlm_sources.readers import read_rows
-from loomlm_sources.tables import column_names
+from loomlm_sources.tables import DELIMITERS, as_toml, column_names
 
 TEXTS = ("text", "sentence", "content", "review", "question", "utterance", "document", "body")
 ELSEWHERE = ("labels", "label_from", "label_pattern", "label_table")
@@ -140,9 +140,14 @@ def _form(form: str, options: Mapping[str, Any]) -> Form:
 def _known(names: Sequence[str], columns: Sequence[str], path: Path, option: str) -> str:
     found = _by_name(names, columns)
     if found is None:
-        raise DataError(
-            f"{path} has the columns {', '.join(columns) or 'none'}. Say which one with {option}."
+        others = (one for one in DELIMITERS if len(columns) == 1 and one in columns[0])
+        other = next(others, None)
+        step = (
+            f"The fields seem to be parted by {other!r}: --data 'delimiter={as_toml(other)}'."
+            if other
+            else f"Say which one with {option}."
         )
+        raise DataError(f"{path} has the columns {', '.join(columns) or 'none'}. {step}")
     return found
 
 

@@ -66,7 +66,7 @@ def _check_header(names: Sequence[str], form: Form, place: str) -> None:
     )
     other = _other_delimiter(names, form, lambda parts: set(form.wanted) <= set(parts))
     if other:
-        hint = f"The fields seem to be parted by {other!r}: set data.delimiter = {_toml(other)}."
+        hint = f"The fields seem to be parted by {other!r}: set data.delimiter = {as_toml(other)}."
     check_columns(names, form.wanted, place, hint)
 
 
@@ -91,7 +91,8 @@ def _other_delimiter(
     return next((one for one, parts in parted if len(parts) > 1 and fits(parts)), "")
 
 
-def _toml(delimiter: str) -> str:
+def as_toml(delimiter: str) -> str:
+    """A delimiter as a config writes it."""
     return '"\\t"' if delimiter == "\t" else f'"{delimiter}"'
 
 

@@ -127,6 +127,14 @@ def test_every_text_to_predict_has_to_come_out_again(train):
 
 
 @pytest.mark.one_backend
+def test_another_extension_makes_other_examples(train):
+    runs = [train(f'["{name}"]', name=name, steps="1") for name in ("twice", "fewer")]
+
+    told = [json.loads((run.folder / "data.json").read_text())["finetune"] for run in runs]
+    assert [one["splits"]["train"]["examples"] for one in told] == [800, 400]
+
+
+@pytest.mark.one_backend
 def test_the_first_of_a_config_is_outermost(train):
     train('["drop_tokens", "twice"]', name="fine")
     with pytest.raises(PluginError, match="other arrays"):

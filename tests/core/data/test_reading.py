@@ -174,6 +174,20 @@ def test_another_cut_or_column_is_another_key(tmp_path, read):
     assert texts(given[1])[0] == "b0"
 
 
+def test_a_stream_has_the_steps_of_training_and_another_key_with_others(tmp_path, read):
+    def reading(least, *splits):
+        step = {"type": "length", "min_words": least, "splits": list(splits)}
+        data = table(tmp_path, "train", "test", clean=[step], streaming=True)
+        examples = read(data, train=rows("a", "b c"), test=rows("a", "d e"))[0]
+        streamed = [example.text for example in examples.stream.once()]
+        return streamed, texts(examples, "test"), examples.key
+
+    tested, trained = reading(2, "test"), reading(2, "test", "train")
+    assert tested[:2] == (["a", "b c"], ["d e"])
+    assert trained[:2] == (["b c"], ["d e"])
+    assert reading(1, "train")[2] != reading(2, "train")[2]
+
+
 def test_a_step_that_leaves_another_test_split_cleans_training_anew(tmp_path, read):
     def left(least):
         step = {"type": "length", "min_words": least, "splits": ["test"]}

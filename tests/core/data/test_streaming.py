@@ -150,6 +150,16 @@ def test_another_seed_is_another_order_and_windows_shuffle_by_themselves():
         assert taken[0] != sorted(taken[0])
 
 
+def test_each_epoch_has_an_order_of_its_own():
+    rows, plan = plan_of([20], 20, 5, False)
+    epochs = [
+        [row for step in range(at, at + 4) for row in content(rows, plan, step)] for at in (1, 5, 9)
+    ]
+
+    assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(epochs[2])
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
 def test_no_more_than_a_window_is_read_ahead():
     rows, plan = plan_of([1000, 1000], 20, 5, False)
     source = rows.stream.source
@@ -160,6 +170,17 @@ def test_no_more_than_a_window_is_read_ahead():
         content(rows, plan, step)
     assert source.held == 200
     assert source.opened == 1
+
+
+def test_a_window_of_long_texts_ends_early(monkeypatch):
+    monkeypatch.setattr("loomlm.data.streaming.CHARACTERS", 4)
+    stream = stream_of([12, 3], 1000)
+
+    kept, after = stream.read(Place())
+    assert [e.text for e in kept] == ["0", "1", "2", "3"]
+    kept, after = stream.read(Place(0, 0, 9))
+    assert [e.text for e in kept] == ["9", "10", "11"]
+    assert after == Place(0, 0, 12)
 
 
 def test_dropped_examples_count_in_the_place_and_not_in_the_window():

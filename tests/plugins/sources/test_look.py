@@ -73,6 +73,12 @@ def test_columns_that_are_not_known_are_listed():
     assert refused({"train": path, "text": "Title"}).endswith("Say which one with --label.")
 
 
+@pytest.mark.parametrize(("delimiter", "said"), [(";", '";"'), ("\t", '"\\t"')])
+def test_another_delimiter_is_told(delimiter, said):
+    path = write("data.csv", f"text{delimiter}label\nsome words{delimiter}x\n")
+    assert refused({"train": path}).endswith(f"--data 'delimiter={said}'.")
+
+
 @pytest.mark.parametrize("form", ["csv", "tsv"])
 def test_a_test_file_without_header_is_noticed(form):
     between = {"csv": ",", "tsv": "\t"}[form]
