@@ -35,9 +35,7 @@ class Copies:
 
 def same_texts(counted: Mapping[str, Counted]) -> list[Copies]:
     """Every pair of splits, and every split with itself, that has the same texts."""
-    found = [
-        Copies(name, name, one.repeats, one.first_of[one.repeats]) for name, one in counted.items()
-    ]
+    found = [Copies(name, name, *one.repeated) for name, one in counted.items()]
     names = list(counted)
     for index, name in enumerate(names):
         for earlier in names[:index]:
@@ -46,12 +44,13 @@ def same_texts(counted: Mapping[str, Counted]) -> list[Copies]:
 
 
 def _across(name: str, later: Counted, earlier: str, first: Counted) -> Copies:
-    known, at = np.unique(first.digests, return_index=True)
+    order = np.argsort(first.digests, kind="stable")
+    known = first.digests[order]
     if not len(known):
         return Copies(name, earlier, np.zeros(0, np.int64), np.zeros(0, np.int64))
     place = np.minimum(np.searchsorted(known, later.digests), len(known) - 1)
     rows = np.flatnonzero(known[place] == later.digests)
-    return Copies(name, earlier, rows, at[place[rows]])
+    return Copies(name, earlier, rows, order[place[rows]])
 
 
 def near_texts(splits: Mapping[str, Split], counted: Mapping[str, Counted]) -> list[Copies]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from array import array
 from collections import Counter
 from functools import cache, cached_property
 from hashlib import blake2b
@@ -43,16 +44,20 @@ class Counted:
         """How often each label occurs."""
         return Counter(label for labels in self.labels for label in labels)
 
-    @cached_property
-    def first_of(self) -> NDArray[np.int64]:
-        """(n,): the first row with the same text, an example's own where it is the first."""
-        _, first, which = np.unique(self.digests, return_index=True, return_inverse=True)
-        return first[which]
+    @property
+    def repeats(self) -> NDArray[np.int64]:
+        """The rows whose text stood before them, in order."""
+        return self.repeated[0]
 
     @cached_property
-    def repeats(self) -> NDArray[np.int64]:
-        """The rows whose text stood before them."""
-        return np.flatnonzero(self.first_of != np.arange(len(self)))
+    def repeated(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """`repeats`, and of each the first row with its text."""
+        order = np.argsort(self.digests, kind="stable")
+        ordered = self.digests[order]
+        again = np.flatnonzero(ordered[1:] == ordered[:-1]) + 1
+        firsts = order[np.searchsorted(ordered, ordered[again])]
+        by_row = np.argsort(order[again])
+        return order[again][by_row], firsts[by_row]
 
     @cached_property
     def scripts(self) -> dict[str, int]:
@@ -75,27 +80,28 @@ class Tokenised:
 
 
 def count(split: Split) -> Counted:
-    """Read a split once; holds some numbers for each example."""
-    characters: list[int] = []
-    blank: list[int] = []
-    digests, labels = [], []
+    """Read a split once; holds three numbers for each example."""
+    characters, blank, digests, labels = array("q"), array("q"), array("Q"), []
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}  # So that equal ones are one object.
     codes = np.zeros(CODES, np.int64)
     size = 0
     for chunk in split.chunks(CHUNK):
         texts = [whole_text(example) for example in chunk]
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
         first = len(characters)
-        blank += [first + row for row, text in enumerate(texts) if not text or text.isspace()]
-        characters += map(len, texts)
+        blank.extend(first + row for row, text in enumerate(texts) if not text or text.isspace())
+        characters.extend(map(len, texts))
         size += sum(map(len, encoded))
-        digests += [blake2b(data, digest_size=8).digest() for data in encoded]
-        labels += [labels_of(example) for example in chunk]
+        digests.frombytes(b"".join(blake2b(data, digest_size=8).digest() for data in encoded))
+        if chunk[0].label is not None:
+            found = map(labels_of, chunk)
+            labels += [known.setdefault(one, one) for one in found]
         _add_codes(codes, texts, encoded)
     return Counted(
         np.array(characters, np.int64),
         size,
-        np.frombuffer(b"".join(digests), np.uint64),
-        tuple(labels) if any(labels) else (),
+        np.array(digests, np.uint64),
+        tuple(labels) if any(known) else (),
         codes,
         np.array(blank, np.int64),
     )

@@ -231,8 +231,8 @@ def _repeats(text: str) -> bool:
 def lines(stage: Stage) -> Iterator[Finding]:
     """Texts have few lines in common."""
     for name, split in stage.splits.items():
-        first = stage.counted[name].first_of
-        chosen = (text for row, text in enumerate(whole_texts(split)) if first[row] == row)
+        again = set(stage.counted[name].repeats.tolist())
+        chosen = (text for row, text in enumerate(whole_texts(split)) if row not in again)
         counts: Counter[str] = Counter()
         total = 0
         for text in islice(chosen, SAMPLE):
