@@ -205,8 +205,8 @@ def test_sample_shows_what_the_model_sees(config_file, loomlm_command):
     assert "  cleaned  rain & wind" in done.out
     assert "  pieces   rain|&|wind" in done.out
     assert '  label    "weather" -> 1' in done.out
-    assert "3 tokens in 8 places, 5 of padding; none cut off" in done.out
-    assert "4 tokens in 8 places, 4 of padding; 2 of 6 cut off" in done.out
+    assert "3 tokens in 4 places, 1 of padding; none cut off" in done.out
+    assert "4 tokens in 4 places, 0 of padding; 2 of 6 cut off" in done.out
     for one in json.loads(raw.out):
         assert one["back"] == one["text"]
         assert one["arrays"]["tokens"][: len(one["ids"])] == one["ids"]
