@@ -22,8 +22,8 @@ from loomlm.storage.commit import HashingFile, Staging
 
 INDEX = "columns.json"
 
-_AROUND = 1 << 16
-"""Bytes that the system reads around one that is wanted, those before it too."""
+_AROUND = 1 << 21
+"""Bytes that the system may map around one that is wanted, those before it too: a large page."""
 
 _WORTH_A_CALL = 200
 """Values that take as long to gather one by one as a slice takes to be made."""

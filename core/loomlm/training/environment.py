@@ -15,7 +15,16 @@ from loomlm.config.settings import Choice, RunConfig
 from loomlm.models.folder import changed, made_by
 from loomlm.registry import Registry
 
-LIBRARIES = ("loomlm", "numpy", "tokenizers", "safetensors", "torch", "tensorflow", "keras")
+LIBRARIES = (
+    "loomlm",
+    "numpy",
+    "tokenizers",
+    "tiktoken",
+    "safetensors",
+    "torch",
+    "tensorflow",
+    "keras",
+)
 
 
 def environment(run: RunConfig, backend: str, registry: Registry) -> dict[str, Any]:
