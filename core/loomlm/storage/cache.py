@@ -10,6 +10,8 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        return f"{self.kind}/{self.key}"
+        return f"{self.kind}/{self.folder.name}"
 
 
 @frozen
@@ -67,8 +69,21 @@ def cache_key(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def place_of(kind: str, key: str) -> Path:
+    """Where what has a key is kept: another version's code may make something else of the same."""
+    return cache_folder() / kind / f"{key}-{_version()}"
+
+
+@lru_cache
+def _version() -> str:
+    try:
+        return version("loomlm")
+    except PackageNotFoundError:
+        return "unknown"
+
+
 def cached(kind: str, key: str, make: Callable[[Staging], None]) -> Path:
-    """The folder that `make` fills, made once for each key.
+    """The folder that `make` fills, made once for each key by each version of Loomlm.
 
     What is found is verified; what is damaged is made again. Of a large folder, contents that
     nobody has written to since they were verified are not read again (`seals.py`). Two processes
@@ -76,7 +91,7 @@ def cached(kind: str, key: str, make: Callable[[Staging], None]) -> Path:
     there until this process ends: `clear` removes nothing that a running process has asked for.
     """
     cache = cache_folder()
-    folder = cache / kind / key
+    folder = place_of(kind, key)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -84,7 +99,7 @@ def cached(kind: str, key: str, make: Callable[[Staging], None]) -> Path:
             f"The cache {cache} cannot be written: {error.strerror}. Name another folder with "
             "LOOMLM_CACHE."
         ) from None
-    hold(cache, f"{kind}/{key}")
+    hold(cache, f"{kind}/{folder.name}")
     made = not _whole(cache, folder)
     if made:
         with staging(folder, first_stays=True) as stage:
@@ -159,7 +174,8 @@ def _entry(folder: Path) -> Entry:
     manifest = folder / MANIFEST
     made = manifest.stat().st_mtime if manifest.exists() else status.st_mtime
     used = max(made, status.st_mtime)
-    return Entry(folder.parent.name, folder.name, folder, _size(folder), made, used)
+    key = folder.name.partition("-")[0]
+    return Entry(folder.parent.name, key, folder, _size(folder), made, used)
 
 
 def _size(folder: Path) -> int:

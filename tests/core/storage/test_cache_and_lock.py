@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from loomlm.errors import UsageError
-from loomlm.storage import commit, seals
-from loomlm.storage.cache import cache_folder, cache_key, cached
+from loomlm.storage import cache, commit, seals
+from loomlm.storage.cache import cache_key, cached, place_of
 from loomlm.storage.commit import Staging, verify
 from loomlm.storage.lock import locked
 
@@ -33,7 +33,7 @@ def test_what_was_prepared_is_used_again():
 
     folders = {cached("examples", "key", make) for _ in range(3)}
 
-    assert folders == {cache_folder() / "examples" / "key"}
+    assert folders == {place_of("examples", "key")}
     assert make.times == 1
     cached("examples", "other key", make)
     cached("tokens", "key", make)
@@ -76,6 +76,15 @@ def test_keys_differ_where_values_do_and_are_the_same_in_every_process():
     code = "from loomlm.storage.cache import cache_key; print(cache_key('ä', {'x': True}))"
     printed = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert printed.strip() == cache_key("ä", {"x": True})
+
+
+def test_what_another_version_made_is_not_taken(monkeypatch):
+    make = Made()
+    cached("examples", "key", make)
+    monkeypatch.setattr(cache, "_version", lambda: "99.0")
+    cached("examples", "key", make)
+
+    assert make.times == 2
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
@@ -224,7 +233,7 @@ def test_a_large_folder_that_is_damaged_is_made_again(read, damage):
 def test_a_seal_that_is_old_or_another_folder_s_or_ruined_vouches_for_nothing(read):
     make = Large()
     folder = cached("tokens", "key", make)
-    path = folder.parent / ".key.seal.json"
+    path = folder.parent / f".{folder.name}.seal.json"
     week = time.time() - 8 * 86400
 
     for spoil in (

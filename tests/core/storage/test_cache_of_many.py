@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from loomlm.storage.cache import cache_folder, cached, clear, entries, sweep_cache, watching
+from loomlm.storage.cache import (
+    cache_folder,
+    cached,
+    clear,
+    entries,
+    place_of,
+    sweep_cache,
+    watching,
+)
 from loomlm.storage.commit import Staging, verify
 
 # Makes one folder after another, or stops in the middle of one for good.
@@ -81,7 +89,7 @@ def test_the_first_to_end_has_the_place(tmp_path):
     def slow(stage: Staging) -> None:
         make(stage)
         cached("examples", "key", make)  # As another process would, meanwhile.
-        first.append((cache_folder() / "examples" / "key").stat().st_ino)
+        first.append(place_of("examples", "key").stat().st_ino)
 
     first: list[int] = []
     folder = cached("examples", "key", slow)
@@ -92,7 +100,7 @@ def test_the_first_to_end_has_the_place(tmp_path):
 def test_what_a_killed_process_left_is_removed_by_the_next_that_wants_it(maker):
     killed = maker(1, "stop")
     assert said(killed) == "half"
-    assert list(cache_folder().glob("examples/.key0.*"))
+    assert list(cache_folder().glob("examples/.key0-*"))
     assert entries() == []
     killed.kill()
     killed.wait()
@@ -100,7 +108,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_that_wants_it(maker):
     folder = cached("examples", "key0", make)
 
     verify(folder)
-    assert not list(cache_folder().glob("examples/.key0.*"))
+    assert not list(cache_folder().glob("examples/.key0-*"))
 
 
 def test_what_a_running_process_makes_is_left_alone(maker):
@@ -108,12 +116,12 @@ def test_what_a_running_process_makes_is_left_alone(maker):
     assert said(running) == "half"
 
     assert sweep_cache() == 0
-    assert list(cache_folder().glob("examples/.key0.*"))
+    assert list(cache_folder().glob("examples/.key0-*"))
     running.kill()
     running.wait()
 
     assert sweep_cache() >= 3000
-    assert not list(cache_folder().glob("examples/.key0.*"))
+    assert not list(cache_folder().glob("examples/.key0-*"))
 
 
 def test_clear_keeps_what_a_running_process_holds(maker):
@@ -150,8 +158,8 @@ def test_entries_say_what_is_kept_and_when_it_was_used():
 
     new, old = entries()
 
-    assert (new.kind, new.key, new.folder) == ("examples", "new", cache_folder() / "examples/new")
-    assert old.name == "tokens/old"
+    assert (new.kind, new.key, new.folder) == ("examples", "new", place_of("examples", "new"))
+    assert (old.kind, old.key, old.folder) == ("tokens", "old", folder)
     assert old.made == old.used == pytest.approx(year, abs=2)
     assert old.bytes == sum(path.stat().st_size for path in folder.iterdir()) > 3000
     cached("tokens", "old", make)
