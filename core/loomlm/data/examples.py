@@ -213,12 +213,14 @@ def _offsets(lengths: list[int]) -> np.ndarray:
 
 
 def _places(chunk: list[Example], files: dict[str, int]) -> np.ndarray:
-    """(n, 2): the file's number and the line, from "file:line"."""
-    places = np.zeros((len(chunk), 2), np.int64)
-    for row, example in enumerate(chunk):
+    """(n, 2): the file's number and the line, from "file:line"; -1 for a place without a line."""
+    places = array("q")
+    for example in chunk:
         name, _, line = example.place.rpartition(":")
-        places[row] = files.setdefault(name, len(files)), int(line) if line.isdigit() else 0
-    return places
+        if not line.isdecimal():
+            name, line = example.place, "-1"
+        places.extend((files.setdefault(name, len(files)), int(line)))
+    return np.array(places, np.int64).reshape(-1, 2)
 
 
 def _read(store: ColumnStore, rows: np.ndarray) -> list[Example]:
@@ -239,8 +241,12 @@ def _read(store: ColumnStore, rows: np.ndarray) -> list[Example]:
             found = tuple(names[code] for code in label_codes[index])
             label = found if multi else found[0]
         extra = {name: values[index] for name, values in extras.items()}
-        examples.append(Example(text, label, extra, f"{store.meta['files'][file]}:{line}"))
+        examples.append(Example(text, label, extra, _place(store.meta["files"][file], line)))
     return examples
+
+
+def _place(file: str, line: int) -> str:
+    return file if line < 0 else f"{file}:{line}"
 
 
 def _strings(column: Ragged | np.ndarray) -> list[str]:

@@ -78,6 +78,13 @@ def test_more_examples_than_one_chunk(keep):
     assert list(split.examples()) == examples
 
 
+def test_places_come_back_with_and_without_a_line(keep):
+    places = ["a.csv:3", "a.csv:0", "mail", "C:/mail", "a:b", ""]
+    split = keep([Example("x", place=place) for place in places])
+
+    assert [example.place for example in split.examples()] == places
+
+
 def test_examples_of_other_columns_are_refused_with_the_place(keep):
     examples = [
         Example("x", None, {"pair": "y"}, place="t.csv:1"),
