@@ -119,7 +119,7 @@ def test_the_schema_takes_what_the_reader_takes(config_file):
         ('type = "word"', 'type = "loomlm/word"'),
         ("[trainer]", "[trainer]\noptimizer = 'sgd'"),
         ("[trainer]", "[trainer]\noptimizer = { type = 'loomlm/sgd' }"),
-        ("[trainer]", "[trainer]\ngradient_clip = 'off'\ndevice = 'auto'"),
+        ("[trainer]", "[trainer]\ngradient_clip = 'off'\nprecision = 'auto'"),
         ("[trainer]", "[trainer]\nearly_stopping = {}"),
         ("[trainer]", "[backends.torch]\n[trainer]"),
         ("label =", "clean = ['html', { type = 'lowercase' }], label ="),

@@ -142,7 +142,7 @@ def test_a_mapped_stream_that_is_large_gives_the_same_rows(tmp_path, monkeypatch
     stream(9000).tofile(tmp_path / "tokens.bin")
     mapped = np.asarray(np.memmap(tmp_path / "tokens.bin", np.uint16, "r"))[1000:]
     starts = np.array([0, 7991, 4000, 3])
-    monkeypatch.setattr("loomlm.data.reading.LARGE", 0)
+    monkeypatch.setattr("loomlm.data.asking.LARGE", 0)
 
     tokens = Windows(mapped, 8, 0).take(starts)["tokens"]
 

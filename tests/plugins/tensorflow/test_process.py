@@ -19,6 +19,7 @@ pytestmark = pytest.mark.one_backend("tensorflow")
 
 TOLD = re.compile(
     r"Run .*, backend tensorflow$|step \d|Reading |Training |Encoding |Evaluating |Stage |  |$"
+    r"|(train|validation|test): [\d,]+ examples, "
 )
 """How the lines of a run begin."""
 
