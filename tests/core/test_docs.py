@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -123,6 +124,8 @@ def test_the_cleaning_step_of_the_page_works(tmp_path, config_file, loomlm_comma
     assert done.code == 0
     card = (tmp_path / "runs" / "small" / "model" / "README.md").read_text()
     assert "1 with a word that is not said" in card
+    kept = json.loads((tmp_path / "runs" / "small" / "model" / "config.json").read_text())
+    assert kept["clean"] == []  # No text that is asked of the model comes to it.
     assert loomlm_command("predict", "runs/small", "damn rain").code == 0
 
 

@@ -292,6 +292,13 @@ def _evaluate(stage: Stage, prepared: Prepared, say: Callable[[str], None]) -> d
     return scores
 
 
+def _of_texts(clean: Sequence[Choice], registry: Registry) -> tuple[Choice, ...]:
+    """The cleaning steps that a model needs: those that looked at whole examples have done theirs,
+    and what they want need not be installed where the model is used.
+    """
+    return tuple(choice for choice in clean if not hasattr(made(registry, choice), "example"))
+
+
 def _save_model(
     folder: Path,
     config: Config,
@@ -308,7 +315,7 @@ def _save_model(
         backbone=settings.backbone,
         task=prepared.config.task,
         tokenizer=settings.tokenizer,
-        clean=prepared.config.data.clean,
+        clean=_of_texts(prepared.config.data.clean, config.registry),
         extensions=prepared.config.extensions,
         facts=prepared.data.facts,
     )
