@@ -38,14 +38,12 @@ class Encoded:
     """A stage's splits as rows, the task's facts, and a key of it all.
 
     train: the training split, which a stream is too; None without one. tokens: of each split, of a
-    stream those of its first window. examples: how many the training split has, 0 for a stream and
-    without one.
+    stream those of its first window.
     """
 
     splits: Mapping[str, Rows]
     train: TrainingRows | None
     tokens: Mapping[str, Ragged]
-    examples: int
     facts: Facts
     key: str
 
@@ -137,12 +135,11 @@ def encode_examples(
         splits["train"] = _mixed(stores["train"], parts, examples.weights, task)
         key = cache_key(key, examples.weights)
     tokens = {name: _tokens(store) for name, store in stores.items()}
-    count = len(stores["train"]) if "train" in stores else 0
     train: TrainingRows | None = splits.get("train")
     if examples.stream is not None:
         train = StreamRows(examples.stream, task, _encoder(task, tokenizer, facts))
         tokens["train"] = train.first_tokens()
-    return Encoded(splits, train, tokens, count, facts, key)
+    return Encoded(splits, train, tokens, facts, key)
 
 
 def _encoder(
