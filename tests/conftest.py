@@ -43,6 +43,15 @@ LACKING = [name for name in FRAMEWORKS if name not in BACKENDS]
 collect_ignore = ["third_party", *(f"plugins/{name}" for name in LACKING)]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--faults",
+        choices=["short", "long"],
+        default="short",
+        help="how much of the tests of faults: a tenth, or all that docs/reliability.md promises",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",

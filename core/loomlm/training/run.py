@@ -39,8 +39,9 @@ from loomlm.storage.lock import locked
 from loomlm.training import folder as run_folder
 from loomlm.training.environment import changes, environment
 from loomlm.training.interrupts import Interrupts
-from loomlm.training.loop import Stage, train
+from loomlm.training.loop import train
 from loomlm.training.settling import Resume, resolve
+from loomlm.training.stage import Stage
 from loomlm.training.stages import Prepared, check_beginning, check_prepared, make_stage
 
 

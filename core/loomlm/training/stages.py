@@ -31,8 +31,8 @@ from loomlm.storage.cache import cache_key
 from loomlm.storage.commit import file_digest
 from loomlm.training.beginning import check_first, check_stays, first_model, with_model
 from loomlm.training.checkpoints import Checkpoints, read_state, restore
-from loomlm.training.loop import Stage, total_steps
 from loomlm.training.settling import engine_options
+from loomlm.training.stage import Stage, total_steps
 
 Say = Callable[[str], None]
 

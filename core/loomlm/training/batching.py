@@ -1,0 +1,56 @@
+"""The batches of a stage, step by step, made ahead of the device."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from loomlm.contracts import Batch
+from loomlm.training.stage import Stage
+
+AHEAD = 4
+"""Batches that are made while the device works."""
+
+Made = tuple[int, list[Batch], int, int]
+"""A step, its microbatches, how many examples and tokens they have."""
+
+
+def batches(stage: Stage) -> Iterator[Made]:
+    """Each step that is left; made ahead in a thread."""
+    first = stage.progress.step + 1
+    heights = {width: height for height, width in stage.plan.shapes}
+    pending: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(1, "batches") as pool:
+        try:
+            for step in range(first, min(first + AHEAD, stage.steps + 1)):
+                pending.append(pool.submit(_microbatches, stage, heights, step))
+            following = first + AHEAD
+            while pending:
+                ready = pending.popleft().result()
+                if following <= stage.steps:
+                    pending.append(pool.submit(_microbatches, stage, heights, following))
+                    following += 1
+                yield ready
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _microbatches(stage: Stage, heights: Mapping[int, int], step: int) -> Made:
+    """heights: the rows of a batch, by its width."""
+    rows, width = stage.plan.batch(step)
+    size, parts = heights[width], stage.trainer.accumulate
+    batch = stage.recipe.batch(stage.train, rows, {"batch": size, "time": width})
+    batch = stage.recipe.extensions.batch(batch, step, stage.seed)
+    tokens = stage.train.tokens(rows)
+    if parts == 1:
+        return step, [batch], len(rows), tokens
+    height = size // parts
+    cut = [
+        Batch({name: a[at : at + height] for name, a in batch.arrays.items()})
+        for at in range(0, size, height)
+    ]
+    return step, [part for part in cut if np.any(part["weight"])], len(rows), tokens

@@ -1,0 +1,111 @@
+"""What a stage notes of its updates: lines of metrics.jsonl, and events for observers."""
+
+from __future__ import annotations
+
+import json
+import time
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from loomlm.contracts import StepsEnded
+from loomlm.errors import LoomlmError
+from loomlm.training.stage import Stage
+
+REPORT_SECONDS = 0.2
+REPORT_STEPS = 64
+
+
+@define
+class Log:
+    """metrics.jsonl, and the events about updates. Times go to events alone, never to the file."""
+
+    stage: Stage
+    _rates: list[float] = field(factory=list)
+    _examples: int = 0
+    _tokens: int = 0
+    _first: int = field(init=False)
+    _started: float = field(factory=time.monotonic)
+    _flushed: float = field(factory=time.monotonic)
+
+    def __attrs_post_init__(self) -> None:
+        self._first = self.stage.progress.step
+        _cut_back(self._path, self._first)
+
+    @property
+    def _path(self) -> Path:
+        return self.stage.folder / "metrics.jsonl"
+
+    def add(self, rate: float, examples: int, tokens: int) -> None:
+        """Count an update."""
+        self._rates.append(rate)
+        self._examples += examples
+        self._tokens += tokens
+
+    def flush_when_due(self) -> None:
+        """Flush now and then: asking for scalars waits for the device."""
+        late = time.monotonic() - self._flushed > REPORT_SECONDS
+        if late or len(self._rates) >= REPORT_STEPS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the updates since the last flush, tell observers, and stop on a lost loss."""
+        scalars = self.stage.engine.scalars()
+        if not scalars:
+            return
+        rates, self._rates = self._rates, []
+        self.write(
+            *(
+                {
+                    "step": s.step,
+                    "split": "train",
+                    "loss": s.loss if isfinite(s.loss) else None,
+                    "learning_rate": rate,
+                    "gradient_norm": s.gradient_norm if isfinite(s.gradient_norm) else None,
+                }
+                for s, rate in zip(scalars, rates, strict=True)
+                if s.step % self.stage.trainer.log_every == 0 or s.step == self.stage.steps
+            )
+        )
+        self._flushed = time.monotonic()
+        seconds = max(self._flushed - self._started, 1e-9)
+        done = scalars[-1].step - self._first
+        self.stage.hook.loomlm_steps_ended(
+            event=StepsEnded(
+                stage=self.stage.name,
+                scalars=tuple(scalars),
+                learning_rates=tuple(rates),
+                steps=self.stage.steps,
+                examples_per_second=self._examples / seconds,
+                tokens_per_second=self._tokens / seconds,
+                seconds_left=(self.stage.steps - scalars[-1].step) * seconds / done,
+            )
+        )
+        lost = next((s for s in scalars if not s.finite), None)
+        if lost is not None:
+            raise LoomlmError(
+                f"The loss or its gradient was no number at step {lost.step} of stage "
+                f"{self.stage.name!r}; the weights were left as they were. Lower "
+                f"stages.{self.stage.name}.trainer.learning_rate, or lower gradient_clip."
+            )
+
+    def write(self, *lines: dict[str, Any]) -> None:
+        """Append lines."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def _cut_back(path: Path, step: int) -> None:
+    """Leave the lines up to a step, so that a resumed run has each line once."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except ValueError:
+            continue  # The line that a killed process was writing.
+    path.write_text("".join(kept), encoding="utf-8")

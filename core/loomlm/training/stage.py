@@ -1,0 +1,55 @@
+"""What training one stage needs, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from loomlm.config.settings import TrainerConfig
+from loomlm.contracts import Engine, Metric
+from loomlm.data.batches import Plan, Rows, TrainingRows
+from loomlm.errors import UsageError
+from loomlm.inference.scoring import Recipe
+from loomlm.training.checkpoints import Checkpoints, Progress
+
+
+@define
+class Stage:
+    """Everything that training one stage needs; `follows` is the stage before it."""
+
+    name: str
+    follows: str | None
+    folder: Path
+    trainer: TrainerConfig
+    seed: int
+    engine: Engine
+    recipe: Recipe
+    train: TrainingRows
+    validation: Rows | None
+    plan: Plan
+    steps: int
+    schedule: Callable[[int], float]
+    metrics: Callable[[], list[Metric]]
+    higher_is_better: Callable[[str], bool]
+    generate: Callable[[str, int, int], str] | None
+    hook: Any
+    say: Callable[[str], None]
+    checkpoints: Checkpoints
+    world: dict[str, Any]
+    progress: Progress = field(factory=Progress)
+
+
+def total_steps(trainer: TrainerConfig, plan: Plan) -> int:
+    """The updates of a stage."""
+    if trainer.steps is not None:
+        return trainer.steps
+    assert trainer.epochs is not None
+    if plan.steps_per_epoch is None:
+        raise UsageError(
+            "trainer.epochs: nobody knows how long a stream is before it has been read. Give "
+            "trainer.steps instead."
+        )
+    return max(1, round(trainer.epochs * plan.steps_per_epoch))

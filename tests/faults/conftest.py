@@ -1,0 +1,37 @@
+"""What the tests of faults share. `--faults=long` runs them at their whole length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from .harness import Server
+
+
+@pytest.fixture
+def times(request: pytest.FixtureRequest) -> Callable[[int], int]:
+    """How often something is done: as often as promised with `--faults=long`, else a tenth."""
+    long = request.config.getoption("--faults") == "long"
+    return lambda promised: promised if long else max(1, promised // 10)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    """A server for each backend, started when it is first asked for."""
+    made: dict[str, Server] = {}
+
+    def server(backend: str) -> Server:
+        if backend not in made:
+            made[backend] = Server(backend, tmp_path_factory.mktemp(f"jobs-{backend}"))
+        return made[backend]
+
+    yield server
+    for one in made.values():
+        one.stop()
+
+
+@pytest.fixture
+def server(servers: Callable[[str], Server], backend: str) -> Server:
+    """Forks runs with the test's backend."""
+    return servers(backend)
