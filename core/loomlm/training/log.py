@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from attrs import define, field
 
 from loomlm.contracts import StepsEnded
 from loomlm.errors import LoomlmError
+from loomlm.training.lines import Lines
 from loomlm.training.stage import Stage
 
 REPORT_SECONDS = 0.2
@@ -27,16 +26,14 @@ class Log:
     _examples: int = 0
     _tokens: int = 0
     _first: int = field(init=False)
+    _lines: Lines = field(init=False)
     _started: float = field(factory=time.monotonic)
     _flushed: float = field(factory=time.monotonic)
 
     def __attrs_post_init__(self) -> None:
         self._first = self.stage.progress.step
-        _cut_back(self._path, self._first)
-
-    @property
-    def _path(self) -> Path:
-        return self.stage.folder / "metrics.jsonl"
+        self._lines = Lines(self.stage.folder / "metrics.jsonl", self.stage.say)
+        self._lines.cut_back(self._first)
 
     def add(self, rate: float, examples: int, tokens: int) -> None:
         """Count an update."""
@@ -93,19 +90,8 @@ class Log:
 
     def write(self, *lines: dict[str, Any]) -> None:
         """Append lines."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
+        self._lines.write(*lines)
 
-
-def _cut_back(path: Path, step: int) -> None:
-    """Leave the lines up to a step, so that a resumed run has each line once."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
-        except ValueError:
-            continue  # The line that a killed process was writing.
-    path.write_text("".join(kept), encoding="utf-8")
+    def end(self) -> None:
+        """Raise LoomlmError where lines could not be written in the end."""
+        self._lines.end()

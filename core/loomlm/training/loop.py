@@ -51,11 +51,13 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
             _save(stage)
             saved_at = time.monotonic()
         if interrupts.signal and not last:
+            log.end()
             raise StoppedError(stage.name, step, interrupts.signal)
         log.flush_when_due()
         if last:
             break
     log.flush()
+    log.end()
     _finish(stage)
 
 
