@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from attrs import asdict, define
 
 from loomlm.contracts import Engine
 from loomlm.models.arrays import from_safetensors, to_safetensors
-from loomlm.storage.commit import DamagedError, commit, verify
+from loomlm.storage.commit import DamagedError, commit, remove, verify
 
 
 @define
@@ -85,7 +84,7 @@ class Checkpoints:
         kept = set(sorted(self.steps())[-self.keep_last :]) | {progress.best_step}
         for step in self.steps():
             if step not in kept:
-                shutil.rmtree(self._path(step))
+                remove(self._path(step))
 
 
 def read_state(checkpoint: Path) -> tuple[Progress, dict[str, Any]]:
