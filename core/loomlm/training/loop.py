@@ -7,6 +7,7 @@ learning rate, the batch and dropout are functions of the step.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 from loomlm.contracts import CheckpointSaved, Evaluated, StepContext
@@ -34,7 +35,10 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
     evaluate_every = _every(stage.trainer.evaluate_every, epoch)
     checkpoint_every = _every(stage.trainer.checkpoint_every, None)
     saved_at = time.monotonic()
-    for step, microbatches, examples, tokens in batches(stage):
+    if stage.progress.unscored:
+        _evaluate(stage, log, interrupts)
+    # A stage that this evaluation has ended, or whose last step it was, has no more batches.
+    for step, microbatches, examples, tokens in () if stage.progress.ended else batches(stage):
         rate = stage.schedule(step)
         context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
         stage.engine.train_step(microbatches, context)
@@ -42,7 +46,7 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
         log.add(rate, examples, tokens)
         if stage.validation is not None and _due(step, evaluate_every, stage.steps):
             log.flush()
-            _evaluate(stage, log)
+            _evaluate(stage, log, interrupts)
         last = step == stage.steps or bool(stage.progress.ended)
         timed = stage.trainer.checkpoint_every == "auto"
         overdue = timed and time.monotonic() - saved_at > CHECKPOINT_SECONDS
@@ -50,8 +54,10 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
             log.flush()
             _save(stage)
             saved_at = time.monotonic()
-        if interrupts.signal and not last:
-            raise StoppedError(stage.name, step, interrupts.signal)
+        if not last:
+            interrupts.check(
+                f"Stopped after step {step} of stage {stage.name!r}, with a checkpoint."
+            )
         log.flush_when_due()
         if last:
             break
@@ -78,12 +84,19 @@ def _save(stage: Stage) -> None:
     )
 
 
-def _evaluate(stage: Stage, log: Log) -> None:
-    """Score the validation split; note the best, and whether it is time to stop."""
-    assert stage.validation is not None
+def _evaluate(stage: Stage, log: Log, interrupts: Interrupts) -> None:
+    """Score the validation split; note the best, and whether it is time to stop.
+
+    Where it is broken off, the step's checkpoint says that it is still to come.
+    """
     trainer, progress = stage.trainer, stage.progress
-    size = trainer.evaluation_batch_size
-    scores = evaluate(stage.engine, stage.recipe, stage.validation, stage.metrics(), size)
+    progress.unscored = True
+    try:
+        scores = _scores(stage, interrupts)
+    except StoppedError:
+        _save(stage)
+        raise
+    progress.unscored = False
     log.write({"step": progress.step, "split": "validation", **scores})
     stage.hook.loomlm_evaluated(
         event=Evaluated(
@@ -109,6 +122,22 @@ def _evaluate(stage: Stage, log: Log) -> None:
         progress.stale += 1
         if stopping and progress.stale >= stopping.patience:
             progress.ended = f"{watched} has not improved for {progress.stale} evaluations"
+
+
+def _scores(stage: Stage, interrupts: Interrupts) -> dict[str, Any]:
+    assert stage.validation is not None
+    stopped = (
+        f"Stopped after step {stage.progress.step} of stage {stage.name!r}, with a checkpoint; the "
+        "step's evaluation is done when the run goes on."
+    )
+    return evaluate(
+        stage.engine,
+        stage.recipe,
+        stage.validation,
+        stage.metrics(),
+        stage.trainer.evaluation_batch_size,
+        partial(interrupts.check, stopped),
+    )
 
 
 def _score(scores: dict[str, Any], name: str) -> float:
