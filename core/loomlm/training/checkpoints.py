@@ -25,6 +25,7 @@ class Progress:
     """What a stage must remember besides weights: all else is a function of the step.
 
     best: the best validation score so far, with its step; stale: evaluations since then.
+    unscored: whether the evaluation that is due at the step is still to come.
     ended: why the stage is over, or "". place: where a stream goes on, None where the data is no
     stream.
     """
@@ -33,6 +34,7 @@ class Progress:
     best: float | None = None
     best_step: int | None = None
     stale: int = 0
+    unscored: bool = False
     ended: str = ""
     place: dict[str, Any] | None = None
 

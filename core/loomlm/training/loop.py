@@ -7,6 +7,7 @@ learning rate, the batch and dropout are functions of the step.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 from loomlm.contracts import Evaluated, StepContext
@@ -37,7 +38,10 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
     saved_at = time.monotonic()
     check_room(stage)
     with Saver(stage) as saver:
-        for step, microbatches, examples, tokens in batches(stage):
+        if stage.progress.unscored and _evaluate(stage, log, interrupts, saver):
+            saver.save()
+        # A stage that this evaluation has ended, or whose last step it was, has no more batches.
+        for step, microbatches, examples, tokens in () if stage.progress.ended else batches(stage):
             saver.poll()
             rate = stage.schedule(step)
             context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
@@ -47,7 +51,7 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
             best = False
             if stage.validation is not None and _due(step, evaluate_every, stage.steps):
                 log.flush()
-                best = _evaluate(stage, log)
+                best = _evaluate(stage, log, interrupts, saver)
             last = step == stage.steps or bool(stage.progress.ended)
             # Looked at once: a signal that comes while this is decided is acted on after a step.
             stopping = 0 if last else interrupts.signal
@@ -57,7 +61,10 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
                 saver.save_now() if stopping else saver.save()
                 saved_at = time.monotonic()
             if stopping:
-                raise StoppedError(stage.name, step, stopping)
+                raise StoppedError(
+                    f"Stopped after step {step} of stage {stage.name!r}, with a checkpoint.",
+                    stopping,
+                )
             log.flush_when_due()
             if last:
                 break
@@ -97,15 +104,20 @@ def _save_due(stage: Stage, step: int, seconds: float, busy: bool) -> bool:
     return _due(step, _every(trainer.checkpoint_every, None), None)
 
 
-def _evaluate(stage: Stage, log: Log) -> bool:
+def _evaluate(stage: Stage, log: Log, interrupts: Interrupts, saver: Saver) -> bool:
     """Score the validation split; note the best, and whether it is time to stop.
 
-    Whether these are the best weights so far, and they are to be kept.
+    Whether these are the best weights so far, and they are to be kept. Where it is broken off, the
+    step's checkpoint says that it is still to come.
     """
-    assert stage.validation is not None
     trainer, progress = stage.trainer, stage.progress
-    size = trainer.evaluation_batch_size
-    scores = evaluate(stage.engine, stage.recipe, stage.validation, stage.metrics(), size)
+    progress.unscored = True
+    try:
+        scores = _scores(stage, interrupts)
+    except StoppedError:
+        saver.save_now()
+        raise
+    progress.unscored = False
     log.write({"step": progress.step, "split": "validation", **scores})
     stage.hook.loomlm_evaluated(
         event=Evaluated(
@@ -130,6 +142,22 @@ def _evaluate(stage: Stage, log: Log) -> bool:
     if stopping and progress.stale >= stopping.patience:
         progress.ended = f"{watched} has not improved for {progress.stale} evaluations"
     return False
+
+
+def _scores(stage: Stage, interrupts: Interrupts) -> dict[str, Any]:
+    assert stage.validation is not None
+    stopped = (
+        f"Stopped after step {stage.progress.step} of stage {stage.name!r}, with a checkpoint; the "
+        "step's evaluation is done when the run goes on."
+    )
+    return evaluate(
+        stage.engine,
+        stage.recipe,
+        stage.validation,
+        stage.metrics(),
+        stage.trainer.evaluation_batch_size,
+        partial(interrupts.check, stopped),
+    )
 
 
 def _score(scores: dict[str, Any], name: str) -> float:
