@@ -30,7 +30,10 @@ OPERATIONS = (
 
 
 class Watched(Disk):
-    """Counts operations; `around` does each, or something else."""
+    """Counts operations; `around` does each, or something else.
+
+    Nothing is really synced: that takes long, and says nothing while the power is on.
+    """
 
     def __init__(self) -> None:
         self.count = 0
@@ -43,9 +46,14 @@ class Watched(Disk):
 def _watched(name: str) -> Callable[..., Any]:
     def method(self: Watched, *given: Any) -> Any:
         self.count += 1
-        return self.around(name, getattr(Disk, name), self, *given)
+        really = _nothing if name in ("sync", "sync_folder") else getattr(Disk, name)
+        return self.around(name, really, self, *given)
 
     return method
+
+
+def _nothing(*_: Any) -> None:
+    pass
 
 
 for _name in OPERATIONS:

@@ -14,7 +14,7 @@ from loomlm.errors import LoomlmError
 from loomlm.models.arrays import from_safetensors
 from loomlm.storage.commit import commit, remove, sweep, write_file
 from loomlm.storage.manifest import verify
-from loomlm.training.checkpoints import Checkpoints, Progress, read_state
+from loomlm.training.checkpoints import Checkpoints, Progress, Snapshot, read_state
 from loomlm.training.lines import Lines
 
 Found = dict[str, Any]
@@ -55,7 +55,7 @@ def checkpoints(folder: Path) -> Checkpoints:
 def save(folder: Path, step: int, seed: int | None = None, ended: str = "") -> None:
     """Save the checkpoint of a step. Another seed gives it other weights."""
     progress = Progress(step=step, ended=ended)
-    checkpoints(folder).save(Weights(seed or step), progress, {"data": "same"})
+    checkpoints(folder).save(Snapshot.of(Weights(seed or step), progress, {}, copied=True))
 
 
 def look_at_checkpoints(folder: Path) -> Found:

@@ -11,7 +11,7 @@ import pytest
 
 from loomlm.storage.disk import using
 
-from .disks import Crash, Crashing, Recording, write_tree
+from .disks import Crash, Crashing, Recording, Watched, write_tree
 from .stored import JOBS, Found, Job, recovered
 
 pytestmark = pytest.mark.one_backend
@@ -27,7 +27,8 @@ def fresh(job: Job, tmp_path: Path) -> Fresh:
     def make() -> Path:
         folder = tmp_path / str(next(numbers))
         folder.mkdir()
-        job.prepare(folder)
+        with using(Watched()):
+            job.prepare(folder)
         return folder
 
     return make

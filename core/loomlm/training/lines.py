@@ -42,7 +42,6 @@ class Lines:
 
     def sync(self) -> None:
         """See to it that the lines last as long as a checkpoint that is written after them."""
-        self.write()
         # Where that fails, the checkpoint fails too, or its disk is another one.
         with suppress(OSError):
             if self.path.exists():
@@ -53,16 +52,21 @@ class Lines:
     def end(self) -> None:
         """Raise WriteError where there are lines that still cannot be written."""
         self.write()
+        self.sync()
         if self._problem is not None:
             raise self._error(self._problem)
 
-    def cut_back(self, step: int) -> None:
-        """Leave the lines up to a step, so that what goes on from there has each line once."""
-        self._unwritten = [line for line in self._unwritten if _is_until(line.encode(), step)]
+    def cut_back(self, step: int, unscored: bool = False) -> None:
+        """Leave the lines up to a step, so that what goes on from there has each line once.
+
+        unscored: whether the step's evaluation is still to come.
+        """
+        kept = [line for line in self._unwritten if _is_until(line.encode(), step, unscored)]
+        self._unwritten = kept
         if not self.path.exists():
             return
         lines = self.path.read_bytes().splitlines(keepends=True)
-        kept = [line for line in lines if _is_until(line, step)]
+        kept = [line for line in lines if _is_until(line, step, unscored)]
         if len(kept) < len(lines):
             with replacing(self.path, sum(map(len, kept))) as file:
                 file.writelines(line.decode() for line in kept)
@@ -81,9 +85,11 @@ class Lines:
         return WriteError(str(cannot_write(self.path, problem, size)))
 
 
-def _is_until(line: bytes, step: int) -> bool:
+def _is_until(line: bytes, step: int, unscored: bool) -> bool:
     """Whether a line is whole, and of no later step."""
     try:
-        return line.endswith(b"\n") and json.loads(line)["step"] <= step
+        said = json.loads(line)
+        again = unscored and said["step"] == step and said["split"] != "train"
+        return line.endswith(b"\n") and said["step"] <= step and not again
     except (ValueError, KeyError, TypeError):
         return False  # The line that a killed process was writing.

@@ -33,7 +33,7 @@ class Log:
     def __attrs_post_init__(self) -> None:
         self._first = self.stage.progress.step
         self._lines = Lines(self.stage.folder / "metrics.jsonl", self.stage.say)
-        self._lines.cut_back(self._first)
+        self._lines.cut_back(self._first, self.stage.progress.unscored)
 
     def add(self, rate: float, examples: int, tokens: int) -> None:
         """Count an update."""
@@ -91,6 +91,10 @@ class Log:
     def write(self, *lines: dict[str, Any]) -> None:
         """Append lines."""
         self._lines.write(*lines)
+
+    def sync(self) -> None:
+        """See to it that a checkpoint that is written now does not outlast its lines."""
+        self._lines.sync()
 
     def end(self) -> None:
         """Raise LoomlmError where lines could not be written in the end."""

@@ -105,7 +105,9 @@ def make_stage(
         generate=_generate(generator) if isinstance(recipe.task, Generates) else None,
         hook=hook,
         say=say,
-        checkpoints=Checkpoints(folder / stage.name / "checkpoints", trainer.keep_last),
+        checkpoints=Checkpoints(
+            folder / stage.name / "checkpoints", trainer.keep_last, trainer.keep_every
+        ),
         world={
             "data": prepared.data.key,
             "seed": settings.seed,
@@ -261,6 +263,11 @@ def _goes_on(stage: Stage) -> bool:
             )
     restore(stage.engine, checkpoint)
     stage.progress = progress
+    if passed_over:
+        stage.say(f"{stage.name} goes on from checkpoint {progress.step}, the newest whole one.")
+    wanted = stage.trainer.keep_best is not None and not progress.ended
+    if wanted and (lost := stage.checkpoints.without_best(progress)) is not None:
+        stage.say(lost)
     if progress.place is not None and isinstance(stage.plan, StreamPlan):
         stage.plan.go_to(progress.place)
     return True
