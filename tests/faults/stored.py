@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
+from loomlm.config.settings import Choice
+from loomlm.config.structure import make_converter, structure
 from loomlm.errors import LoomlmError
 from loomlm.models.arrays import from_safetensors
+from loomlm.models.folder import ModelConfig, save_model
+from loomlm.registry import Registry
 from loomlm.storage.commit import commit, remove, sweep, write_file
 from loomlm.storage.manifest import verify
 from loomlm.training.checkpoints import Checkpoints, Progress, Snapshot, read_state
@@ -88,6 +92,38 @@ def look_at_folder(folder: Path) -> Found:
 
 def save_folder(folder: Path, content: bytes) -> None:
     commit(folder / "run" / "model", {"config.json": content, "deep/er/weights": content * 50})
+
+
+def save_small_model(folder: Path, registry: Registry, seed: int) -> None:
+    """A model's folder, with its weights and what stands for a tokenizer."""
+
+    def choice(kind: str, name: str) -> Choice:
+        cls = registry.find(kind, name).component.config
+        value, mistakes = structure({}, cls, make_converter(registry, Path()))
+        assert not mistakes
+        return Choice(kind, name, value)
+
+    config = ModelConfig(
+        backend="torch",
+        stage="finetune",
+        backbone=choice("backbone", "mlp"),
+        task=choice("task", "classification"),
+        tokenizer=choice("tokenizer", "word"),
+        clean=(),
+        facts={"labels": ["a", "b"]},
+    )
+    tokenizer: Any = Files({"tokenizer.json": b'{"seed": %d}' % seed})
+    save_model(folder, config, registry, tokenizer, Weights(seed).state("model"), f"# {seed}")
+
+
+@frozen
+class Files:
+    """As much of a tokenizer as a model's folder needs."""
+
+    kept: dict[str, bytes]
+
+    def files(self) -> dict[str, bytes]:
+        return self.kept
 
 
 def lines(folder: Path) -> Lines:
