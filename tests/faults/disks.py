@@ -219,7 +219,7 @@ class Recording(Watched):
     def _leave(self, _: None, path: Path) -> None:
         folder = self._find(path.parent)
         assert folder.entries is not None
-        del folder.entries[path.name]
+        folder.entries.pop(path.name, None)  # Locks are made by their library.
         self.changes.append(Change("leave", folder, path.name))
 
     _on_remove = _on_remove_folder = _leave

@@ -191,3 +191,15 @@ def outcome(write: Callable[[Path], object], folder: Path) -> LoomlmError | None
     except LoomlmError as error:
         return error
     return None
+
+
+def ended(run: Path) -> Found:
+    """What a run has come to, all that a resumed one has to come to as well."""
+    names = ("model/model.safetensors", "finetune/metrics.jsonl", "evaluation.json", "data.json")
+    verify(run / "tokenizer")
+    return {name: (run / name).read_bytes() for name in (*names, "environment.json")}
+
+
+def spread(most: int, number: int) -> list[int]:
+    """So many of the numbers from 1 on, the first and the last among them."""
+    return sorted({1 + round(i * (most - 1) / max(1, number - 1)) for i in range(number)})
