@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, define
+from attrs import asdict, define, field
 
 from loomlm.contracts import Engine
 from loomlm.models.arrays import from_safetensors, to_safetensors
@@ -20,7 +20,8 @@ class Progress:
 
     best: the best validation score so far, with its step; stale: evaluations since then.
     ended: why the stage is over, or "". place: where a stream goes on, None where the data is no
-    stream.
+    stream. left_out: pairs (a, b); the weights lack the updates behind step a up to step b, since
+    that of step b was not finite.
     """
 
     step: int = 0
@@ -29,6 +30,7 @@ class Progress:
     stale: int = 0
     ended: str = ""
     place: dict[str, Any] | None = None
+    left_out: list[list[int]] = field(factory=list)
 
 
 @define
@@ -45,7 +47,7 @@ class Checkpoints:
         """
         parts = ("model",) if progress.ended else ("model", "optimizer")
         state = {"progress": asdict(progress), "world": world}
-        target = self._path(progress.step)
+        target = self.path(progress.step)
         files: dict[str, Any] = {
             f"{part}.safetensors": to_safetensors(engine.state(part)) for part in parts
         }
@@ -59,11 +61,11 @@ class Checkpoints:
         passed_over = []
         for step in sorted(self.steps(), reverse=True):
             try:
-                verify(self._path(step))
+                verify(self.path(step))
             except DamagedError as error:
                 passed_over.append(f"Checkpoint {step} is damaged and left alone: {error}")
             else:
-                return self._path(step), passed_over
+                return self.path(step), passed_over
         return None, passed_over
 
     def steps(self) -> list[int]:
@@ -74,18 +76,19 @@ class Checkpoints:
 
     def load_model(self, engine: Engine, step: int) -> None:
         """Take the weights of a checkpoint. Raises DamagedError when it is not whole."""
-        path = self._path(step)
+        path = self.path(step)
         verify(path)
         engine.load_state("model", from_safetensors(path / "model.safetensors").items())
 
-    def _path(self, step: int) -> Path:
+    def path(self, step: int) -> Path:
+        """Where the checkpoint of a step stands."""
         return self.folder / f"{step:08d}"
 
     def _prune(self, progress: Progress) -> None:
         kept = set(sorted(self.steps())[-self.keep_last :]) | {progress.best_step}
         for step in self.steps():
             if step not in kept:
-                shutil.rmtree(self._path(step))
+                shutil.rmtree(self.path(step))
 
 
 def read_state(checkpoint: Path) -> tuple[Progress, dict[str, Any]]:

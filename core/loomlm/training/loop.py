@@ -7,15 +7,18 @@ learning rate, the batch and dropout are functions of the step.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from contextlib import closing
 from typing import Any
 
 from loomlm.contracts import CheckpointSaved, Evaluated, StepContext
 from loomlm.data.streaming import StreamPlan
 from loomlm.errors import UsageError
 from loomlm.inference.scoring import evaluate
-from loomlm.training.batching import batches
+from loomlm.training.batching import Made, batches
 from loomlm.training.interrupts import Interrupts, StoppedError
-from loomlm.training.log import Log
+from loomlm.training.log import METRICS, Log, cut_back
+from loomlm.training.lost import LostError, go_back, summary
 from loomlm.training.stage import Stage
 
 CHECKPOINT_SECONDS = 300
@@ -26,20 +29,38 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
     """Train from `stage.progress` to the end of the stage, and leave the chosen weights.
 
     Raises StoppedError, after a checkpoint, when the user or the system asked to stop; LoomlmError
-    when the loss is no longer a number.
+    where a loss or gradient is not finite and `non_finite` says no more than to stop.
     """
+    if stage.trainer.non_finite == "rollback" and not stage.checkpoints.steps():
+        _save(stage)
+    while True:
+        try:
+            with closing(batches(stage)) as made:
+                _train(stage, interrupts, made)
+            break
+        except LostError as lost:
+            target = go_back(stage, lost)
+            cut_back(stage.folder / METRICS, target)
+            Log(stage).write(
+                {"step": lost.step, "split": "train", "loss": None, "gone_back_to": target}
+            )
+    if (lacks := summary(stage)) is not None:
+        stage.say(lacks)
+
+
+def _train(stage: Stage, interrupts: Interrupts, made: Iterable[Made]) -> None:
     log = Log(stage)
     # Of a stream nobody knows how long an epoch is.
     epoch = stage.plan.steps_per_epoch or max(1, stage.steps // 20)
     evaluate_every = _every(stage.trainer.evaluate_every, epoch)
     checkpoint_every = _every(stage.trainer.checkpoint_every, None)
     saved_at = time.monotonic()
-    for step, microbatches, examples, tokens in batches(stage):
+    for step, microbatches, held, tokens in made:
         rate = stage.schedule(step)
         context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
         stage.engine.train_step(microbatches, context)
         stage.progress.step = step
-        log.add(rate, examples, tokens)
+        log.add(rate, held, tokens)
         if stage.validation is not None and _due(step, evaluate_every, stage.steps):
             log.flush()
             _evaluate(stage, log)
