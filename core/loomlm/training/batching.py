@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 
+from loomlm.config.settings import TrainerConfig
 from loomlm.contracts import Batch
-from loomlm.training.stage import Stage
+from loomlm.data.batches import Plan, TrainingRows
+from loomlm.inference.scoring import Recipe
+from loomlm.training.checkpoints import Progress
 
 AHEAD = 4
 """Batches that are made while the device works."""
@@ -18,7 +22,27 @@ Made = tuple[int, list[Batch], int, int]
 """A step, its microbatches, how many examples and tokens they have."""
 
 
-def batches(stage: Stage) -> Iterator[Made]:
+class Batched(Protocol):
+    """What batches are a function of, and the step behind which they are wanted."""
+
+    trainer: TrainerConfig
+    seed: int
+    recipe: Recipe
+    train: TrainingRows
+    plan: Plan
+    steps: int
+    progress: Progress
+
+
+def share(count: int, rank: int, size: int) -> range:
+    """Which of a step's microbatches one of several processes trains on: whole ones, in turn.
+
+    Of fewer microbatches than processes, the last processes have none.
+    """
+    return range(rank, count, size)
+
+
+def batches(stage: Batched) -> Iterator[Made]:
     """Each step that is left; made ahead in a thread."""
     first = stage.progress.step + 1
     heights = {width: height for height, width in stage.plan.shapes}
@@ -39,7 +63,7 @@ def batches(stage: Stage) -> Iterator[Made]:
                 future.cancel()
 
 
-def _microbatches(stage: Stage, heights: Mapping[int, int], step: int) -> Made:
+def _microbatches(stage: Batched, heights: Mapping[int, int], step: int) -> Made:
     """heights: the rows of a batch, by its width."""
     rows, width = stage.plan.batch(step)
     size, parts = heights[width], stage.trainer.accumulate
