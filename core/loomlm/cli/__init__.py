@@ -138,8 +138,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(given: list[str]) -> None:
     from loomlm.errors import LoomlmError
 
+    words = _with_resume(given)
     try:
-        loomlm.main(args=_with_resume(given), prog_name="loomlm", standalone_mode=False)
+        # The words go along as `obj`, for a command that starts itself in other processes.
+        loomlm.main(args=[*words], obj=words, prog_name="loomlm", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

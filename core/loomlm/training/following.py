@@ -28,9 +28,7 @@ from loomlm.training.sharing import ANSWER, Do, Order, compare, digest
 from loomlm.training.stage import total_steps
 from loomlm.training.stages import Prepared, make_engine, stage_spec
 
-Prepare = Callable[
-    [RunConfig, Registry, Callable[[str], None]], tuple[Tokenizer, list[Prepared]]
-]
+Prepare = Callable[[RunConfig, Registry, Callable[[str], None]], tuple[Tokenizer, list[Prepared]]]
 
 PATIENCE = 1.0
 """Seconds after which a signal is passed on to the leader: most often it has had it as well."""

@@ -6,7 +6,7 @@ import json
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import attrs
 from attrs import define, evolve
@@ -46,9 +46,7 @@ class LeadingEngine:
         """One update, to which each process gives the gradients of its microbatches."""
         mine = share(len(microbatches), self.team.rank, self.team.size)
         content = digest(microbatches)
-        self.order(
-            Order(Do.UPDATE, context.step, context.seed, context.learning_rate, content)
-        )
+        self.order(Order(Do.UPDATE, context.step, context.seed, context.learning_rate, content))
         with self._busy():
             self.engine.train_step(microbatches, evolve(context, share=mine))
         self._updates += 1
@@ -133,7 +131,7 @@ class Lead:
         self.team.share(inner)
         for part in ("model", "optimizer"):
             self.team.copy(inner, part)
-        stage.engine = self._engine
+        stage.engine = cast(Engine, self._engine)
         yield
         self._engine.compare(stage.progress.step)
         self._engine.order(Order(Do.END))

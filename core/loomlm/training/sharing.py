@@ -55,9 +55,7 @@ ANSWER = [0] * 5
 
 def digest(microbatches: Sequence[Batch]) -> int:
     """A checksum of a whole batch: it is the same in each process, or the data are not."""
-    return _checksum(
-        batch.arrays[name] for batch in microbatches for name in sorted(batch.arrays)
-    )
+    return _checksum(batch.arrays[name] for batch in microbatches for name in sorted(batch.arrays))
 
 
 def compare(team: Team, engine: Engine, step: int) -> None:
@@ -76,5 +74,5 @@ def compare(team: Team, engine: Engine, step: int) -> None:
 def _checksum(arrays: Iterable[np.ndarray]) -> int:
     found = 0
     for array in arrays:
-        found = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), found)
+        found = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, found)
     return found
