@@ -41,10 +41,12 @@ def locked(folder: Path) -> Iterator[None]:
         write_file(owner, json.dumps(_ourselves()))
         yield
     finally:
-        # While it is still ours: afterwards the name could be that of the next one.
-        with suppress(OSError):
-            disk().remove(owner)
-        lock.release()
+        try:
+            # While it is still ours: afterwards the name could be that of the next one.
+            with suppress(OSError):
+                disk().remove(owner)
+        finally:
+            lock.release()
 
 
 def refuse_locked(folder: Path) -> None:
