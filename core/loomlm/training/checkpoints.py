@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +13,7 @@ from attrs import asdict, define, field, frozen
 from loomlm.contracts import Engine
 from loomlm.errors import LoomlmError
 from loomlm.models.arrays import from_safetensors, to_safetensors
-from loomlm.storage.commit import DamagedError, commit, verify
+from loomlm.storage.commit import DamagedError, commit, remove, verify
 from loomlm.training.space import check_space
 
 RESUMED_STAYS = 2
@@ -199,20 +196,10 @@ class Checkpoints:
                 yield f"Checkpoint {step} is damaged and left alone: {problem}"
                 continue
             try:
-                _remove(self.path(step))
+                remove(self.path(step))
             except OSError as error:
                 yield f"{self.path(step)} is no longer needed and cannot be removed: {error}."
             self._whole.discard(step)
-
-
-def _remove(folder: Path) -> None:
-    """Out of its place first: whoever looks there finds all of it, or nothing.
-
-    What a crash leaves of it has a name that `sweep` removes.
-    """
-    gone = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    folder.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
 
 
 def read_state(checkpoint: Path) -> tuple[Progress, dict[str, Any]]:

@@ -28,7 +28,8 @@ from loomlm.models.initial import initial_arrays
 from loomlm.models.spec import model_spec
 from loomlm.registry import Registry
 from loomlm.storage.cache import cache_key
-from loomlm.storage.commit import file_digest
+from loomlm.storage.disk import make_folder
+from loomlm.storage.manifest import file_digest
 from loomlm.training.beginning import check_first, check_stays, first_model, with_model
 from loomlm.training.checkpoints import Checkpoints, read_state, restore
 from loomlm.training.settling import engine_options
@@ -114,7 +115,7 @@ def make_stage(
             "init_from": file_digest(first / WEIGHTS) if first else None,
         },
     )
-    made_stage.folder.mkdir(exist_ok=True)
+    make_folder(made_stage.folder)
     if not _goes_on(made_stage):
         context = FitContext(
             tokenizer=tokenizer, tokens=prepared.data.tokens["train"], seed=settings.seed
