@@ -13,6 +13,7 @@ import pytest
 import loomlm
 from loomlm.errors import LoomlmError
 from loomlm.storage.commit import verify
+from loomlm.storage.disk import Disk
 from loomlm.training import checkpoints, loop
 from loomlm.training.saving import Saver
 
@@ -97,7 +98,7 @@ def test_a_save_that_fails_is_told_and_the_next_one_is_there(
 def test_a_disk_without_room_is_said_before_training_begins(
     config_file, loomlm_command, monkeypatch
 ):
-    monkeypatch.setattr("loomlm.training.space.free_space", lambda path: 50_000)
+    monkeypatch.setattr(Disk, "free", lambda self, path: 100_000)
     done = loomlm_command("run", config_file(steps="30", checkpoint_every="10"))
 
     assert done.code == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 
 from loomlm.errors import LoomlmError
 from loomlm.storage.commit import verify
-from loomlm.training import checkpoints as module
+from loomlm.storage.disk import Disk, using
 from loomlm.training.checkpoints import Checkpoints, Progress, Snapshot, read_state
 
 
@@ -122,16 +122,22 @@ def test_an_old_one_that_is_damaged_is_not_removed(folder):
     assert sorted(kept.steps()) == [10, 40]
 
 
-def test_a_removal_that_is_cut_off_leaves_nothing_that_looks_damaged(folder, monkeypatch):
+class Stuck(Disk):
+    """A disk that removes nothing: it dies when it is asked to, or refuses."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def remove(self, path: Path) -> None:
+        if path.name == "state.json":
+            return super().remove(path)
+        raise self.error
+
+
+def test_a_removal_that_is_cut_off_leaves_nothing_that_looks_damaged(folder):
     kept = Checkpoints(folder, keep_last=1)
     save(kept, 10)
-
-    def die(path, *_, **__):
-        (Path(path) / "state.json").unlink(missing_ok=True)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(shutil, "rmtree", die)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), using(Stuck(KeyboardInterrupt())):
         save(kept, 20)
     assert Checkpoints(folder, keep_last=1).newest() == (folder / "00000020", [])
 
@@ -168,20 +174,44 @@ def test_what_is_written_is_the_state_of_the_step(folder):
     assert all((array == 0).all() for array in engine.arrays.values())
 
 
-def test_a_disk_that_is_too_full_is_not_written_to(folder, monkeypatch):
+class Full(Disk):
+    def free(self, path: Path) -> int:
+        return 5000
+
+
+def test_a_disk_that_is_too_full_is_not_written_to(folder):
     kept = Checkpoints(folder, keep_last=1)
     save(kept, 10)
-    monkeypatch.setattr(
-        shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 5000, 5000)
-    )
-    with pytest.raises(LoomlmError, match=r"00000020 cannot be written: .* MB are free"):
+    said = r"00000020 cannot be written: No space.* bytes are needed, 5,000 are free\. Free space"
+    with pytest.raises(LoomlmError, match=said), using(Full()):
         save(kept, 20)
     assert [path.name for path in folder.iterdir()] == ["00000010"]
 
 
-def test_one_that_cannot_be_removed_is_told_of(folder, monkeypatch):
+class Kept(Disk):
+    def rename(self, path: Path, target: Path) -> None:
+        if "gone" in target.name or "damaged" in target.name:
+            raise OSError(errno.EACCES, "Permission denied")
+        super().rename(path, target)
+
+
+def test_one_that_cannot_be_removed_is_told_of(folder):
     kept = Checkpoints(folder, keep_last=1)
     save(kept, 10)
-    monkeypatch.setattr(module, "_remove", lambda path: Path("/").rmdir())
-    (said,) = save(kept, 20)
-    assert "00000010 is no longer needed and cannot be removed" in said
+    with using(Kept()):
+        (said,) = save(kept, 20)
+    assert "Checkpoint 10 is no longer needed and cannot be removed" in said
+    assert "Permission denied" in said
+    assert save(kept, 30) == []
+    assert kept.steps() == [30]
+
+
+def test_a_damaged_one_that_cannot_be_moved_is_told_of(folder):
+    save(Checkpoints(folder, keep_last=1), 10)
+    flip(folder / "00000010" / "state.json")
+    with (
+        pytest.raises(LoomlmError, match=r"00000010 is damaged and cannot be moved"),
+        using(Kept()),
+    ):
+        save(Checkpoints(folder, keep_last=1), 10)
+    assert [path.name for path in folder.iterdir()] == ["00000010"]
