@@ -43,6 +43,9 @@ SHOWING = ("rename", "replace", "rmdir")
 MOST = 60
 """Operations of a save, about: at which one something happens is drawn from these."""
 
+STRIDES = st.integers(1, 3)
+"""Steps from one save to the next: by the clock, or after a signal, they are not the same again."""
+
 
 class Crash(BaseException):
     """The process is gone: nothing that it would still do happens."""
@@ -96,6 +99,7 @@ class Retention(RuleBasedStateMachine):
         self.evidence: set[int] = set()
         self.progress = Progress()
         self.once = False
+        self.resumed = 0
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder.parent, ignore_errors=True)
@@ -105,36 +109,43 @@ class Retention(RuleBasedStateMachine):
         self.keys = (last, every)
         self.checkpoints = Checkpoints(self.folder, last, every)
 
-    @rule(best=st.booleans())
-    def save(self, best: bool) -> None:
+    @rule(best=st.booleans(), stride=STRIDES)
+    def save(self, best: bool, stride: int) -> None:
         """One that goes well, after which retention is as it is said to be."""
-        self._step(best)
+        self._step(best, stride)
         self._saved(lambda name, count: None)
         _, every = self.keys
         present = set(self._whole())
         assert self.progress.step in present
         usable = sorted(present)
+        newer = [step for step in usable if step > self.resumed]
+        assert self.resumed in present | self.damaged | {0} or len(newer) > 1, (
+            usable,
+            self.resumed,
+        )
         assert len(usable) <= self._at_most(usable), (usable, self.keys)
         if every is not None:
             stay = {step for step in self.saved - self.damaged if step % every == 0}
             assert stay <= present, (stay, present)
 
-    @rule(best=st.booleans(), at=st.integers(1, MOST))
-    def crash(self, best: bool, at: int) -> None:
+    @rule(best=st.booleans(), stride=STRIDES, at=st.integers(1, MOST))
+    def crash(self, best: bool, stride: int, at: int) -> None:
         """The process ends before an operation of a save, and another one goes on."""
 
         def act(_: str, count: int) -> None:
             if count >= at:
                 raise Crash
 
-        self._step(best)
+        self._step(best, stride)
         try:
             self._saved(act)
         except Crash:
             self._resume()
 
-    @rule(best=st.booleans(), at=st.integers(1, MOST), more=st.sampled_from([1, MOST]))
-    def fail(self, best: bool, at: int, more: int) -> None:
+    @rule(
+        best=st.booleans(), stride=STRIDES, at=st.integers(1, MOST), more=st.sampled_from([1, MOST])
+    )
+    def fail(self, best: bool, stride: int, at: int, more: int) -> None:
         """The disk refuses an operation, or all from one on; the process goes on."""
 
         def act(name: str, count: int) -> None:
@@ -142,7 +153,7 @@ class Retention(RuleBasedStateMachine):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         before = self.progress.best_step
-        self._step(best)
+        self._step(best, stride)
         try:
             self._saved(act)
         except LoomlmError as error:
@@ -177,6 +188,16 @@ class Retention(RuleBasedStateMachine):
         if not is_whole(folder):
             self.damaged.add(step)
 
+    @precondition(lambda self: len(self._whole()) > 1)
+    @rule(data=st.data())
+    def damage_the_newest(self, data: st.DataObject) -> None:
+        """Several at once, as a disk does that loses what it was written last; then it goes on."""
+        whole = self._whole()
+        for step in sorted(whole)[data.draw(st.integers(1, len(whole) - 1), "whole ones left") :]:
+            hurt("flip", whole[step], whole[step] / "model.safetensors", self.folder)
+            self.damaged.add(step)
+        self._resume()
+
     @rule()
     def resume(self) -> None:
         """The process ends between two saves."""
@@ -186,8 +207,8 @@ class Retention(RuleBasedStateMachine):
     def there_is_one(self) -> None:
         assert not self.once or self._usable(), names(self.folder)
 
-    def _step(self, best: bool) -> None:
-        self.progress.step += 1
+    def _step(self, best: bool, stride: int) -> None:
+        self.progress.step += stride
         if best:
             self.progress.best_step = self.progress.step
 
@@ -220,13 +241,14 @@ class Retention(RuleBasedStateMachine):
         for step in set(self.checkpoints.steps()) - set(whole):
             if not whole or step > max(whole):
                 assert any(f"Checkpoint {step} is damaged" in said for said in passed_over)
-                self.evidence.add(self.checkpoints.path(step).stat().st_ino)
+            self.evidence.add(self.checkpoints.path(step).stat().st_ino)
         if newest is None:
-            self.progress = Progress()
+            self.progress, self.resumed = Progress(), 0
             return
         self.once = True
         self.progress, _ = read_state(newest)
-        assert self.progress.step == max(whole)
+        self.resumed = self.progress.step
+        assert self.resumed == max(whole)
         assert self.progress.step >= max(self._expected(), default=0)
         self.checkpoints.without_best(self.progress)
         self.progress.ended = ""
@@ -258,7 +280,7 @@ class Retention(RuleBasedStateMachine):
         return last + len(for_good) + best + resumed
 
     def _evidence_stays(self) -> None:
-        """What was found damaged is there still, under its name or set aside."""
+        """What an earlier process left damaged is there still, under its name or set aside."""
         numbers = {entry.inode() for entry in os.scandir(self.folder)} if self.evidence else set()
         assert self.evidence <= numbers, "damaged checkpoints were removed"
 
