@@ -14,7 +14,7 @@ from loomlm.contracts import Engine
 from loomlm.errors import LoomlmError
 from loomlm.models.arrays import from_safetensors, to_safetensors
 from loomlm.storage.commit import DamagedError, commit, remove, verify
-from loomlm.storage.disk import disk
+from loomlm.storage.disk import WriteError, disk
 from loomlm.training.space import check_space
 
 RESUMED_STAYS = 2
@@ -177,7 +177,7 @@ class Checkpoints:
         try:
             disk().rename(path, aside)
         except OSError as error:
-            raise LoomlmError(
+            raise WriteError(
                 f"{path} is damaged and cannot be moved aside: {error.strerror}. Move it yourself."
             ) from error
         self._damaged.discard(step)
@@ -202,8 +202,8 @@ class Checkpoints:
                 continue
             try:
                 remove(self.path(step))
-            except OSError as error:
-                yield f"{self.path(step)} is no longer needed and cannot be removed: {error}."
+            except LoomlmError as error:
+                yield f"Checkpoint {step} is no longer needed and cannot be removed: {error}"
             self._whole.discard(step)
 
 
