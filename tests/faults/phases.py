@@ -1,7 +1,7 @@
 """What a process runs before a run, so that a test sees from outside in which phase it is.
 
-Each phase leaves a file of its name in the folder `MARKS` when it begins, and is drawn out a little,
-so that a signal can be sent within it: reads, batches and syncs to disk take some milliseconds more.
+Each phase leaves a file of its name in the folder `MARKS` when it begins. What a phase consists of,
+batches and syncs to disk, takes some milliseconds more, so that a signal can be sent within.
 """
 
 import os
