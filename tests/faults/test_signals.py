@@ -183,6 +183,21 @@ def test_a_run_that_a_signal_stopped_goes_on_to_the_same_bytes(
     assert late <= len(wanted) // 5
 
 
+def test_a_compilation_is_waited_for(server, backend, stopped_config, times, tmp_path):
+    """It is one native call, or other programs that a framework starts."""
+    draw = random.Random(f"compile {backend}")
+    text = stopped_config.read_text(encoding="utf-8")
+    stopped_config.write_text(text.replace("compile = false", "compile = true"), encoding="utf-8")
+    for index in range(times(20) // 2):
+        place = Place(tmp_path / str(index), backend)
+        number = BOTH[index % 2]
+        job = stopped(server, stopped_config, place, "compile", number, draw.uniform(0, 1))
+        assert job.wait() == 128 + number, job.err
+        assert "Stopped after step" in job.err and "with a checkpoint" in job.err
+        assert not any(word in job.err for word in TROUBLE), job.err
+        assert not place.left_over()
+
+
 def test_a_second_signal_ends_a_run_at_once_and_leaves_its_checkpoints_whole(
     server, backend, stopped_config, unbroken, times, tmp_path
 ):
