@@ -12,6 +12,7 @@ from attrs import define, field
 
 from loomlm.contracts import StepsEnded
 from loomlm.errors import LoomlmError
+from loomlm.storage.commit import write_file
 from loomlm.training.stage import Stage
 
 REPORT_SECONDS = 0.2
@@ -101,11 +102,12 @@ def _cut_back(path: Path, step: int) -> None:
     """Leave the lines up to a step, so that a resumed run has each line once."""
     if not path.exists():
         return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+    kept, lines = [], path.read_text(encoding="utf-8").splitlines(keepends=True)
+    for line in lines:
         try:
             if json.loads(line)["step"] <= step:
                 kept.append(line)
         except ValueError:
             continue  # The line that a killed process was writing.
-    path.write_text("".join(kept), encoding="utf-8")
+    if kept != lines:
+        write_file(path, "".join(kept))  # Killed while it does so, a run still has its lines.
