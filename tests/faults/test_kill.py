@@ -95,9 +95,9 @@ def test_a_run_that_is_killed_anywhere_goes_on_to_the_same_bytes(server, unbroke
         assert number < 4 * wanted, "kills miss their runs"
         whole = unbroken(next(kinds))
         life = whole.again(f"any-{number}", server)
-        # The run is killed again while it goes on.
-        for moment in islice(at, min(random.randint(2, 5), wanted - len(struck))):
-            hit = life.killed(moment, whole.seconds)
+        for turn, moment in enumerate(islice(at, min(random.randint(2, 5), wanted - len(struck)))):
+            # Killed again while it goes on: it has less left to do then.
+            hit = life.killed(moment, whole.seconds / (1 + turn))
             if hit is None:
                 break
             struck.append(hit)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from loomlm.config.show import plain
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.folders import how_to_go_on
 from loomlm.storage.commit import LEFT_OVER, sweep
+from loomlm.storage.disk import disk, remove_tree
 from loomlm.storage.lock import LOCKS
 
 CONFIG = "config.toml"
@@ -162,16 +162,16 @@ def started(folder: Path) -> bool:
 
 def _empty(folder: Path) -> None:
     """Remove a run, part by part, its config last: killed meanwhile, it is one that can go on."""
-    removed = folder / f".overwritten.old-{secrets.token_hex(4)}"
+    gone = folder / f".overwritten.gone-{secrets.token_hex(4)}"
     ends = {EVALUATION: -1, CONFIG: 1}
-    path = folder
+    path = gone
     try:
-        removed.mkdir()
-        for path in sorted(folder.iterdir(), key=lambda path: ends.get(path.name, 0)):
-            if path.name not in LOCKS and path != removed:
-                path.rename(removed / path.name)
-        path = removed
-        shutil.rmtree(removed)
+        disk().make_folder(gone)
+        for path in sorted(folder.iterdir(), key=lambda path: (ends.get(path.name, 0), path.name)):
+            if path.name not in LOCKS and path != gone:
+                disk().rename(path, gone / path.name)
+        path = gone
+        remove_tree(gone, ignore_errors=False)
     except OSError as error:
         raise UsageError(f"{path} cannot be removed: {error.strerror}.") from None
 
