@@ -36,7 +36,7 @@ backbone = {{ {backbone}, dropout = 0.0 }}
 [trainer]
 steps = {steps}
 batch_size = 8
-learning_rate = 3e-3
+learning_rate = 1e-2
 precision = "fp32"
 compile = false
 threads = 1
@@ -59,10 +59,40 @@ MODELS = {
     "rnn": ('type = "rnn", width = 16, layers = 2', WRITES),
     "transformer": ('type = "transformer", width = 16, layers = 2, heads = 2', WRITES),
 }
-WORDS = (
-    "rain wind sun cloud storm snow cold warm bread soup rice salt butter kitchen taste dinner "
-    "goal match team coach score league season player the a of and in to was it"
-).split()
+WORDS = [
+    "rain",
+    "wind",
+    "sun",
+    "cloud",
+    "storm",
+    "snow",
+    "cold",
+    "warm",
+    "bread",
+    "soup",
+    "rice",
+    "salt",
+    "butter",
+    "kitchen",
+    "taste",
+    "dinner",
+    "goal",
+    "match",
+    "team",
+    "coach",
+    "score",
+    "league",
+    "season",
+    "player",
+    "the",
+    "a",
+    "of",
+    "and",
+    "in",
+    "to",
+    "was",
+    "it",
+]
 
 
 def losses(backend: str, model: str, server: Server, folder: Path) -> list[str]:
