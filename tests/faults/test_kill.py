@@ -145,7 +145,7 @@ def test_a_run_that_is_killed_while_it_is_overwritten_is_one_that_goes_on(
 @pytest.mark.one_backend
 def test_a_run_that_is_killed_while_it_exports_does_so_again(server, unbroken, times, random):
     whole = unbroken("classifies")
-    for number in range(times(20)):
+    for number in range(times(10)):
         life = whole.again(f"export-{number}", server)
         # One that has trained, and has no model yet.
         shutil.copytree(whole.life.folder, life.folder)
@@ -158,6 +158,7 @@ def test_a_run_that_is_killed_while_it_exports_does_so_again(server, unbroken, t
         check_ended(life, whole)
 
 
+@pytest.mark.one_backend
 def test_a_kill_before_there_is_anything_blocks_nothing(server, unbroken):
     whole = unbroken("classifies")
     life = whole.again("at-once", server)
