@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from .harness import PATIENCE, Job, Server
 
@@ -226,18 +226,20 @@ def _wait(true: Callable[[], bool], job: Job, seconds: float) -> bool:
     return False
 
 
-def moments(random: Random, count: int) -> Iterator[Aim | Moment]:
-    """So many moments, three of ten aimed at saves, then more of them, for those that miss."""
-    made = [
-        Aim("save", random.randint(1, 8), random.uniform(0, 0.012))
-        if index < round(count * 0.3)
-        else Moment(random.random())
-        for index in range(count)
+def moments(random: Random, count: int) -> list[Aim | Moment]:
+    """So many moments, three of ten aimed at saves."""
+    aimed = round(count * 0.3)
+    made: list[Aim | Moment] = [
+        Aim("save", random.randint(1, 8), random.uniform(0, 0.012)) for _ in range(aimed)
     ]
+    made += [Moment(random.random()) for _ in range(count - aimed)]
     random.shuffle(made)
-    yield from made
-    while True:
-        yield Moment(random.random())
+    return made
+
+
+def earlier(at: Aim | Moment) -> Aim | Moment:
+    """Another try, where a run ended before its moment."""
+    return evolve(at, count=1) if isinstance(at, Aim) else Moment(at.share / 2)
 
 
 def check_words(job: Job, logged: dict[str, int]) -> None:

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
-from itertools import count, cycle, islice
+from itertools import cycle
 from random import Random
 
 import pytest
@@ -18,7 +18,7 @@ from attrs import frozen
 
 from ..conftest import sentences, write_csv
 from .harness import Server
-from .kills import KINDS, Aim, Life, Moment, check_same, config_of, left_overs, moments
+from .kills import KINDS, Aim, Life, Moment, check_same, config_of, earlier, left_overs, moments
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
 
@@ -88,19 +88,20 @@ def check_ended(life: Life, unbroken: Unbroken) -> None:
 
 def test_a_run_that_is_killed_anywhere_goes_on_to_the_same_bytes(server, unbroken, times, random):
     wanted = times(100) // 2  # of each backend
-    at, kinds, struck = moments(random, wanted), cycle(KINDS), []
-    for number in count():
-        if len(struck) == wanted:
-            break
+    left, kinds, struck, number = moments(random, wanted), cycle(KINDS), [], 0
+    while left:
+        number += 1
         assert number < 4 * wanted, "kills miss their runs"
         whole = unbroken(next(kinds))
         life = whole.again(f"any-{number}", server)
-        for turn, moment in enumerate(islice(at, min(random.randint(2, 5), wanted - len(struck)))):
+        for turn in range(min(random.randint(2, 5), len(left))):
             # Killed again while it goes on: it has less left to do then.
-            hit = life.killed(moment, whole.seconds / (1 + turn))
+            hit = life.killed(left[-1], whole.seconds / (1 + turn))
             if hit is None:
+                left[-1] = earlier(left[-1])
                 break
             struck.append(hit)
+            left.pop()
         life.ended()
         check_ended(life, whole)
 
