@@ -192,8 +192,11 @@ def _carry_out(
     with Interrupts() as interrupts, locked(folder):
         # Before the folder is claimed: another backend's run writes its environment anew.
         changed = [] if overwrite else list(changes(folder, settings, backend, registry))
-        if not run_folder.claim(folder, config, resume != "never", overwrite):
-            _write_start(folder, config, reasons, backend, tokenizer)
+        goes_on = run_folder.claim(folder, config, resume != "never", overwrite)
+        if not goes_on:
+            _write_config(folder, config, reasons)
+        if not goes_on or not run_folder.started(folder):
+            _write_start(folder, config, backend, tokenizer)
         about = {prepared.config.name: prepared.about for prepared in stages}
         write_file(folder / run_folder.DATA, json.dumps(about, indent=2) + "\n")
         for change in changed:
@@ -243,13 +246,7 @@ def prepare(
     return tokenizer, stages
 
 
-def _write_start(
-    folder: Path,
-    config: Config,
-    reasons: Mapping[str, str],
-    backend: str,
-    tokenizer: Tokenizer,
-) -> None:
+def _write_config(folder: Path, config: Config, reasons: Mapping[str, str]) -> None:
     def comment(path: tuple[str | int, ...]) -> str:
         if len(path) == 4 and path[0] == "stages" and isinstance(path[1], int):
             stage = config.settings.stages[path[1]].name
@@ -258,8 +255,11 @@ def _write_start(
 
     settings = evolve(config.settings, plugins=_plugins(config.registry))
     write_file(folder / run_folder.CONFIG, to_toml(plain(settings), comment))
+
+
+def _write_start(folder: Path, config: Config, backend: str, tokenizer: Tokenizer) -> None:
     about = environment(config.settings, backend, config.registry)
-    write_file(folder / "environment.json", json.dumps(about, indent=2) + "\n")
+    write_file(folder / run_folder.ENVIRONMENT, json.dumps(about, indent=2) + "\n")
     commit(folder / run_folder.TOKENIZER, dict(tokenizer.files()))
 
 
