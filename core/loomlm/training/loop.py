@@ -19,6 +19,7 @@ from loomlm.training.batching import Made, batches
 from loomlm.training.interrupts import Interrupts, StoppedError
 from loomlm.training.log import METRICS, Log, cut_back
 from loomlm.training.lost import LostError, go_back, summary
+from loomlm.training.memory import memory_for_step
 from loomlm.training.stage import Stage
 
 CHECKPOINT_SECONDS = 300
@@ -58,7 +59,8 @@ def _train(stage: Stage, interrupts: Interrupts, made: Iterable[Made]) -> None:
     for step, microbatches, held, tokens in made:
         rate = stage.schedule(step)
         context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
-        stage.engine.train_step(microbatches, context)
+        with memory_for_step(stage, step, microbatches):
+            stage.engine.train_step(microbatches, context)
         stage.progress.step = step
         log.add(rate, held, tokens)
         if stage.validation is not None and _due(step, evaluate_every, stage.steps):
@@ -104,7 +106,8 @@ def _evaluate(stage: Stage, log: Log) -> None:
     assert stage.validation is not None
     trainer, progress = stage.trainer, stage.progress
     size = trainer.evaluation_batch_size
-    scores = evaluate(stage.engine, stage.recipe, stage.validation, stage.metrics(), size)
+    what = f"validation of {stage.name} after step {progress.step}"
+    scores = evaluate(stage.engine, stage.recipe, stage.validation, stage.metrics(), size, what)
     log.write({"step": progress.step, "split": "validation", **scores})
     stage.hook.loomlm_evaluated(
         event=Evaluated(
