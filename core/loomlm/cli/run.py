@@ -33,35 +33,15 @@ def command(
 
     from loomlm.cli.progress import ProgressLine
     from loomlm.cli.tables import evaluation_table
-    from loomlm.training.interrupts import StoppedError
     from loomlm.training.run import run
 
-    try:
-        done = run(
-            config,
-            runs=runs,
-            resume=resume,  # type: ignore[arg-type] - click lets no other word pass
-            overwrite=overwrite,
-            observers=[ProgressLine()],
-        )
-    except StoppedError as stopped:
-        stopped.args = (f"{stopped} Go on with:\n  {_resume_command(click.get_current_context())}",)
-        raise
+    done = run(
+        config,
+        runs=runs,
+        resume=resume,  # type: ignore[arg-type] - click lets no other word pass
+        overwrite=overwrite,
+        observers=[ProgressLine()],
+    )
     evaluation_table(done.evaluation)
     click.echo(f"Run:   {done.folder}")
     click.echo(f"Model: {done.folder / 'model'}")
-
-
-def _resume_command(context: click.Context) -> str:
-    """The command line that was given, with --resume."""
-    import shlex
-
-    given = context.params
-    words = ["loomlm", "run", given["path"]]
-    for option, values in (("--set", given["assignments"]), ("-p", given["plugins"])):
-        for value in values:
-            words += [option, value]
-    for option in ("backend", "runs"):
-        if given[option]:
-            words += [f"--{option}", given[option]]
-    return shlex.join([*words, "--resume"])

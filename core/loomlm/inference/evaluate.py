@@ -69,7 +69,7 @@ def evaluate_run(
         model.recipe.facts,
     )
     size = batch_size or stage.trainer.evaluation_batch_size
-    scores = evaluate(model.engine, model.recipe, encoded.splits[name], metrics, size, name)
+    scores = evaluate(model.engine, model.recipe, encoded.splits[name], metrics, size, what=name)
     return stage.name, name, scores
 
 

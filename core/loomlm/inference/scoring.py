@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,12 +54,18 @@ def evaluate(
     split: Rows,
     metrics: Sequence[Metric],
     batch_size: int,
+    between: Callable[[], None] = lambda: None,
     what: str = "a split",
 ) -> dict[str, Any]:
-    """`loss` and every metric's entries, on a whole split. what: which one, for errors."""
+    """`loss` and every metric's entries, on a whole split.
+
+    between: called before each batch; what it raises ends the evaluation. what: the split's name
+    for a user whose memory it does not fit into.
+    """
     task, predicts = recipe.task, isinstance(recipe.task, Predicts)
     total = weight = 0.0
     for _, batch in ordered_batches(recipe, split, batch_size):
+        between()
         with memory_for(lambda batch=batch: _too_large(what, batch)):
             part, logits = engine.score(batch, logits=predicts)
         total, weight = total + part, weight + float(batch["weight"].sum())
