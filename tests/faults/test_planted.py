@@ -183,7 +183,7 @@ def test_memory_that_runs_out_for_real(server, config_file, tmp_path):
 
     assert job.wait() == 1
     assert "There is not enough memory: " in job.err
-    assert "GiB of main memory are free)" in job.err
+    assert "GiB of main memory are free). Step 1 of stage 'finetune', on cpu, had a" in job.err
     assert "Traceback" not in job.err
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import define, evolve, field
 
 from loomlm.config.load import Config
 from loomlm.config.settings import BATCH_SIZE
@@ -61,9 +61,12 @@ def settle_batch_sizes(
     return evolve(config, settings=settings), settled, reasons
 
 
-def largest(fits: Callable[[int], bool], most: int) -> int:
-    """The largest number up to `most` that fits, to within an eighth; 0 where not even 1 does."""
-    good, size = 0, 1
+def largest(fits: Callable[[int], bool], most: int, first: int = 1) -> int:
+    """The largest number up to `most` that fits, to within an eighth; 0 where not even 1 does.
+
+    first: where doubling begins.
+    """
+    good, size = 0, first
     while fits(size):
         if size == most:
             return size
@@ -94,7 +97,7 @@ def _with_size(prepared: Prepared, size: int) -> Prepared:
     return evolve(prepared, config=evolve(prepared.config, trainer=trainer))
 
 
-@frozen
+@define
 class _Trial:
     """Tries batches of a stage. Rows are those of a microbatch."""
 
@@ -102,6 +105,7 @@ class _Trial:
     config: Config
     backend: str
     tokenizer: Tokenizer
+    _known: dict[int, bool] = field(factory=dict, init=False)
 
     def find(self) -> tuple[int, str]:
         """The batch's size, and why."""
@@ -119,28 +123,31 @@ class _Trial:
     def _on_cpu(self, most: int) -> tuple[int, str]:
         few, free = min(FEW, most), free_memory()
         rise = _rise(lambda: self._fits(few))
+        if not self._fits(few):
+            return self._largest(few), "the most that fit"
         if rise is not None and free is not None:
             most = min(most, max(few, in_memory(rise, few, self._fixed(), free)))
         if self._fits(most):
             enough = most * self.prepared.config.trainer.accumulate >= BATCH_SIZE
             return most, "as many as pay on a CPU" if enough else "what memory and data allow"
-        return self._largest(most), "the most that fit"
+        return self._largest(most, few), "the most that fit"
 
-    def _largest(self, most: int) -> int:
-        found = largest(self._fits, most)
+    def _largest(self, most: int, first: int = 1) -> int:
+        found = largest(self._fits, most, first)
         if not found:
             self._try(1)  # Once more, for its error.
         return max(1, found)
 
     def _fits(self, rows: int) -> bool:
-        try:
-            self._try(rows)
-        except LackOfMemoryError:
-            return False
-        finally:
+        if rows not in self._known:
+            try:
+                self._try(rows)
+                self._known[rows] = True
+            except LackOfMemoryError:
+                self._known[rows] = False
             # The engine and what its error remembers go before the next one is made.
             gc.collect()
-        return True
+        return self._known[rows]
 
     def _try(self, rows: int) -> None:
         """Two updates of so many rows at a time; the second has the optimizer's state, too."""
