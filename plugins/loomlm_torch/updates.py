@@ -207,7 +207,7 @@ class _Taken:
     def add(self, value: Tensor, gradient: Tensor, slots: dict[str, Tensor]) -> None:
         """Add a parameter, or the rows of it that a sparse gradient names."""
         if gradient.is_sparse:
-            index, gradient = _coalesced(gradient)
+            index, gradient = coalesced(gradient)
             value = self._gather(value, index)
             slots = {slot: self._gather(tensor, index) for slot, tensor in slots.items()}
         self.values.append(value)
@@ -226,7 +226,7 @@ class _Taken:
         return part
 
 
-def _coalesced(gradient: Tensor) -> tuple[Tensor, Tensor]:
+def coalesced(gradient: Tensor) -> tuple[Tensor, Tensor]:
     """The rows that a sparse gradient names, each once, and their sums.
 
     Half the time of `Tensor.coalesce`, and as reproducible: each sum goes in the order of the rows.

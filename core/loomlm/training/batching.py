@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 
+from loomlm.config.settings import TrainerConfig
 from loomlm.contracts import Batch
+from loomlm.data.batches import Plan, TrainingRows
 from loomlm.data.streaming import StreamRows
-from loomlm.training.stage import Held, Stage
+from loomlm.inference.scoring import Recipe
+from loomlm.training.checkpoints import Progress
+from loomlm.training.stage import Held
 
 AHEAD = 4
 """Batches that are made while the device works."""
@@ -19,7 +24,27 @@ Made = tuple[int, list[Batch], Held, int]
 """A step, its microbatches, the rows that they hold, and how many tokens those have."""
 
 
-def batches(stage: Stage) -> Generator[Made]:
+class Batched(Protocol):
+    """What batches are a function of, and the step behind which they are wanted."""
+
+    trainer: TrainerConfig
+    seed: int
+    recipe: Recipe
+    train: TrainingRows
+    plan: Plan
+    steps: int
+    progress: Progress
+
+
+def share(count: int, rank: int, size: int) -> range:
+    """Which of a step's microbatches one of several processes trains on: whole ones, in turn.
+
+    Of fewer microbatches than processes, the last processes have none.
+    """
+    return range(rank, count, size)
+
+
+def batches(stage: Batched) -> Generator[Made]:
     """Each step that is left; made ahead in a thread."""
     first = stage.progress.step + 1
     heights = {width: height for height, width in stage.plan.shapes}
@@ -40,7 +65,7 @@ def batches(stage: Stage) -> Generator[Made]:
                 future.cancel()
 
 
-def _microbatches(stage: Stage, heights: Mapping[int, int], step: int) -> Made:
+def _microbatches(stage: Batched, heights: Mapping[int, int], step: int) -> Made:
     """heights: the rows of a batch, by its width."""
     rows, width = stage.plan.batch(step)
     size, parts = heights[width], stage.trainer.accumulate

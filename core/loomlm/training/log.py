@@ -100,7 +100,7 @@ class Log:
             file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
-def cut_back(path: Path, step: int, unscored: bool = False) -> None:
+def cut_back(path: Path, step: int, unscored: bool) -> None:
     """Leave the lines up to a step, so that a resumed run has each line once.
 
     unscored: whether the step's evaluation is still to come.

@@ -35,65 +35,67 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
     Raises StoppedError, after a checkpoint, when the user or the system asked to stop; LoomlmError
     where a loss or gradient is not finite and `non_finite` says no more than to stop.
     """
-    while True:
-        try:
-            with closing(batches(stage)) as made:
-                _train(stage, interrupts, made)
-            break
-        except LostError as lost:
-            target = go_back(stage, lost)
-            cut_back(stage.folder / METRICS, target)
-            Log(stage).write(
-                {"step": lost.step, "split": "train", "loss": None, "gone_back_to": target}
-            )
+    check_room(stage)
+    with Saver(stage) as saver:
+        if stage.trainer.non_finite == "rollback" and not stage.checkpoints.steps():
+            saver.save_now()
+        while True:
+            try:
+                with closing(batches(stage)) as made:
+                    _train(stage, interrupts, saver, made)
+                break
+            except LostError as lost:
+                saver.settle()
+                target = go_back(stage, lost)
+                cut_back(stage.folder / METRICS, target, unscored=False)
+                Log(stage).write(
+                    {"step": lost.step, "split": "train", "loss": None, "gone_back_to": target}
+                )
+        _finish(stage, saver)
     if (lacks := summary(stage)) is not None:
         stage.say(lacks)
 
 
-def _train(stage: Stage, interrupts: Interrupts, made: Iterable[Made]) -> None:
+def _train(stage: Stage, interrupts: Interrupts, saver: Saver, made: Iterable[Made]) -> None:
     log = Log(stage)
     # Of a stream nobody knows how long an epoch is.
     epoch = stage.plan.steps_per_epoch or max(1, stage.steps // 20)
     evaluate_every = _every(stage.trainer.evaluate_every, epoch)
     saved_at = time.monotonic()
-    check_room(stage)
-    with Saver(stage) as saver:
-        goes_back = stage.trainer.non_finite == "rollback"
-        if goes_back and not stage.checkpoints.steps():
-            saver.save_now()
-        if stage.progress.unscored and (_evaluate(stage, log, interrupts, saver) or goes_back):
+    if stage.progress.unscored:
+        best = _evaluate(stage, log, interrupts, saver)
+        # What is gone back to has to know of its evaluation.
+        if best or stage.trainer.non_finite == "rollback":
             saver.save()
-        # A stage that this evaluation has ended, or whose last step it was, has no more batches.
-        for step, microbatches, held, tokens in () if stage.progress.ended else made:
-            saver.poll()
-            rate = stage.schedule(step)
-            context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
-            with memory_for_step(stage, step, microbatches):
-                stage.engine.train_step(microbatches, context)
-            stage.progress.step = step
-            log.add(rate, held, tokens)
-            best = False
-            if stage.validation is not None and _due(step, evaluate_every, stage.steps):
-                log.flush()
-                best = _evaluate(stage, log, interrupts, saver)
-            last = step == stage.steps or bool(stage.progress.ended)
-            # Looked at once: a signal that comes while this is decided is acted on after a step.
-            stopping = 0 if last else interrupts.signal
-            seconds = time.monotonic() - saved_at
-            if stopping or (not last and (best or _save_due(stage, step, seconds, saver.busy))):
-                log.flush()
-                saver.save_now() if stopping else saver.save()
-                saved_at = time.monotonic()
-            if stopping:
-                raise StoppedError(
-                    f"Stopped after step {step} of stage {stage.name!r}, with a checkpoint.",
-                    stopping,
-                )
-            log.flush_when_due()
-            if last:
-                break
-        log.flush()
-        _finish(stage, saver)
+    # A stage that this evaluation has ended, or whose last step it was, has no more batches.
+    for step, microbatches, held, tokens in () if stage.progress.ended else made:
+        saver.poll()
+        rate = stage.schedule(step)
+        context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
+        with memory_for_step(stage, step, microbatches):
+            stage.engine.train_step(microbatches, context)
+        stage.progress.step = step
+        log.add(rate, held, tokens)
+        best = False
+        if stage.validation is not None and _due(step, evaluate_every, stage.steps):
+            log.flush()
+            best = _evaluate(stage, log, interrupts, saver)
+        last = step == stage.steps or bool(stage.progress.ended)
+        # Looked at once: a signal that comes while this is decided is acted on after a step.
+        stopping = 0 if last else interrupts.signal
+        seconds = time.monotonic() - saved_at
+        if stopping or (not last and (best or _save_due(stage, step, seconds, saver.busy))):
+            log.flush()
+            saver.save_now() if stopping else saver.save()
+            saved_at = time.monotonic()
+        if stopping:
+            raise StoppedError(
+                f"Stopped after step {step} of stage {stage.name!r}, with a checkpoint.", stopping
+            )
+        log.flush_when_due()
+        if last:
+            break
+    log.flush()
 
 
 def _finish(stage: Stage, saver: Saver) -> None:

@@ -39,8 +39,11 @@ from loomlm.storage.commit import commit, write_file
 from loomlm.storage.disk import make_folder
 from loomlm.storage.lock import locked, refuse_locked
 from loomlm.training import folder as run_folder
+from loomlm.training import processes
 from loomlm.training.environment import changes, environment
+from loomlm.training.following import follow
 from loomlm.training.interrupts import Interrupts, during
+from loomlm.training.leading import Lead
 from loomlm.training.loop import train
 from loomlm.training.settling import Resume, resolve
 from loomlm.training.sizing import settle_batch_sizes
@@ -82,6 +85,9 @@ def run(
     same name and config stopped, "must" insists that there is one. overwrite: replace a run of
     the same name, once the new one's data is ready. observers: objects with life-cycle hooks.
 
+    In each of several processes (see docs/distributed.md) it is called alike: the first carries the
+    run out, the others help it and give its evaluation.
+
     Raises LoomlmError for everything that a user can mend.
     """
     checked = config if isinstance(config, Config) else load_config(config)
@@ -92,6 +98,11 @@ def run(
         raise UsageError(f"resume is one of {', '.join(get_args(Resume))}, not {resume!r}.")
     if overwrite and resume != "never":
         raise UsageError("To overwrite a run and to resume it do not go together.")
+    place = processes.place()
+    if place is not None:
+        processes.check(checked, backend, place.size)
+        if place.rank > 0:
+            return Run(folder, follow(checked, backend, place, prepare))
     checked, reasons = resolve(checked, backend, folder, resume, overwrite)
     settings = checked.settings
     for watcher in observers:
@@ -104,6 +115,7 @@ def run(
     hook = registry.manager.hook
     error: str | None = None
     evaluation: dict[str, Any] = {}
+    lead = Lead.of(checked, backend, place)
     try:
         goes_on = not overwrite and (folder / run_folder.CONFIG).exists()
         hook.loomlm_run_started(
@@ -113,7 +125,9 @@ def run(
             _say(hook, "It has ended already.")
             evaluation = run_folder.read_evaluation(folder)
         else:
-            evaluation = _carry_out(checked, reasons, backend, folder, resume, overwrite, hook)
+            evaluation = _carry_out(
+                checked, reasons, backend, folder, resume, overwrite, hook, lead
+            )
         return Run(folder, evaluation)
     except BaseException as problem:
         error = str(problem) or type(problem).__name__
@@ -124,6 +138,7 @@ def run(
             ) from problem
         raise
     finally:
+        lead.end(evaluation)
         hook.loomlm_run_ended(
             event=RunEnded(folder=str(folder), evaluation=evaluation, error=error)
         )
@@ -143,6 +158,7 @@ def _carry_out(
     resume: Resume,
     overwrite: bool,
     hook: Any,
+    lead: Lead,
 ) -> dict[str, Any]:
     """Data first, so that bad input leaves an existing run alone; then the folder, the stages."""
     settings, registry = config.settings, config.registry
@@ -153,6 +169,7 @@ def _carry_out(
         check_prepared(prepared, registry)
     config, stages, found = settle_batch_sizes(config, stages, backend, tokenizer, say)
     settings, reasons = config.settings, {**reasons, **found}
+    lead.prepared(settings)
     for prepared in stages:
         check_beginning(prepared, config, folder, tokenizer, overwrite)
     make_folder(folder, named="--runs")
@@ -171,7 +188,8 @@ def _carry_out(
             with interrupts.explaining(f"Stopped in stage {name!r}; its last checkpoint is whole."):
                 interrupts.check(f"Stopped before stage {name!r}.")
                 stage = make_stage(prepared, config, backend, folder, tokenizer, hook, say)
-                _train(stage, interrupts, hook, say)
+                with lead.training(stage, interrupts):
+                    _train(stage, interrupts, hook, say)
                 evaluation[name] = _evaluate(stage, prepared, interrupts, say)
                 place = folder if index == len(stages) - 1 else stage.folder
                 model = place / run_folder.MODEL

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from loomlm.config.load import Config
 from loomlm.config.settings import SCRATCH, RunConfig, StageConfig
-from loomlm.contracts import FitContext, Generates, ModelSpec, Tokenizer
+from loomlm.contracts import Engine, FitContext, Generates, ModelSpec, Tokenizer
 from loomlm.data.batches import padding
 from loomlm.data.cleaning import text_cleaners
 from loomlm.data.examples import Split
@@ -96,8 +96,7 @@ def make_stage(
     rows = prepared.data.train
     assert rows is not None
     spec = stage_spec(prepared, settings, tokenizer)
-    made_trainer = registry.target("trainer", backend)(engine_options(config, backend))
-    engine = made_trainer.engine(spec, trainer, recipe.extensions.builders(registry, backend))
+    engine = make_engine(prepared, config, backend, spec)
     plan = prepared.plan(settings.seed)
     for sentence in _of_plan(prepared, plan):
         say(sentence)
@@ -150,6 +149,13 @@ def make_stage(
         added = _added(prepared, settings, tokenizer, spec)
         _begin(made_stage, context, spec, added, first, registry)
     return made_stage
+
+
+def make_engine(prepared: Prepared, config: Config, backend: str, spec: ModelSpec) -> Engine:
+    """A stage's engine, with uninitialised weights."""
+    trainer = config.registry.target("trainer", backend)(engine_options(config, backend))
+    builders = prepared.recipe.extensions.builders(config.registry, backend)
+    return trainer.engine(spec, prepared.config.trainer, builders)
 
 
 def stage_spec(prepared: Prepared, settings: RunConfig, tokenizer: Tokenizer) -> ModelSpec:
