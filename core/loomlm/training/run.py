@@ -28,6 +28,7 @@ from loomlm.data.prepare import encode_examples, extended, make_tokenizer
 from loomlm.data.reading import identity, made, read_examples
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.extending import Extensions
+from loomlm.inference.memory import lack_of_memory, not_enough
 from loomlm.inference.model import Model, load_model
 from loomlm.inference.scoring import Recipe, evaluate
 from loomlm.models.card import model_card
@@ -45,6 +46,7 @@ from loomlm.training.interrupts import Interrupts, during
 from loomlm.training.leading import Lead
 from loomlm.training.loop import train
 from loomlm.training.settling import Resume, resolve
+from loomlm.training.sizing import settle_batch_sizes
 from loomlm.training.stage import Stage
 from loomlm.training.stages import Prepared, check_beginning, check_prepared, make_stage
 
@@ -129,11 +131,10 @@ def run(
         return Run(folder, evaluation)
     except BaseException as problem:
         error = str(problem) or type(problem).__name__
-        if (lack := _lack_of_memory(problem)) is not None:
+        if (lack := lack_of_memory(problem)) is not None:
             raise LoomlmError(
-                f"There is not enough memory: {lack.rstrip('.')}. Lower "
-                "trainer.batch_size or batch_tokens, or raise trainer.accumulate; lower the "
-                "backbone's sizes or the task's longest row."
+                f"{not_enough(lack)} Lower trainer.batch_size or batch_tokens, or raise "
+                "trainer.accumulate; lower the backbone's sizes or the task's longest row."
             ) from problem
         raise
     finally:
@@ -147,25 +148,6 @@ def run(
 
 def _origin(choice: Choice, registry: Registry) -> str:
     return registry.origin_of(choice.kind, choice.type)
-
-
-def _lack_of_memory(problem: BaseException | None) -> str | None:
-    """What is said of memory that ran out; frameworks have errors of their own for it.
-
-    They may try again then, and fail with another error: the first one is behind it.
-    """
-    if problem is None or isinstance(problem, LoomlmError):
-        return None
-    lines = str(problem).splitlines() or [""]
-    if isinstance(problem, MemoryError):
-        return lines[0]
-    words = ("out of memory", "when allocating", "allocate memory", "t allocate", "to allocate")
-    words += ("alloc_failed",)  # cuBLAS, for its workspace.
-    for line in lines:
-        if any(word in line.lower() for word in words):
-            # PyTorch goes on with its own settings, in one long line.
-            return ". ".join(line.split(". ")[:3])
-    return _lack_of_memory(problem.__cause__ or problem.__context__)
 
 
 def _carry_out(
@@ -183,9 +165,12 @@ def _carry_out(
     say = partial(_say, hook)
     refuse_locked(folder)
     tokenizer, stages = prepare(settings, registry, say)
-    lead.prepared()
     for prepared in stages:
         check_prepared(prepared, registry)
+    config, stages, found = settle_batch_sizes(config, stages, backend, tokenizer, say)
+    settings, reasons = config.settings, {**reasons, **found}
+    lead.prepared(settings)
+    for prepared in stages:
         check_beginning(prepared, config, folder, tokenizer, overwrite)
     make_folder(folder, named="--runs")
     evaluation: dict[str, Any] = {}
@@ -318,6 +303,7 @@ def _evaluate(
             stage.metrics(),
             size,
             partial(interrupts.check, stopped),
+            f"{name} of {stage.name}",
         )
     interrupts.check(stopped)
     return scores
