@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any
 
 from attrs import define, evolve, field
@@ -22,6 +19,7 @@ from loomlm.inference.scoring import Recipe
 from loomlm.registry import Registry
 from loomlm.training.batching import Made, batches, share
 from loomlm.training.checkpoints import Progress
+from loomlm.training.interrupts import Interrupts
 from loomlm.training.processes import Place
 from loomlm.training.settling import engine_options
 from loomlm.training.sharing import ANSWER, Do, Order, compare, digest
@@ -53,29 +51,17 @@ class Following:
 
 @define
 class Signals:
-    """SIGINT and SIGTERM, while the leader decides what comes of them. A second one ends all."""
+    """What the leader is told of signals that came to this process."""
 
-    number: int = 0
-    _at: float = 0.0
-    _before: dict[int, Any] = field(factory=dict)
-
-    def __enter__(self) -> Signals:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self._before:
-            signal.signal(*self._before.popitem())
-
-    def _note(self, number: int, _: FrameType | None) -> None:
-        self.number, self._at = number, time.monotonic()
-        self.__exit__()
+    interrupts: Interrupts
+    _since: float | None = None
 
     def due(self) -> int:
         """The signal, where it is time to pass it on; else 0."""
-        return self.number if self.number and time.monotonic() - self._at > PATIENCE else 0
+        now = time.monotonic()
+        if self.interrupts.signal and self._since is None:
+            self._since = now
+        return self.interrupts.signal if now - (self._since or now) > PATIENCE else 0
 
 
 def follow(config: Config, backend: str, place: Place, prepare: Prepare) -> dict[str, Any]:
@@ -86,7 +72,7 @@ def follow(config: Config, backend: str, place: Place, prepare: Prepare) -> dict
     trainer = config.registry.target("trainer", backend)(engine_options(config, backend))
     team = trainer.team(place.rank, place.size, place.local)
     settled = _settled(config, backend, team, _received(team)["trainers"])
-    with Signals() as signals:
+    with Interrupts() as interrupts:
         message = _received(team)
         if "prepared" in message:
             tokenizer, stages = prepare(settled.settings, settled.registry, lambda _: None)
@@ -94,7 +80,7 @@ def follow(config: Config, backend: str, place: Place, prepare: Prepare) -> dict
             while "stage" in (message := _received(team)):
                 prepared = by_name[message["stage"]]
                 stage = _stage(prepared, settled, backend, tokenizer, message)
-                _train(stage, team, signals)
+                _train(stage, team, Signals(interrupts))
     team.leave()
     return message["evaluation"]
 

@@ -18,6 +18,8 @@ from typing import IO, Any
 
 from attrs import define, field
 
+from loomlm.training.interrupts import SIGNALS
+
 LAUNCHER = "LOOMLM_LAUNCHER"
 """The environment variable that says which process has started this one."""
 
@@ -160,7 +162,9 @@ def _environment(rank: int, count: int, port: int) -> dict[str, str]:
 @contextmanager
 def _signals(run: Launch) -> Iterator[None]:
     before: dict[int, Any] = {
-        number: signal.signal(number, run.pass_on) for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, run.pass_on)
+        for number in SIGNALS
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield

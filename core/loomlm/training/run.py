@@ -35,12 +35,13 @@ from loomlm.models.folder import ModelConfig, save_model
 from loomlm.registry import Registry, check_object
 from loomlm.registry.tracing import register
 from loomlm.storage.commit import commit, write_file
-from loomlm.storage.lock import locked
+from loomlm.storage.disk import make_folder
+from loomlm.storage.lock import locked, refuse_locked
 from loomlm.training import folder as run_folder
 from loomlm.training import processes
 from loomlm.training.environment import changes, environment
 from loomlm.training.following import follow
-from loomlm.training.interrupts import Interrupts
+from loomlm.training.interrupts import Interrupts, during
 from loomlm.training.leading import Lead
 from loomlm.training.loop import train
 from loomlm.training.settling import Resume, resolve
@@ -180,14 +181,15 @@ def _carry_out(
     """Data first, so that bad input leaves an existing run alone; then the folder, the stages."""
     settings, registry = config.settings, config.registry
     say = partial(_say, hook)
+    refuse_locked(folder)
     tokenizer, stages = prepare(settings, registry, say)
     lead.prepared()
     for prepared in stages:
         check_prepared(prepared, registry)
         check_beginning(prepared, config, folder, tokenizer, overwrite)
-    _make_folder(folder)
+    make_folder(folder, named="--runs")
     evaluation: dict[str, Any] = {}
-    with locked(folder):
+    with Interrupts() as interrupts, locked(folder):
         # Before the folder is claimed: another backend's run writes its environment anew.
         changed = [] if overwrite else list(changes(folder, settings, backend, registry))
         if not run_folder.claim(folder, config, resume != "never", overwrite):
@@ -196,15 +198,18 @@ def _carry_out(
         write_file(folder / run_folder.DATA, json.dumps(about, indent=2) + "\n")
         for change in changed:
             say(f"What follows may not be what an unbroken run would give: {change}.")
-        with Interrupts() as interrupts:
-            for index, prepared in enumerate(stages):
+        for index, prepared in enumerate(stages):
+            name = prepared.config.name
+            with interrupts.explaining(f"Stopped in stage {name!r}; its last checkpoint is whole."):
+                interrupts.check(f"Stopped before stage {name!r}.")
                 stage = make_stage(prepared, config, backend, folder, tokenizer, hook, say)
                 with lead.training(stage, interrupts):
                     _train(stage, interrupts, hook, say)
-                evaluation[stage.name] = _evaluate(stage, prepared, say)
+                evaluation[name] = _evaluate(stage, prepared, interrupts, say)
                 place = folder if index == len(stages) - 1 else stage.folder
                 model = place / run_folder.MODEL
                 _save_model(model, config, backend, stage, prepared, tokenizer, evaluation)
+                interrupts.check(f"Stopped after the model of stage {name!r} was saved.")
         write_file(folder / run_folder.EVALUATION, json.dumps(evaluation, indent=2) + "\n")
     return evaluation
 
@@ -213,6 +218,7 @@ def _say(hook: Any, message: str) -> None:
     hook.loomlm_progress(event=Progress(message=message))
 
 
+@during("while the data was prepared")
 def prepare(
     settings: RunConfig, registry: Registry, say: Callable[[str], None]
 ) -> tuple[Tokenizer, list[Prepared]]:
@@ -235,15 +241,6 @@ def prepare(
         stages.append(Prepared(stage, recipe, data, about))
     assert tokenizer is not None
     return tokenizer, stages
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be made: {error.strerror}. Choose another place with --runs."
-        ) from None
 
 
 def _write_start(
@@ -282,6 +279,10 @@ def _train(
     if stage.progress.ended:
         say(f"Stage {stage.name!r} has ended already, after step {stage.progress.step}.")
         return
+    interrupts.check(
+        f"Stopped before step {stage.progress.step + 1} of stage {stage.name!r}"
+        f"{', which has its checkpoint' if stage.progress.step else ''}."
+    )
     count = sum(array.size for _, array in stage.engine.state("model"))
     hook.loomlm_stage_started(
         event=StageStarted(
@@ -298,8 +299,11 @@ def _train(
     )
 
 
-def _evaluate(stage: Stage, prepared: Prepared, say: Callable[[str], None]) -> dict[str, Any]:
+def _evaluate(
+    stage: Stage, prepared: Prepared, interrupts: Interrupts, say: Callable[[str], None]
+) -> dict[str, Any]:
     scores = {}
+    stopped = f"Stopped before stage {stage.name!r} was evaluated; its last checkpoint is whole."
     if set(prepared.data.splits) == {"train"}:
         say(f"{stage.name} has no test and no validation split, so there is no score.")
     for name, store in prepared.data.splits.items():
@@ -307,7 +311,15 @@ def _evaluate(stage: Stage, prepared: Prepared, say: Callable[[str], None]) -> d
             continue
         say(f"Evaluating {name}")
         size = stage.trainer.evaluation_batch_size
-        scores[name] = evaluate(stage.engine, stage.recipe, store, stage.metrics(), size)
+        scores[name] = evaluate(
+            stage.engine,
+            stage.recipe,
+            store,
+            stage.metrics(),
+            size,
+            partial(interrupts.check, stopped),
+        )
+    interrupts.check(stopped)
     return scores
 
 
