@@ -71,10 +71,13 @@ def follow(config: Config, backend: str, place: Place, prepare: Prepare) -> dict
     """
     trainer = config.registry.target("trainer", backend)(engine_options(config, backend))
     team = trainer.team(place.rank, place.size, place.local)
-    settled = _settled(config, backend, team, _received(team)["trainers"])
     with Interrupts() as interrupts:
         message = _received(team)
-        if "prepared" in message:
+        for name in message["devices"]:
+            team.device(name)
+        message = _received(team)
+        if "trainers" in message:
+            settled = _settled(config, backend, team, message["trainers"])
             tokenizer, stages = prepare(settled.settings, settled.registry, lambda _: None)
             by_name = {prepared.config.name: prepared for prepared in stages}
             while "stage" in (message := _received(team)):

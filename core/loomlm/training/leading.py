@@ -101,15 +101,17 @@ class Lead:
             return cls(None)
         trainer = config.registry.target("trainer", backend)(engine_options(config, backend))
         team = trainer.team(place.rank, place.size, place.local)
-        for stage in config.settings.stages:
-            team.device(stage.trainer.device)
-        team.send(_json({"trainers": [_plain(stage.trainer) for stage in config.settings.stages]}))
+        devices = [stage.trainer.device for stage in config.settings.stages]
+        for name in devices:
+            team.device(name)
+        team.send(_json({"devices": devices}))
         return cls(team)
 
-    def prepared(self) -> None:
-        """Let the others read the data, which the cache has now."""
+    def prepared(self, config: Config) -> None:
+        """Let the others read the data, which the cache has now; all of the config is settled."""
         if self.team is not None:
-            self.team.send(_json({"prepared": True}))
+            trainers = [_plain(stage.trainer) for stage in config.settings.stages]
+            self.team.send(_json({"trainers": trainers}))
 
     @contextmanager
     def training(self, stage: Stage, interrupts: Interrupts) -> Iterator[None]:

@@ -183,10 +183,10 @@ def _carry_out(
     say = partial(_say, hook)
     refuse_locked(folder)
     tokenizer, stages = prepare(settings, registry, say)
-    lead.prepared()
     for prepared in stages:
         check_prepared(prepared, registry)
         check_beginning(prepared, config, folder, tokenizer, overwrite)
+    lead.prepared(config)
     make_folder(folder, named="--runs")
     evaluation: dict[str, Any] = {}
     with Interrupts() as interrupts, locked(folder):
