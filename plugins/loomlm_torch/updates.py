@@ -58,9 +58,12 @@ class LossScale:
             self.scale, self.good, masked, 2.0, 0.5, 2000
         )
 
-    def lost(self, masked: Tensor) -> Tensor:
-        """1 where an update was left out and no smaller scale can help: call it after `adapt`."""
-        return masked * (self.scale < 1)
+    def lost(self, masked: Tensor, loss: Tensor) -> Tensor:
+        """1 where an update was left out and no smaller scale can help: call it after `adapt`.
+
+        None helps where the loss itself is not finite: it was not scaled yet.
+        """
+        return masked * ((self.scale < 1) | ~torch.isfinite(loss))
 
 
 @define(slots=False)
@@ -113,7 +116,7 @@ class Updates:
             value.grad = None
         if scale is not None:
             scale.adapt(masked)
-            masked = scale.lost(masked)
+            masked = scale.lost(masked, loss)
         return norm, masked
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:

@@ -32,6 +32,9 @@ NOT_COMPARED = ("observers", "plugins")
 OF_BACKEND = ("compile", "device", "threads")
 """Keys of a trainer that may change where a run goes on with another backend."""
 
+OF_LOSSES = ("non_finite", "max_skips")
+"""Keys of a trainer that may change where a run goes on: so far they had no effect."""
+
 
 def runs_folder(given: str | Path | None) -> Path:
     """Where runs go: what was given, or `LOOMLM_RUNS`, or ./runs."""
@@ -72,12 +75,17 @@ def differences(before: Config, now: Config, other_backend: bool = False) -> lis
         if old.get(key) != new.get(key)
         and key.split(".")[0] not in NOT_COMPARED
         and not (other_backend and _of_backend(key))
+        and not _of_trainer(key, OF_LOSSES)
     ]
 
 
 def _of_backend(key: str) -> bool:
+    return key == "backend" or _of_trainer(key, OF_BACKEND)
+
+
+def _of_trainer(key: str, names: tuple[str, ...]) -> bool:
     table, _, name = key.rpartition(".")
-    return key == "backend" or (name in OF_BACKEND and table.endswith(".trainer"))
+    return name in names and table.endswith(".trainer")
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

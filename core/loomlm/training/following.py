@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
 from loomlm.config.load import Config
 from loomlm.config.settings import RunConfig, TrainerConfig
-from loomlm.contracts import Engine, StepContext, Team, Tokenizer
+from loomlm.contracts import Batch, Engine, StepContext, Team, Tokenizer
 from loomlm.data.batches import Plan, TrainingRows
 from loomlm.data.streaming import StreamPlan
 from loomlm.errors import LoomlmError
@@ -170,12 +170,13 @@ class _Batches:
 
     stage: Following
     _next: int = 0
-    _made: Iterator[Made] = field(factory=lambda: iter(()))
+    _made: Generator[Made] | None = None
 
-    def of(self, step: int) -> Any:
+    def of(self, step: int) -> Sequence[Batch]:
         """The microbatches of a step."""
         if step != self._next:
             self.close()
+        if self._made is None:
             self.stage.progress.step = step - 1
             self._made = batches(self.stage)
         _, microbatches, *_ = next(self._made)
@@ -184,5 +185,6 @@ class _Batches:
 
     def close(self) -> None:
         """Make no more ahead."""
-        if hasattr(self._made, "close"):
-            self._made.close()  # type: ignore[attr-defined] - a generator has it
+        if self._made is not None:
+            self._made.close()
+            self._made = None

@@ -238,7 +238,7 @@ def prepare(
         if len(settings.stages) > 1:
             say(f"The data of {stage.name}:")
         say_about(about, say)
-        stages.append(Prepared(stage, recipe, data, about))
+        stages.append(Prepared(stage, recipe, data, about, examples.splits.get("train")))
     assert tokenizer is not None
     return tokenizer, stages
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from attrs import field, frozen
 
 from loomlm.config.load import Config
@@ -14,6 +15,9 @@ from loomlm.config.settings import SCRATCH, RunConfig, StageConfig
 from loomlm.contracts import Engine, FitContext, Generates, ModelSpec, Tokenizer
 from loomlm.data.batches import padding
 from loomlm.data.cleaning import text_cleaners
+from loomlm.data.examples import Split
+from loomlm.data.inspection.texts import pick
+from loomlm.data.naming import examples_of
 from loomlm.data.plans import BatchSize, Plan
 from loomlm.data.prepare import Encoded
 from loomlm.data.reading import made
@@ -32,8 +36,9 @@ from loomlm.storage.disk import make_folder
 from loomlm.storage.manifest import file_digest
 from loomlm.training.beginning import check_first, check_stays, first_model, with_model
 from loomlm.training.checkpoints import Checkpoints, read_state, restore
+from loomlm.training.lost import NAMED
 from loomlm.training.settling import engine_options
-from loomlm.training.stage import Stage, total_steps
+from loomlm.training.stage import Held, Stage, total_steps
 
 Say = Callable[[str], None]
 
@@ -43,13 +48,29 @@ PADDING = 0.3
 
 @frozen
 class Prepared:
-    """A stage's data, encoded, with the objects that made it. about: what data.json says of it."""
+    """A stage's data, encoded, with the objects that made it.
+
+    about: what data.json says of it. examples: those to train on, None for a stream.
+    """
 
     config: StageConfig
     recipe: Recipe
     data: Encoded
     about: Mapping[str, Any]
+    examples: Split | None = None
     _plans: dict[int, Plan] = field(factory=dict, init=False, eq=False, repr=False)
+
+    def places(self, held: Held) -> list[str]:
+        """Where the examples of a batch stand, with their numbers in the training split."""
+        if isinstance(held, list):
+            return held
+        assert self.data.train is not None
+        assert self.examples is not None
+        tokens = self.data.tokens["train"]
+        numbers = examples_of(self.data.train, held, np.asarray(tokens.offsets)).tolist()
+        found = pick(self.examples, numbers[:NAMED])
+        shown = [f"{one.place} (row {row})" for row, one in zip(numbers, found, strict=False)]
+        return shown + [f"row {row}" for row in numbers[NAMED:]]
 
     def plan(self, seed: int) -> Plan:
         """The batches to train on; made once for each seed."""
@@ -97,6 +118,7 @@ def make_stage(
         train=rows,
         validation=prepared.data.splits.get("validation"),
         plan=plan,
+        places=prepared.places,
         steps=steps,
         schedule=lambda step: trainer.learning_rate * factor(trainer.schedule.config, step, steps),
         metrics=partial(make_metrics, choices, registry, recipe.task, recipe.facts),
