@@ -230,6 +230,33 @@ def test_a_signal_of_one_process_stops_them_all(start, configs, tmp_path):
     assert "with a checkpoint" in together.jobs[0].err
 
 
+FAULTY = Path(__file__).parents[1] / "local_plugins" / "faulty.py"
+
+
+def test_several_processes_go_back_as_one_does(start, config_file, tmp_path):
+    """What the leader does to its weights, the others do too."""
+    path = config_file(
+        steps="40", accumulate="2", checkpoint_every="10", keep_last="4", non_finite='"rollback"'
+    )
+    sets = [
+        f'plugins=["{FAULTY.as_posix()}"]',
+        'stages.finetune.extensions=[{type = "nan", steps = [23]}]',
+    ]
+    words = ["run", path, *(word for one in sets for word in ("--set", one))]
+    found = []
+    for count in (1, 2):
+        done = start(count, *words, "--runs", tmp_path / f"on{count}")
+        assert done.wait() == [0] * count, done.jobs[0].err
+        text = (tmp_path / f"on{count}" / "small" / "finetune" / "metrics.jsonl").read_text()
+        found.append([json.loads(line) for line in text.splitlines()])
+
+    alone, together = found
+    assert any("gone_back_to" in line for line in alone)
+    assert [line["step"] for line in together] == [line["step"] for line in alone]
+    for one, other in zip(together, alone, strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=RELATIVE)
+
+
 def children(pid: int) -> list[int]:
     listed = subprocess.run(
         ["ps", "-A", "-o", "ppid=,pid="], capture_output=True, text=True, check=True
@@ -241,8 +268,10 @@ def children(pid: int) -> list[int]:
     return sorted(by_parent[pid])
 
 
-def test_the_launcher_passes_a_signal_on_and_the_printed_command_goes_on(server, configs, tmp_path):
-    path = configs["lm"]("lm", steps="1000", accumulate="2", checkpoint_every="100")
+def test_the_launcher_passes_a_signal_on_and_ends_where_a_process_is_killed(
+    server, configs, tmp_path
+):
+    path = configs["lm"]("lm", steps="600", accumulate="2", checkpoint_every="100")
     run = tmp_path / "runs" / "lm"
     job = server.start(["run", path, "--processes", "2"], tmp_path)
     assert until(reached(run, "lm", 20), 120), job.err
