@@ -169,9 +169,9 @@ def _carry_out(
         check_prepared(prepared, registry)
     config, stages, found = settle_batch_sizes(config, stages, backend, tokenizer, say)
     settings, reasons = config.settings, {**reasons, **found}
-    lead.prepared(settings)
     for prepared in stages:
         check_beginning(prepared, config, folder, tokenizer, overwrite)
+    lead.prepared(config)
     make_folder(folder, named="--runs")
     evaluation: dict[str, Any] = {}
     with Interrupts() as interrupts, locked(folder):
