@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from loomlm.cli.options import config_options, read_config
@@ -16,6 +18,13 @@ from loomlm.cli.options import config_options, read_config
     default="never",
     help="Go on where a run of this name and config stopped; alone it means auto.",
 )
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="NAME",
+    help="What may differ from the run that goes on, such as library or "
+    "stages.finetune.trainer.steps; what differs is listed with its name.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a run of this name.")
 def command(
     path: str,
@@ -24,6 +33,7 @@ def command(
     plugins: tuple[str, ...],
     runs: str | None,
     resume: str,
+    allow: tuple[str, ...],
     overwrite: bool,
 ) -> None:
     """Carry out a config: prepare the data, train every stage, evaluate, save the model."""
@@ -42,6 +52,7 @@ def command(
             runs=runs,
             resume=resume,  # type: ignore[arg-type] - click lets no other word pass
             overwrite=overwrite,
+            allow=allow,
             observers=[ProgressLine()],
         )
     except StoppedError as stopped:
@@ -53,15 +64,21 @@ def command(
 
 
 def _resume_command(context: click.Context) -> str:
-    """The command line that was given, with --resume."""
+    """The command line that was given, with --resume, which goes for --overwrite, too."""
     import shlex
 
-    given = context.params
-    words = ["loomlm", "run", given["path"]]
-    for option, values in (("--set", given["assignments"]), ("-p", given["plugins"])):
-        for value in values:
-            words += [option, value]
-    for option in ("backend", "runs"):
-        if given[option]:
-            words += [f"--{option}", given[option]]
+    path = context.params["path"]
+    words = ["loomlm", "run", f"./{path}" if path.startswith("-") else path]
+    for option in context.command.params:
+        if isinstance(option, click.Option) and option.name not in ("resume", "overwrite"):
+            words += _words(option, context.params[option.name or ""])
     return shlex.join([*words, "--resume"])
+
+
+def _words(option: click.Option, given: Any) -> list[str]:
+    """An option's words, as they are typed."""
+    name = option.opts[-1]
+    if option.is_flag:
+        return [name] if given else []
+    values = given if option.multiple else [given] if given is not None else []
+    return [word for value in values for word in (name, str(value))]

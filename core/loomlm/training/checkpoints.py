@@ -41,9 +41,9 @@ class Checkpoints:
     def save(self, engine: Engine, progress: Progress, world: dict[str, Any]) -> Path:
         """Write a checkpoint, then remove those that are no longer kept.
 
-        A stage that has ended needs no optimizer state any more.
+        One of a stage that has ended has the optimizer's state, too: it may be trained on.
         """
-        parts = ("model",) if progress.ended else ("model", "optimizer")
+        parts = ("model", "optimizer")
         state = {"progress": asdict(progress), "world": world}
         target = self._path(progress.step)
         files: dict[str, Any] = {
@@ -95,8 +95,14 @@ def read_state(checkpoint: Path) -> tuple[Progress, dict[str, Any]]:
 
 
 def restore(engine: Engine, checkpoint: Path) -> None:
-    """Weights and, where the stage has not ended, the optimizer's state."""
+    """Weights, and the optimizer's state.
+
+    A loss scaler's is left out where the engine has none: its precision may be another one now.
+    """
     engine.load_state("model", from_safetensors(checkpoint / "model.safetensors").items())
     optimizer = checkpoint / "optimizer.safetensors"
     if optimizer.exists():
-        engine.load_state("optimizer", from_safetensors(optimizer).items())
+        arrays = from_safetensors(optimizer)
+        scaler = {name for name in arrays if name.startswith("scaler.")}
+        missing = scaler - ({name for name, _ in engine.state("optimizer")} if scaler else set())
+        engine.load_state("optimizer", ((n, a) for n, a in arrays.items() if n not in missing))

@@ -16,7 +16,7 @@ from loomlm.inference.scoring import evaluate
 from loomlm.training.batching import batches
 from loomlm.training.interrupts import Interrupts, StoppedError
 from loomlm.training.log import Log
-from loomlm.training.stage import Stage
+from loomlm.training.stage import DONE, Stage
 
 CHECKPOINT_SECONDS = 300
 """How much training `checkpoint_every = "auto"` may lose."""
@@ -60,13 +60,21 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
 
 
 def _finish(stage: Stage) -> None:
-    """End with the best weights where they were asked for, and a checkpoint that says so."""
+    """A checkpoint that says that the stage has ended, then the weights that were asked for.
+
+    The checkpoint has those of the last step, so that it can be gone on from.
+    """
+    stage.progress.ended = stage.progress.ended or DONE
+    _save(stage)
+    take_best(stage)
+
+
+def take_best(stage: Stage) -> None:
+    """The best weights of a stage that has ended, where they were asked for."""
     progress = stage.progress
-    progress.ended = progress.ended or "done"
     if stage.trainer.keep_best and progress.best_step not in (None, progress.step):
         assert progress.best_step is not None
         stage.checkpoints.load_model(stage.engine, progress.best_step)
-    _save(stage)
 
 
 def _save(stage: Stage) -> None:

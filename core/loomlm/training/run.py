@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -37,12 +37,15 @@ from loomlm.registry.tracing import register
 from loomlm.storage.commit import commit, write_file
 from loomlm.storage.lock import locked
 from loomlm.training import folder as run_folder
-from loomlm.training.environment import changes, environment
+from loomlm.training.environment import ENVIRONMENT, changes, environment
+from loomlm.training.fitting import steps_done
+from loomlm.training.folder import read_changes
 from loomlm.training.interrupts import Interrupts
-from loomlm.training.loop import train
-from loomlm.training.settling import Resume, resolve
+from loomlm.training.loop import take_best, train
+from loomlm.training.settling import Resume, Settled, resolve
 from loomlm.training.stage import Stage
 from loomlm.training.stages import Prepared, check_beginning, check_prepared, make_stage
+from loomlm.training.world import Going, check_data, of_data, own_tokenizer
 
 
 @frozen
@@ -71,13 +74,16 @@ def run(
     runs: str | Path | None = None,
     resume: Resume = "never",
     overwrite: bool = False,
+    allow: Sequence[str] = (),
     observers: Sequence[Any] = (),
 ) -> Run:
     """Train, evaluate and save what a config describes.
 
     runs: the folder that the run's folder goes into. resume: "auto" goes on where a run of the
     same name and config stopped, "must" insists that there is one. overwrite: replace a run of
-    the same name, once the new one's data is ready. observers: objects with life-cycle hooks.
+    the same name, once the new one's data is ready. allow: names of what may differ from the run
+    that goes on, such as "library" or "stages.finetune.trainer.steps"; an error lists them.
+    observers: objects with life-cycle hooks.
 
     Raises LoomlmError for everything that a user can mend.
     """
@@ -89,8 +95,10 @@ def run(
         raise UsageError(f"resume is one of {', '.join(get_args(Resume))}, not {resume!r}.")
     if overwrite and resume != "never":
         raise UsageError("To overwrite a run and to resume it do not go together.")
-    checked, reasons = resolve(checked, backend, folder, resume, overwrite)
-    settings = checked.settings
+    if allow and resume == "never":
+        raise UsageError("What may differ is said of a run that goes on: add --resume to --allow.")
+    settled = resolve(checked, backend, folder, resume, overwrite, allow)
+    settings, going = settled.config.settings, settled.going
     for watcher in observers:
         check_object(watcher, f"The observer {type(watcher).__name__}")
     watchers = [(watcher, "") for watcher in observers]
@@ -102,15 +110,16 @@ def run(
     error: str | None = None
     evaluation: dict[str, Any] = {}
     try:
-        goes_on = not overwrite and (folder / run_folder.CONFIG).exists()
         hook.loomlm_run_started(
-            event=RunStarted(folder=str(folder), config=plain(settings), resumed=goes_on)
+            event=RunStarted(folder=str(folder), config=plain(settings), resumed=going is not None)
         )
-        if goes_on and (folder / run_folder.EVALUATION).exists():
-            _say(hook, "It has ended already.")
-            evaluation = run_folder.read_evaluation(folder)
+        if resume == "auto" and going is None:
+            _say(hook, "No run of this name is there yet, so it starts from the beginning.")
+        ended = going is not None and (folder / run_folder.EVALUATION).exists()
+        if ended and not allow:
+            evaluation = _ended(folder, hook)
         else:
-            evaluation = _carry_out(checked, reasons, backend, folder, resume, overwrite, hook)
+            evaluation = _carry_out(settled, folder, overwrite, hook)
         return Run(folder, evaluation)
     except BaseException as problem:
         error = str(problem) or type(problem).__name__
@@ -152,33 +161,34 @@ def _lack_of_memory(problem: BaseException | None) -> str | None:
     return _lack_of_memory(problem.__cause__ or problem.__context__)
 
 
-def _carry_out(
-    config: Config,
-    reasons: Mapping[str, str],
-    backend: str,
-    folder: Path,
-    resume: Resume,
-    overwrite: bool,
-    hook: Any,
-) -> dict[str, Any]:
+def _ended(folder: Path, hook: Any) -> dict[str, Any]:
+    _say(hook, "It has ended already.")
+    return run_folder.read_evaluation(folder)
+
+
+def _carry_out(settled: Settled, folder: Path, overwrite: bool, hook: Any) -> dict[str, Any]:
     """Data first, so that bad input leaves an existing run alone; then the folder, the stages."""
-    settings, registry = config.settings, config.registry
+    config, going = settled.config, settled.going
+    settings, registry, backend = config.settings, config.registry, config.settings.backend
     say = partial(_say, hook)
-    tokenizer, stages = prepare(settings, registry, say)
+    own = own_tokenizer(going, config) if going else None
+    tokenizer, stages = prepare(settings, registry, say, own)
     for prepared in stages:
         check_prepared(prepared, registry)
         check_beginning(prepared, config, folder, tokenizer, overwrite)
+    if going is not None:
+        going = check_data(going, stages, tokenizer, config)
+        if not going.found and (folder / run_folder.EVALUATION).exists():
+            return _ended(folder, hook)
     _make_folder(folder)
     evaluation: dict[str, Any] = {}
     with locked(folder):
-        # Before the folder is claimed: another backend's run writes its environment anew.
-        changed = [] if overwrite else list(changes(folder, settings, backend, registry))
-        if not run_folder.claim(folder, config, resume != "never", overwrite):
-            _write_start(folder, config, reasons, backend, tokenizer)
+        world = {**environment(config, backend), **of_data(stages, tokenizer, config, folder)}
+        _claim(settled, going, folder, overwrite, world, tokenizer)
         about = {prepared.config.name: prepared.about for prepared in stages}
         write_file(folder / run_folder.DATA, json.dumps(about, indent=2) + "\n")
-        for change in changed:
-            say(f"What follows may not be what an unbroken run would give: {change}.")
+        for sentence in _of_changes(going, world):
+            say(sentence)
         with Interrupts() as interrupts:
             for index, prepared in enumerate(stages):
                 stage = make_stage(prepared, config, backend, folder, tokenizer, hook, say)
@@ -195,11 +205,49 @@ def _say(hook: Any, message: str) -> None:
     hook.loomlm_progress(event=Progress(message=message))
 
 
+def _claim(
+    settled: Settled,
+    going: Going | None,
+    folder: Path,
+    overwrite: bool,
+    world: Mapping[str, Any],
+    tokenizer: Tokenizer,
+) -> None:
+    """Take a locked folder: for a new run, or for one that goes on, and write down what differs.
+
+    What was allowed is noted first: a process that is killed meanwhile has left the run as it was,
+    or one that differs still.
+    """
+    before = going.before if going else None
+    whole = run_folder.claim(folder, settled.config, overwrite, before)
+    if going and going.found:
+        run_folder.note_changes(folder, steps_done(folder, settled.config), going.found)
+    known = going is not None and bool(going.known) and not going.found
+    if not whole or not known or not (folder / run_folder.TOKENIZER).is_dir():
+        _write_start(folder, settled.config, settled.reasons, world, tokenizer)
+
+
+def _of_changes(going: Going | None, world: Mapping[str, Any]) -> Iterator[str]:
+    """What a user is to know of a run that goes on."""
+    if going is None:
+        return
+    said = [str(one) for one in going.found]
+    if not going.known and steps_done(going.folder, going.before):
+        said.append(f"it has no {ENVIRONMENT}, so nobody can tell with which versions it began")
+    for one in (*said, *changes(going.known, world)):
+        yield f"What follows may not be what an unbroken run would give: {one}."
+
+
 def prepare(
-    settings: RunConfig, registry: Registry, say: Callable[[str], None]
+    settings: RunConfig,
+    registry: Registry,
+    say: Callable[[str], None],
+    tokenizer: Tokenizer | None = None,
 ) -> tuple[Tokenizer, list[Prepared]]:
-    """The tokenizer, and every stage's data, encoded; from the cache where it is there."""
-    tokenizer: Tokenizer | None = None
+    """The tokenizer, and every stage's data, encoded; from the cache where it is there.
+
+    tokenizer: the one to take, where a run has its own already.
+    """
     stages = []
     for stage in settings.stages:
         examples = read_examples(stage.data, registry, settings.seed, say)
@@ -214,7 +262,7 @@ def prepare(
         if len(settings.stages) > 1:
             say(f"The data of {stage.name}:")
         say_about(about, say)
-        stages.append(Prepared(stage, recipe, data, about))
+        stages.append(Prepared(stage, recipe, data, about, examples.sources))
     assert tokenizer is not None
     return tokenizer, stages
 
@@ -232,9 +280,13 @@ def _write_start(
     folder: Path,
     config: Config,
     reasons: Mapping[str, str],
-    backend: str,
+    world: Mapping[str, Any],
     tokenizer: Tokenizer,
 ) -> None:
+    """What was run, and where. The config comes first of a new run, and last of one that goes on:
+    a folder without it is no run, and one whose config has not changed yet goes on as it was.
+    """
+
     def comment(path: tuple[str | int, ...]) -> str:
         if len(path) == 4 and path[0] == "stages" and isinstance(path[1], int):
             stage = config.settings.stages[path[1]].name
@@ -242,10 +294,15 @@ def _write_start(
         return ""
 
     settings = evolve(config.settings, plugins=_plugins(config.registry))
-    write_file(folder / run_folder.CONFIG, to_toml(plain(settings), comment))
-    about = environment(config.settings, backend, config.registry)
-    write_file(folder / "environment.json", json.dumps(about, indent=2) + "\n")
-    commit(folder / run_folder.TOKENIZER, dict(tokenizer.files()))
+    parts: list[Callable[[], None]] = [
+        lambda: write_file(folder / run_folder.CONFIG, to_toml(plain(settings), comment)),
+        lambda: commit(folder / run_folder.TOKENIZER, dict(tokenizer.files())),
+        lambda: write_file(folder / ENVIRONMENT, json.dumps(world, indent=2) + "\n"),
+    ]
+    if (folder / run_folder.CONFIG).exists():
+        parts.append(parts.pop(0))
+    for write in parts:
+        write()
 
 
 def _plugins(registry: Registry) -> PluginsConfig:
@@ -262,6 +319,7 @@ def _train(
     say: Callable[[str], None],
 ) -> None:
     if stage.progress.ended:
+        take_best(stage)
         say(f"Stage {stage.name!r} has ended already, after step {stage.progress.step}.")
         return
     count = sum(array.size for _, array in stage.engine.state("model"))
@@ -321,7 +379,8 @@ def _save_model(
         facts=prepared.data.facts,
     )
     writes = isinstance(stage.recipe.task, Generates)
-    card = model_card(settings, stage.name, prepared.about, evaluation, writes)
+    went_on = read_changes(stage.folder.parent)
+    card = model_card(settings, stage.name, prepared.about, evaluation, writes, went_on)
     save_model(
         folder,
         model,
