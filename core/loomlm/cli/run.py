@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from loomlm.cli.options import config_options, read_config
@@ -43,42 +41,16 @@ def command(
 
     from loomlm.cli.progress import ProgressLine
     from loomlm.cli.tables import evaluation_table
-    from loomlm.training.interrupts import StoppedError
     from loomlm.training.run import run
 
-    try:
-        done = run(
-            config,
-            runs=runs,
-            resume=resume,  # type: ignore[arg-type] - click lets no other word pass
-            overwrite=overwrite,
-            allow=allow,
-            observers=[ProgressLine()],
-        )
-    except StoppedError as stopped:
-        stopped.args = (f"{stopped} Go on with:\n  {_resume_command(click.get_current_context())}",)
-        raise
+    done = run(
+        config,
+        runs=runs,
+        resume=resume,  # type: ignore[arg-type] - click lets no other word pass
+        overwrite=overwrite,
+        allow=allow,
+        observers=[ProgressLine()],
+    )
     evaluation_table(done.evaluation)
     click.echo(f"Run:   {done.folder}")
     click.echo(f"Model: {done.folder / 'model'}")
-
-
-def _resume_command(context: click.Context) -> str:
-    """The command line that was given, with --resume, which goes for --overwrite, too."""
-    import shlex
-
-    path = context.params["path"]
-    words = ["loomlm", "run", f"./{path}" if path.startswith("-") else path]
-    for option in context.command.params:
-        if isinstance(option, click.Option) and option.name not in ("resume", "overwrite"):
-            words += _words(option, context.params[option.name or ""])
-    return shlex.join([*words, "--resume"])
-
-
-def _words(option: click.Option, given: Any) -> list[str]:
-    """An option's words, as they are typed."""
-    name = option.opts[-1]
-    if option.is_flag:
-        return [name] if given else []
-    values = given if option.multiple else [given] if given is not None else []
-    return [word for value in values for word in (name, str(value))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,16 @@ def evaluate(
     split: Rows,
     metrics: Sequence[Metric],
     batch_size: int,
+    between: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """`loss` and every metric's entries, on a whole split."""
+    """`loss` and every metric's entries, on a whole split.
+
+    between: called before each batch; what it raises ends the evaluation.
+    """
     task, predicts = recipe.task, isinstance(recipe.task, Predicts)
     total = weight = 0.0
     for _, batch in ordered_batches(recipe, split, batch_size):
+        between()
         part, logits = engine.score(batch, logits=predicts)
         total, weight = total + part, weight + float(batch["weight"].sum())
         if logits is not None and isinstance(task, Predicts):

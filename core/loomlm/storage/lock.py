@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from loomlm.errors import UsageError
+from loomlm.storage.commit import write_file
+from loomlm.storage.disk import cannot_write, disk
 
 LOCKS = (".lock", ".owner")
+
+PATIENCE = 1.0
+"""Seconds that a lock is tried for, and that its owner has to say who it is."""
 
 
 @contextmanager
@@ -21,20 +30,59 @@ def locked(folder: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     owner = folder / LOCKS[1]
-    lock = FileLock(folder / LOCKS[0], timeout=0)
+    lock = FileLock(folder / LOCKS[0], timeout=PATIENCE)
     try:
         lock.acquire()
     except Timeout:
-        process = owner.read_text() if owner.exists() else "unknown"
-        raise UsageError(
-            f"{folder} is being written by another process (pid {process}). "
-            "Wait for it, or give this run another name."
-        ) from None
+        raise _held(folder) from None
     except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror}.") from None
+        raise cannot_write(folder, error, named="--runs") from None
     try:
-        owner.write_text(str(os.getpid()))
+        write_file(owner, json.dumps(_ourselves()))
         yield
     finally:
-        owner.unlink(missing_ok=True)
+        # While it is still ours: afterwards the name could be that of the next one.
+        with suppress(OSError):
+            disk().remove(owner)
         lock.release()
+
+
+def refuse_locked(folder: Path) -> None:
+    """Raise UsageError where another process writes in a folder, before time is spent on it.
+
+    The owner's note alone is no proof: a process that was killed has left its own.
+    """
+    if (folder / LOCKS[1]).exists():
+        with locked(folder):
+            pass
+
+
+def _ourselves() -> dict[str, str | int]:
+    since = datetime.now().astimezone().isoformat(" ", "seconds")
+    return {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+
+
+def _held(folder: Path) -> UsageError:
+    said = _owner(folder / LOCKS[1])
+    who = (
+        f"pid {said['pid']} on {said['host']}, since {said['since']}"
+        if said
+        else "it has not said which"
+    )
+    return UsageError(
+        f"{folder} is being written by another process ({who}). Wait for it, or give this run "
+        "another name: --set name=..."
+    )
+
+
+def _owner(path: Path) -> dict[str, str | int] | None:
+    """What the owner says of itself; it may have the lock and be about to write."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))
+            return {key: said[key] for key in ("pid", "host", "since")}
+        except (OSError, ValueError, KeyError, TypeError):
+            if time.monotonic() > end:
+                return None
+            time.sleep(0.02)

@@ -18,7 +18,7 @@ from loomlm.errors import UsageError, did_you_mean
 NOT_COMPARED = ("observers", "plugins")
 """Keys that may change between a run and its resumption."""
 
-CHANGE_NOTHING = ("checkpoint_every", "keep_last")
+CHANGE_NOTHING = ("checkpoint_every", "keep_every", "keep_last")
 """Keys of a trainer that change no number, and may change, too."""
 
 OF_BACKEND = ("compile", "device", "threads")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from loomlm.config.load import Config, check_tree, read_tree
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.folders import how_to_go_on
 from loomlm.storage.commit import sweep, write_file
+from loomlm.storage.disk import disk, remove_tree
 from loomlm.storage.lock import LOCKS
 from loomlm.training.differences import (
     ANEW,
@@ -109,15 +109,20 @@ def note_changes(folder: Path, steps: Mapping[str, int], found: Sequence[Differe
     }
     lines = [json.dumps(one) + "\n" for one in (*read_changes(folder), line)]
     write_file(folder / RESUMED, "".join(lines))
-    (folder / EVALUATION).unlink(missing_ok=True)
+    if (folder / EVALUATION).exists():
+        disk().remove(folder / EVALUATION)
 
 
 def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
+    # The config last: without one, what a crash leaves would be taken for somebody else's.
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == CONFIG):
         if path.name in LOCKS:
             continue
         try:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            if path.is_dir() and not path.is_symlink():
+                remove_tree(path, ignore_errors=False)
+            else:
+                disk().remove(path)
         except OSError as error:
             raise UsageError(f"{path} cannot be removed: {error.strerror}.") from None
 

@@ -32,7 +32,7 @@ class Log:
 
     def __attrs_post_init__(self) -> None:
         self._first = self.stage.progress.step
-        _cut_back(self._path, self._first)
+        _cut_back(self._path, self._first, self.stage.progress.unscored)
 
     @property
     def _path(self) -> Path:
@@ -97,14 +97,19 @@ class Log:
             file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
-def _cut_back(path: Path, step: int) -> None:
-    """Leave the lines up to a step, so that a resumed run has each line once."""
+def _cut_back(path: Path, step: int, unscored: bool) -> None:
+    """Leave the lines up to a step, so that a resumed run has each line once.
+
+    unscored: whether the step's evaluation is still to come.
+    """
     if not path.exists():
         return
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         try:
-            if json.loads(line)["step"] <= step:
+            said = json.loads(line)
+            again = unscored and said["step"] == step and said["split"] != "train"
+            if said["step"] <= step and not again:
                 kept.append(line)
         except ValueError:
             continue  # The line that a killed process was writing.

@@ -7,16 +7,22 @@ learning rate, the batch and dropout are functions of the step.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
-from loomlm.contracts import CheckpointSaved, Evaluated, StepContext
-from loomlm.data.streaming import StreamPlan
-from loomlm.errors import UsageError
+from loomlm.contracts import Evaluated, StepContext
+from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.scoring import evaluate
+from loomlm.storage.commit import DamagedError
 from loomlm.training.batching import batches
 from loomlm.training.interrupts import Interrupts, StoppedError
 from loomlm.training.log import Log
+from loomlm.training.saving import Saver
+from loomlm.training.space import check_room
 from loomlm.training.stage import DONE, Stage
+
+LOST = "; the best weights were lost, these are the last"
+"""What stands behind the reason for which a stage is over."""
 
 CHECKPOINT_SECONDS = 300
 """How much training `checkpoint_every = "auto"` may lose."""
@@ -32,66 +38,102 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
     # Of a stream nobody knows how long an epoch is.
     epoch = stage.plan.steps_per_epoch or max(1, stage.steps // 20)
     evaluate_every = _every(stage.trainer.evaluate_every, epoch)
-    checkpoint_every = _every(stage.trainer.checkpoint_every, None)
     saved_at = time.monotonic()
-    for step, microbatches, examples, tokens in batches(stage):
-        rate = stage.schedule(step)
-        context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
-        stage.engine.train_step(microbatches, context)
-        stage.progress.step = step
-        log.add(rate, examples, tokens)
-        if stage.validation is not None and _due(step, evaluate_every, stage.steps):
-            log.flush()
-            _evaluate(stage, log)
-        last = step == stage.steps or bool(stage.progress.ended)
-        timed = stage.trainer.checkpoint_every == "auto"
-        overdue = timed and time.monotonic() - saved_at > CHECKPOINT_SECONDS
-        if not last and (overdue or interrupts.signal or _due(step, checkpoint_every, None)):
-            log.flush()
-            _save(stage)
-            saved_at = time.monotonic()
-        if interrupts.signal and not last:
-            raise StoppedError(stage.name, step, interrupts.signal)
-        log.flush_when_due()
-        if last:
-            break
-    log.flush()
-    _finish(stage)
+    check_room(stage)
+    with Saver(stage) as saver:
+        if stage.progress.unscored and _evaluate(stage, log, interrupts, saver):
+            saver.save()
+        # A stage that this evaluation has ended, or whose last step it was, has no more batches.
+        for step, microbatches, examples, tokens in () if stage.progress.ended else batches(stage):
+            saver.poll()
+            rate = stage.schedule(step)
+            context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
+            stage.engine.train_step(microbatches, context)
+            stage.progress.step = step
+            log.add(rate, examples, tokens)
+            best = False
+            if stage.validation is not None and _due(step, evaluate_every, stage.steps):
+                log.flush()
+                best = _evaluate(stage, log, interrupts, saver)
+            last = step == stage.steps or bool(stage.progress.ended)
+            # Looked at once: a signal that comes while this is decided is acted on after a step.
+            stopping = 0 if last else interrupts.signal
+            seconds = time.monotonic() - saved_at
+            if stopping or (not last and (best or _save_due(stage, step, seconds, saver.busy))):
+                log.flush()
+                saver.save_now() if stopping else saver.save()
+                saved_at = time.monotonic()
+            if stopping:
+                raise StoppedError(
+                    f"Stopped after step {step} of stage {stage.name!r}, with a checkpoint.",
+                    stopping,
+                )
+            log.flush_when_due()
+            if last:
+                break
+        log.flush()
+        _finish(stage, saver)
 
 
-def _finish(stage: Stage) -> None:
+def _finish(stage: Stage, saver: Saver) -> None:
     """A checkpoint that says that the stage has ended, then the weights that were asked for.
 
-    The checkpoint has those of the last step, so that it can be gone on from.
+    The checkpoint has those of the last step, so that it can be trained on from there.
     """
-    stage.progress.ended = stage.progress.ended or DONE
-    _save(stage)
-    take_best(stage)
+    progress = stage.progress
+    progress.ended = progress.ended or DONE
+    best = progress.best_step if stage.trainer.keep_best else None
+    if best is not None:
+        saver.settle(needed=best)
+    saver.save_now()
+    try:
+        take_best(stage)
+    except DamagedError as error:
+        progress.ended = f"{progress.ended}{LOST}"
+        saver.save_now()
+        raise LoomlmError(
+            f"{error} So the best weights of stage {stage.name!r}, those of step {best}, are lost. "
+            "With --resume, it ends with those of its last step."
+        ) from None
 
 
 def take_best(stage: Stage) -> None:
-    """The best weights of a stage that has ended, where they were asked for."""
+    """The best weights of a stage that has ended, where they were asked for.
+
+    Raises DamagedError where their checkpoint is not whole.
+    """
     progress = stage.progress
-    if stage.trainer.keep_best and progress.best_step not in (None, progress.step):
+    wanted = stage.trainer.keep_best and not progress.ended.endswith(LOST)
+    if wanted and progress.best_step not in (None, progress.step):
         assert progress.best_step is not None
         stage.checkpoints.load_model(stage.engine, progress.best_step)
 
 
-def _save(stage: Stage) -> None:
-    if isinstance(stage.plan, StreamPlan):
-        stage.progress.place = stage.plan.place(stage.progress.step)
-    path = stage.checkpoints.save(stage.engine, stage.progress, stage.world)
-    stage.hook.loomlm_checkpoint_saved(
-        event=CheckpointSaved(stage=stage.name, step=stage.progress.step, folder=str(path))
-    )
+def _save_due(stage: Stage, step: int, seconds: float, busy: bool) -> bool:
+    """Whether a checkpoint is due. seconds: since the last one. busy: whether it is in flight."""
+    trainer = stage.trainer
+    if _due(step, trainer.keep_every, None):
+        return True
+    if trainer.checkpoint_every == "auto":
+        # Nobody counts on a step here, so that a slow disk need not be waited for.
+        return seconds > CHECKPOINT_SECONDS and not busy
+    return _due(step, _every(trainer.checkpoint_every, None), None)
 
 
-def _evaluate(stage: Stage, log: Log) -> None:
-    """Score the validation split; note the best, and whether it is time to stop."""
-    assert stage.validation is not None
+def _evaluate(stage: Stage, log: Log, interrupts: Interrupts, saver: Saver) -> bool:
+    """Score the validation split; note the best, and whether it is time to stop.
+
+    Whether these are the best weights so far, and they are to be kept. Where it is broken off, the
+    step's checkpoint says that it is still to come.
+    """
     trainer, progress = stage.trainer, stage.progress
-    size = trainer.evaluation_batch_size
-    scores = evaluate(stage.engine, stage.recipe, stage.validation, stage.metrics(), size)
+    progress.unscored = True
+    try:
+        scores = _scores(stage, interrupts)
+    except StoppedError:
+        saver.save_now()
+        raise
+    progress.unscored = False
     log.write({"step": progress.step, "split": "validation", **scores})
     stage.hook.loomlm_evaluated(
         event=Evaluated(
@@ -107,16 +149,31 @@ def _evaluate(stage: Stage, log: Log) -> None:
     stopping = trainer.early_stopping
     watched = trainer.keep_best or (stopping.metric if stopping else None)
     if watched is None:
-        return
+        return False
     score = _score(scores, watched) * (1 if stage.higher_is_better(watched) else -1)
     if progress.best is None or score > progress.best:
         progress.best, progress.best_step, progress.stale = score, progress.step, 0
-        if trainer.keep_best:
-            _save(stage)
-    else:
-        progress.stale += 1
-        if stopping and progress.stale >= stopping.patience:
-            progress.ended = f"{watched} has not improved for {progress.stale} evaluations"
+        return trainer.keep_best is not None
+    progress.stale += 1
+    if stopping and progress.stale >= stopping.patience:
+        progress.ended = f"{watched} has not improved for {progress.stale} evaluations"
+    return False
+
+
+def _scores(stage: Stage, interrupts: Interrupts) -> dict[str, Any]:
+    assert stage.validation is not None
+    stopped = (
+        f"Stopped after step {stage.progress.step} of stage {stage.name!r}, with a checkpoint; the "
+        "step's evaluation is done when the run goes on."
+    )
+    return evaluate(
+        stage.engine,
+        stage.recipe,
+        stage.validation,
+        stage.metrics(),
+        stage.trainer.evaluation_batch_size,
+        partial(interrupts.check, stopped),
+    )
 
 
 def _score(scores: dict[str, Any], name: str) -> float:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from loomlm.config.check import choose_backend
 from loomlm.config.load import Config, load_config
-from loomlm.config.settings import Choice, PluginsConfig, RunConfig
-from loomlm.config.show import plain, to_toml
+from loomlm.config.settings import Choice, RunConfig
+from loomlm.config.show import plain
 from loomlm.contracts import (
     Generates,
     Progress,
@@ -34,18 +34,19 @@ from loomlm.models.card import model_card
 from loomlm.models.folder import ModelConfig, save_model
 from loomlm.registry import Registry, check_object
 from loomlm.registry.tracing import register
-from loomlm.storage.commit import commit, write_file
-from loomlm.storage.lock import locked
+from loomlm.storage.commit import write_file
+from loomlm.storage.disk import make_folder
+from loomlm.storage.lock import locked, refuse_locked
 from loomlm.training import folder as run_folder
-from loomlm.training.environment import ENVIRONMENT, changes, environment
-from loomlm.training.fitting import steps_done
+from loomlm.training.claiming import claim, what_changed
+from loomlm.training.environment import environment
 from loomlm.training.folder import read_changes
-from loomlm.training.interrupts import Interrupts
+from loomlm.training.interrupts import Interrupts, during
 from loomlm.training.loop import take_best, train
 from loomlm.training.settling import Resume, Settled, resolve
 from loomlm.training.stage import Stage
 from loomlm.training.stages import Prepared, check_beginning, check_prepared, make_stage
-from loomlm.training.world import Going, check_data, of_data, own_tokenizer
+from loomlm.training.world import check_data, of_data, own_tokenizer
 
 
 @frozen
@@ -171,6 +172,7 @@ def _carry_out(settled: Settled, folder: Path, overwrite: bool, hook: Any) -> di
     config, going = settled.config, settled.going
     settings, registry, backend = config.settings, config.registry, config.settings.backend
     say = partial(_say, hook)
+    refuse_locked(folder)
     own = own_tokenizer(going, config) if going else None
     tokenizer, stages = prepare(settings, registry, say, own)
     for prepared in stages:
@@ -180,23 +182,26 @@ def _carry_out(settled: Settled, folder: Path, overwrite: bool, hook: Any) -> di
         going = check_data(going, stages, tokenizer, config)
         if not going.found and (folder / run_folder.EVALUATION).exists():
             return _ended(folder, hook)
-    _make_folder(folder)
+    make_folder(folder, named="--runs")
     evaluation: dict[str, Any] = {}
-    with locked(folder):
+    with Interrupts() as interrupts, locked(folder):
         world = {**environment(config, backend), **of_data(stages, tokenizer, config, folder)}
-        _claim(settled, going, folder, overwrite, world, tokenizer)
+        claim(settled, going, folder, overwrite, world, tokenizer)
         about = {prepared.config.name: prepared.about for prepared in stages}
         write_file(folder / run_folder.DATA, json.dumps(about, indent=2) + "\n")
-        for sentence in _of_changes(going, world):
+        for sentence in what_changed(going, world):
             say(sentence)
-        with Interrupts() as interrupts:
-            for index, prepared in enumerate(stages):
+        for index, prepared in enumerate(stages):
+            name = prepared.config.name
+            with interrupts.explaining(f"Stopped in stage {name!r}; its last checkpoint is whole."):
+                interrupts.check(f"Stopped before stage {name!r}.")
                 stage = make_stage(prepared, config, backend, folder, tokenizer, hook, say)
                 _train(stage, interrupts, hook, say)
-                evaluation[stage.name] = _evaluate(stage, prepared, say)
+                evaluation[name] = _evaluate(stage, prepared, interrupts, say)
                 place = folder if index == len(stages) - 1 else stage.folder
                 model = place / run_folder.MODEL
                 _save_model(model, config, backend, stage, prepared, tokenizer, evaluation)
+                interrupts.check(f"Stopped after the model of stage {name!r} was saved.")
         write_file(folder / run_folder.EVALUATION, json.dumps(evaluation, indent=2) + "\n")
     return evaluation
 
@@ -205,39 +210,7 @@ def _say(hook: Any, message: str) -> None:
     hook.loomlm_progress(event=Progress(message=message))
 
 
-def _claim(
-    settled: Settled,
-    going: Going | None,
-    folder: Path,
-    overwrite: bool,
-    world: Mapping[str, Any],
-    tokenizer: Tokenizer,
-) -> None:
-    """Take a locked folder: for a new run, or for one that goes on, and write down what differs.
-
-    What was allowed is noted first: a process that is killed meanwhile has left the run as it was,
-    or one that differs still.
-    """
-    before = going.before if going else None
-    whole = run_folder.claim(folder, settled.config, overwrite, before)
-    if going and going.found:
-        run_folder.note_changes(folder, steps_done(folder, settled.config), going.found)
-    known = going is not None and bool(going.known) and not going.found
-    if not whole or not known or not (folder / run_folder.TOKENIZER).is_dir():
-        _write_start(folder, settled.config, settled.reasons, world, tokenizer)
-
-
-def _of_changes(going: Going | None, world: Mapping[str, Any]) -> Iterator[str]:
-    """What a user is to know of a run that goes on."""
-    if going is None:
-        return
-    said = [str(one) for one in going.found]
-    if not going.known and steps_done(going.folder, going.before):
-        said.append(f"it has no {ENVIRONMENT}, so nobody can tell with which versions it began")
-    for one in (*said, *changes(going.known, world)):
-        yield f"What follows may not be what an unbroken run would give: {one}."
-
-
+@during("while the data was prepared")
 def prepare(
     settings: RunConfig,
     registry: Registry,
@@ -267,51 +240,6 @@ def prepare(
     return tokenizer, stages
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be made: {error.strerror}. Choose another place with --runs."
-        ) from None
-
-
-def _write_start(
-    folder: Path,
-    config: Config,
-    reasons: Mapping[str, str],
-    world: Mapping[str, Any],
-    tokenizer: Tokenizer,
-) -> None:
-    """What was run, and where. The config comes first of a new run, and last of one that goes on:
-    a folder without it is no run, and one whose config has not changed yet goes on as it was.
-    """
-
-    def comment(path: tuple[str | int, ...]) -> str:
-        if len(path) == 4 and path[0] == "stages" and isinstance(path[1], int):
-            stage = config.settings.stages[path[1]].name
-            return reasons.get(f"{stage}.{path[3]}", "")
-        return ""
-
-    settings = evolve(config.settings, plugins=_plugins(config.registry))
-    parts: list[Callable[[], None]] = [
-        lambda: write_file(folder / run_folder.CONFIG, to_toml(plain(settings), comment)),
-        lambda: commit(folder / run_folder.TOKENIZER, dict(tokenizer.files())),
-        lambda: write_file(folder / ENVIRONMENT, json.dumps(world, indent=2) + "\n"),
-    ]
-    if (folder / run_folder.CONFIG).exists():
-        parts.append(parts.pop(0))
-    for write in parts:
-        write()
-
-
-def _plugins(registry: Registry) -> PluginsConfig:
-    """What was said of plugins, in the config or by -p; files by their whole path."""
-    named = tuple(plugin.module for plugin in registry.plugins if not plugin.distribution)
-    control = registry.control
-    return PluginsConfig(named, control.block, control.allow, control.order)
-
-
 def _train(
     stage: Stage,
     interrupts: Interrupts,
@@ -322,6 +250,10 @@ def _train(
         take_best(stage)
         say(f"Stage {stage.name!r} has ended already, after step {stage.progress.step}.")
         return
+    interrupts.check(
+        f"Stopped before step {stage.progress.step + 1} of stage {stage.name!r}"
+        f"{', which has its checkpoint' if stage.progress.step else ''}."
+    )
     count = sum(array.size for _, array in stage.engine.state("model"))
     hook.loomlm_stage_started(
         event=StageStarted(
@@ -338,8 +270,11 @@ def _train(
     )
 
 
-def _evaluate(stage: Stage, prepared: Prepared, say: Callable[[str], None]) -> dict[str, Any]:
+def _evaluate(
+    stage: Stage, prepared: Prepared, interrupts: Interrupts, say: Callable[[str], None]
+) -> dict[str, Any]:
     scores = {}
+    stopped = f"Stopped before stage {stage.name!r} was evaluated; its last checkpoint is whole."
     if set(prepared.data.splits) == {"train"}:
         say(f"{stage.name} has no test and no validation split, so there is no score.")
     for name, store in prepared.data.splits.items():
@@ -347,7 +282,15 @@ def _evaluate(stage: Stage, prepared: Prepared, say: Callable[[str], None]) -> d
             continue
         say(f"Evaluating {name}")
         size = stage.trainer.evaluation_batch_size
-        scores[name] = evaluate(stage.engine, stage.recipe, store, stage.metrics(), size)
+        scores[name] = evaluate(
+            stage.engine,
+            stage.recipe,
+            store,
+            stage.metrics(),
+            size,
+            partial(interrupts.check, stopped),
+        )
+    interrupts.check(stopped)
     return scores
 
 

@@ -51,7 +51,7 @@ def reopens(progress: Progress, trainer: TrainerConfig, steps: int) -> bool:
     if not progress.ended or progress.step >= steps:
         return False
     stopping = trainer.early_stopping
-    return progress.ended == DONE or stopping is None or progress.stale < stopping.patience
+    return progress.ended.startswith(DONE) or stopping is None or progress.stale < stopping.patience
 
 
 def total_steps(trainer: TrainerConfig, plan: Plan) -> int:

@@ -21,7 +21,8 @@ from loomlm.data.reading import source_fingerprints
 from loomlm.errors import LoomlmError
 from loomlm.models.folder import WEIGHTS
 from loomlm.storage.cache import cache_key
-from loomlm.storage.commit import DamagedError, file_digest, verify
+from loomlm.storage.commit import DamagedError, verify
+from loomlm.storage.manifest import file_digest
 from loomlm.training import fitting
 from loomlm.training.beginning import first_model
 from loomlm.training.differences import Difference, of_config, refused
