@@ -185,8 +185,10 @@ def _done(given: list[str], program: Program) -> int:
     from loomlm.cli.stopping import stopped_by
     from loomlm.errors import LoomlmError
 
+    words = _with_resume(given)
     try:
-        loomlm.main(args=_with_resume(given), prog_name="loomlm", standalone_mode=False)
+        # The words go along as `obj`, for a command that starts itself in other processes.
+        loomlm.main(args=[*words], obj=words, prog_name="loomlm", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from typing import NoReturn
+
 import click
 
 from loomlm.cli.options import config_options, read_config
@@ -24,6 +28,12 @@ from loomlm.cli.options import config_options, read_config
     "stages.finetune.trainer.steps; what differs is listed with its name.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a run of this name.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train in N processes on this machine, one for each GPU; any number goes on with a run.",
+)
 def command(
     path: str,
     assignments: tuple[str, ...],
@@ -33,8 +43,18 @@ def command(
     resume: str,
     allow: tuple[str, ...],
     overwrite: bool,
+    processes: int | None,
 ) -> None:
     """Carry out a config: prepare the data, train every stage, evaluate, save the model."""
+    from loomlm.training.processes import place
+
+    here = place()
+    if processes and processes > 1 and here is None:
+        _launch(path, assignments, backend, plugins, processes)
+    if here is not None:
+        from loomlm.training.launching import end_with_launcher
+
+        end_with_launcher()
     config = read_config(path, assignments, backend, plugins)
     if overwrite and resume != "never":
         raise click.UsageError("--overwrite and --resume do not go together.")
@@ -51,6 +71,25 @@ def command(
         allow=allow,
         observers=[ProgressLine()],
     )
+    if here is not None and here.rank > 0:
+        return
     evaluation_table(done.evaluation)
     click.echo(f"Run:   {done.folder}")
     click.echo(f"Model: {done.folder / 'model'}")
+
+
+def _launch(
+    path: str,
+    assignments: tuple[str, ...],
+    backend: str | None,
+    plugins: tuple[str, ...],
+    processes: int,
+) -> NoReturn:
+    """Run the command that was given in several processes; mistakes of the config are told once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The leader says them again.
+        read_config(path, assignments, backend, plugins)
+
+    from loomlm.training.launching import launch
+
+    sys.exit(launch(click.get_current_context().obj, processes))

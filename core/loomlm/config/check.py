@@ -204,6 +204,12 @@ def _check_trainer(trainer: TrainerConfig) -> Iterator[Mistake]:
     if (trainer.steps is None) == (trainer.epochs is None):
         given = "both `steps` and `epochs`" if trainer.steps else "neither `steps` nor `epochs`"
         yield Mistake(("trainer",), f"give one of `steps` and `epochs`; there are {given}")
+    if trainer.non_finite == "rollback" and not isinstance(trainer.checkpoint_every, int):
+        message = (
+            'non_finite = "rollback" goes back to a checkpoint: where these stand must not depend '
+            "on the clock. Give a number of steps, such as 500"
+        )
+        yield Mistake(("trainer", "checkpoint_every"), message)
     if trainer.batch_size is None:
         return
     if trainer.batch_tokens is not None:

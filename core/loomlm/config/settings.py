@@ -135,6 +135,13 @@ class TrainerConfig:
     )
     early_stopping: EarlyStopping | None = key("when to stop before the last step", None)
     log_every: int = key("steps between lines of metrics.jsonl", 1, minimum=1)
+    non_finite: Literal["stop", "skip", "rollback"] = key(
+        "where a loss or gradient is not finite, which never reaches the weights: stop; skip that "
+        "update alone; rollback to the checkpoint before it and go on behind it, without the "
+        "batches since then",
+        "stop",
+    )
+    max_skips: int = key("how often a stage may skip or roll back before it stops", 10, minimum=1)
 
 
 @frozen

@@ -27,7 +27,8 @@ class Progress:
     best: the best validation score so far, with its step; stale: evaluations since then.
     unscored: whether the evaluation that is due at the step is still to come.
     ended: why the stage is over, or "". place: where a stream goes on, None where the data is no
-    stream.
+    stream. left_out: pairs (a, b); the weights lack the updates behind step a up to step b, since
+    that of step b was not finite.
     """
 
     step: int = 0
@@ -37,6 +38,7 @@ class Progress:
     unscored: bool = False
     ended: str = ""
     place: dict[str, Any] | None = None
+    left_out: list[list[int]] = field(factory=list)
 
 
 @frozen

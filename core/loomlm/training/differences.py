@@ -18,8 +18,8 @@ from loomlm.errors import UsageError, did_you_mean
 NOT_COMPARED = ("observers", "plugins")
 """Keys that may change between a run and its resumption."""
 
-CHANGE_NOTHING = ("checkpoint_every", "keep_every", "keep_last")
-"""Keys of a trainer that change no number, and may change, too."""
+CHANGE_NOTHING = ("checkpoint_every", "keep_every", "keep_last", "non_finite", "max_skips")
+"""Keys of a trainer that have changed no number so far, and may change, too."""
 
 OF_BACKEND = ("compile", "device", "threads")
 """Keys of a trainer that may change where a run goes on with another backend."""

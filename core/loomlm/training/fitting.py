@@ -17,9 +17,8 @@ from loomlm.registry import Registry
 from loomlm.training.beginning import MOST, shape_words, stored_shapes
 from loomlm.training.checkpoints import Checkpoints, Progress, read_state
 from loomlm.training.differences import ANEW, Difference
-from loomlm.training.options import engine_options
 from loomlm.training.stage import reopens, total_steps
-from loomlm.training.stages import Prepared, stage_spec
+from loomlm.training.stages import Prepared, make_engine, stage_spec
 
 SIZE = 1 << 16
 """Stands in for the size of a vocabulary where the shapes of two backbones are compared."""
@@ -146,14 +145,8 @@ def _of_reopening(standing: _Standing, folder: Path, config: Config) -> Iterator
 
 def _of_slots(standing: _Standing, spec: Any, config: Config) -> Iterator[str]:
     """Whether an optimizer remembers what another one has left."""
-    registry, backend = config.registry, config.settings.backend
     there = _slots(_shapes_of(standing.checkpoint, "optimizer"))
-    trainer = registry.target("trainer", backend)(engine_options(config, backend))
-    engine = trainer.engine(
-        spec,
-        standing.prepared.config.trainer,
-        standing.prepared.recipe.extensions.builders(registry, backend),
-    )
+    engine = make_engine(standing.prepared, config, config.settings.backend, spec)
     here = _slots({name: array.shape for name, array in engine.state("optimizer")})
     if there != here:
         yield (

@@ -11,8 +11,10 @@ from typing import Any
 from attrs import define, field
 
 from loomlm.contracts import StepsEnded
-from loomlm.errors import LoomlmError
-from loomlm.training.stage import Stage
+from loomlm.training.lost import Losses
+from loomlm.training.stage import Held, Stage
+
+METRICS = "metrics.jsonl"
 
 REPORT_SECONDS = 0.2
 REPORT_STEPS = 64
@@ -24,24 +26,28 @@ class Log:
 
     stage: Stage
     _rates: list[float] = field(factory=list)
+    _held: list[Held] = field(factory=list)
     _examples: int = 0
     _tokens: int = 0
     _first: int = field(init=False)
+    _losses: Losses = field(init=False)
     _started: float = field(factory=time.monotonic)
     _flushed: float = field(factory=time.monotonic)
 
     def __attrs_post_init__(self) -> None:
         self._first = self.stage.progress.step
-        _cut_back(self._path, self._first, self.stage.progress.unscored)
+        self._losses = Losses(self.stage)
+        cut_back(self._path, self._first, self.stage.progress.unscored)
 
     @property
     def _path(self) -> Path:
-        return self.stage.folder / "metrics.jsonl"
+        return self.stage.folder / METRICS
 
-    def add(self, rate: float, examples: int, tokens: int) -> None:
+    def add(self, rate: float, held: Held, tokens: int) -> None:
         """Count an update."""
         self._rates.append(rate)
-        self._examples += examples
+        self._held.append(held)
+        self._examples += len(held)
         self._tokens += tokens
 
     def flush_when_due(self) -> None:
@@ -51,11 +57,12 @@ class Log:
             self.flush()
 
     def flush(self) -> None:
-        """Write the updates since the last flush, tell observers, and stop on a lost loss."""
+        """Write the updates since the last flush, tell observers, and act on lost ones."""
         scalars = self.stage.engine.scalars()
         if not scalars:
             return
         rates, self._rates = self._rates, []
+        held, self._held = self._held, []
         self.write(
             *(
                 {
@@ -66,7 +73,9 @@ class Log:
                     "gradient_norm": s.gradient_norm if isfinite(s.gradient_norm) else None,
                 }
                 for s, rate in zip(scalars, rates, strict=True)
-                if s.step % self.stage.trainer.log_every == 0 or s.step == self.stage.steps
+                if s.step % self.stage.trainer.log_every == 0
+                or s.step == self.stage.steps
+                or not s.finite
             )
         )
         self._flushed = time.monotonic()
@@ -83,13 +92,7 @@ class Log:
                 seconds_left=(self.stage.steps - scalars[-1].step) * seconds / done,
             )
         )
-        lost = next((s for s in scalars if not s.finite), None)
-        if lost is not None:
-            raise LoomlmError(
-                f"The loss or its gradient was no number at step {lost.step} of stage "
-                f"{self.stage.name!r}; the weights were left as they were. Lower "
-                f"stages.{self.stage.name}.trainer.learning_rate, or lower gradient_clip."
-            )
+        self._losses.see(scalars, held)
 
     def write(self, *lines: dict[str, Any]) -> None:
         """Append lines."""
@@ -97,7 +100,7 @@ class Log:
             file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
-def _cut_back(path: Path, step: int, unscored: bool) -> None:
+def cut_back(path: Path, step: int, unscored: bool) -> None:
     """Leave the lines up to a step, so that a resumed run has each line once.
 
     unscored: whether the step's evaluation is still to come.

@@ -7,6 +7,8 @@ learning rate, the batch and dropout are functions of the step.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -14,9 +16,10 @@ from loomlm.contracts import Evaluated, StepContext
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.scoring import evaluate
 from loomlm.storage.commit import DamagedError
-from loomlm.training.batching import batches
+from loomlm.training.batching import Made, batches
 from loomlm.training.interrupts import Interrupts, StoppedError
-from loomlm.training.log import Log
+from loomlm.training.log import METRICS, Log, cut_back
+from loomlm.training.lost import LostError, go_back, summary
 from loomlm.training.saving import Saver
 from loomlm.training.space import check_room
 from loomlm.training.stage import DONE, Stage
@@ -32,47 +35,65 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
     """Train from `stage.progress` to the end of the stage, and leave the chosen weights.
 
     Raises StoppedError, after a checkpoint, when the user or the system asked to stop; LoomlmError
-    when the loss is no longer a number.
+    where a loss or gradient is not finite and `non_finite` says no more than to stop.
     """
+    check_room(stage)
+    with Saver(stage) as saver:
+        if stage.trainer.non_finite == "rollback" and not stage.checkpoints.steps():
+            saver.save_now()
+        while True:
+            try:
+                with closing(batches(stage)) as made:
+                    _train(stage, interrupts, saver, made)
+                break
+            except LostError as lost:
+                saver.settle()
+                target = go_back(stage, lost)
+                cut_back(stage.folder / METRICS, target, unscored=False)
+                Log(stage).write(
+                    {"step": lost.step, "split": "train", "loss": None, "gone_back_to": target}
+                )
+        _finish(stage, saver)
+    if (lacks := summary(stage)) is not None:
+        stage.say(lacks)
+
+
+def _train(stage: Stage, interrupts: Interrupts, saver: Saver, made: Iterable[Made]) -> None:
     log = Log(stage)
     # Of a stream nobody knows how long an epoch is.
     epoch = stage.plan.steps_per_epoch or max(1, stage.steps // 20)
     evaluate_every = _every(stage.trainer.evaluate_every, epoch)
     saved_at = time.monotonic()
-    check_room(stage)
-    with Saver(stage) as saver:
-        if stage.progress.unscored and _evaluate(stage, log, interrupts, saver):
-            saver.save()
-        # A stage that this evaluation has ended, or whose last step it was, has no more batches.
-        for step, microbatches, examples, tokens in () if stage.progress.ended else batches(stage):
-            saver.poll()
-            rate = stage.schedule(step)
-            context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
-            stage.engine.train_step(microbatches, context)
-            stage.progress.step = step
-            log.add(rate, examples, tokens)
-            best = False
-            if stage.validation is not None and _due(step, evaluate_every, stage.steps):
-                log.flush()
-                best = _evaluate(stage, log, interrupts, saver)
-            last = step == stage.steps or bool(stage.progress.ended)
-            # Looked at once: a signal that comes while this is decided is acted on after a step.
-            stopping = 0 if last else interrupts.signal
-            seconds = time.monotonic() - saved_at
-            if stopping or (not last and (best or _save_due(stage, step, seconds, saver.busy))):
-                log.flush()
-                saver.save_now() if stopping else saver.save()
-                saved_at = time.monotonic()
-            if stopping:
-                raise StoppedError(
-                    f"Stopped after step {step} of stage {stage.name!r}, with a checkpoint.",
-                    stopping,
-                )
-            log.flush_when_due()
-            if last:
-                break
-        log.flush()
-        _finish(stage, saver)
+    if stage.progress.unscored and _evaluate(stage, log, interrupts, saver):
+        saver.save()
+    # A stage that this evaluation has ended, or whose last step it was, has no more batches.
+    for step, microbatches, held, tokens in () if stage.progress.ended else made:
+        saver.poll()
+        rate = stage.schedule(step)
+        context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
+        stage.engine.train_step(microbatches, context)
+        stage.progress.step = step
+        log.add(rate, held, tokens)
+        best = False
+        if stage.validation is not None and _due(step, evaluate_every, stage.steps):
+            log.flush()
+            best = _evaluate(stage, log, interrupts, saver)
+        last = step == stage.steps or bool(stage.progress.ended)
+        # Looked at once: a signal that comes while this is decided is acted on after a step.
+        stopping = 0 if last else interrupts.signal
+        seconds = time.monotonic() - saved_at
+        if stopping or (not last and (best or _save_due(stage, step, seconds, saver.busy))):
+            log.flush()
+            saver.save_now() if stopping else saver.save()
+            saved_at = time.monotonic()
+        if stopping:
+            raise StoppedError(
+                f"Stopped after step {step} of stage {stage.name!r}, with a checkpoint.", stopping
+            )
+        log.flush_when_due()
+        if last:
+            break
+    log.flush()
 
 
 def _finish(stage: Stage, saver: Saver) -> None:

@@ -38,10 +38,13 @@ from loomlm.storage.commit import write_file
 from loomlm.storage.disk import make_folder
 from loomlm.storage.lock import locked, refuse_locked
 from loomlm.training import folder as run_folder
+from loomlm.training import processes
 from loomlm.training.claiming import claim, what_changed
 from loomlm.training.environment import environment
 from loomlm.training.folder import read_changes
+from loomlm.training.following import follow
 from loomlm.training.interrupts import Interrupts, during
+from loomlm.training.leading import Lead
 from loomlm.training.loop import take_best, train
 from loomlm.training.settling import Resume, Settled, resolve
 from loomlm.training.stage import Stage
@@ -86,18 +89,21 @@ def run(
     that goes on, such as "library" or "stages.finetune.trainer.steps"; an error lists them.
     observers: objects with life-cycle hooks.
 
+    In each of several processes (see docs/distributed.md) it is called alike: the first carries the
+    run out, the others help it and give its evaluation.
+
     Raises LoomlmError for everything that a user can mend.
     """
     checked = config if isinstance(config, Config) else load_config(config)
     registry = checked.registry
     backend = choose_backend(checked.settings.backend, registry)
     folder = run_folder.runs_folder(runs) / checked.settings.name
-    if resume not in get_args(Resume):
-        raise UsageError(f"resume is one of {', '.join(get_args(Resume))}, not {resume!r}.")
-    if overwrite and resume != "never":
-        raise UsageError("To overwrite a run and to resume it do not go together.")
-    if allow and resume == "never":
-        raise UsageError("What may differ is said of a run that goes on: add --resume to --allow.")
+    _check_words(resume, overwrite, allow)
+    place = processes.place()
+    if place is not None:
+        processes.check(checked, backend, place.size)
+        if place.rank > 0:
+            return Run(folder, follow(checked, backend, place, prepare))
     settled = resolve(checked, backend, folder, resume, overwrite, allow)
     settings, going = settled.config.settings, settled.going
     for watcher in observers:
@@ -110,6 +116,7 @@ def run(
     hook = registry.manager.hook
     error: str | None = None
     evaluation: dict[str, Any] = {}
+    lead = Lead.of(settled.config, backend, place)
     try:
         hook.loomlm_run_started(
             event=RunStarted(folder=str(folder), config=plain(settings), resumed=going is not None)
@@ -120,7 +127,7 @@ def run(
         if ended and not allow:
             evaluation = _ended(folder, hook)
         else:
-            evaluation = _carry_out(settled, folder, overwrite, hook)
+            evaluation = _carry_out(settled, folder, overwrite, hook, lead)
         return Run(folder, evaluation)
     except BaseException as problem:
         error = str(problem) or type(problem).__name__
@@ -132,11 +139,22 @@ def run(
             ) from problem
         raise
     finally:
+        lead.end(evaluation)
         hook.loomlm_run_ended(
             event=RunEnded(folder=str(folder), evaluation=evaluation, error=error)
         )
         for watcher, _ in watchers:
             registry.manager.unregister(watcher)
+
+
+def _check_words(resume: str, overwrite: bool, allow: Sequence[str]) -> None:
+    """Raise UsageError for words that do not go together."""
+    if resume not in get_args(Resume):
+        raise UsageError(f"resume is one of {', '.join(get_args(Resume))}, not {resume!r}.")
+    if overwrite and resume != "never":
+        raise UsageError("To overwrite a run and to resume it do not go together.")
+    if allow and resume == "never":
+        raise UsageError("What may differ is said of a run that goes on: add --resume to --allow.")
 
 
 def _origin(choice: Choice, registry: Registry) -> str:
@@ -167,7 +185,9 @@ def _ended(folder: Path, hook: Any) -> dict[str, Any]:
     return run_folder.read_evaluation(folder)
 
 
-def _carry_out(settled: Settled, folder: Path, overwrite: bool, hook: Any) -> dict[str, Any]:
+def _carry_out(
+    settled: Settled, folder: Path, overwrite: bool, hook: Any, lead: Lead
+) -> dict[str, Any]:
     """Data first, so that bad input leaves an existing run alone; then the folder, the stages."""
     config, going = settled.config, settled.going
     settings, registry, backend = config.settings, config.registry, config.settings.backend
@@ -175,6 +195,7 @@ def _carry_out(settled: Settled, folder: Path, overwrite: bool, hook: Any) -> di
     refuse_locked(folder)
     own = own_tokenizer(going, config) if going else None
     tokenizer, stages = prepare(settings, registry, say, own)
+    lead.prepared(folder / run_folder.TOKENIZER if own else None)
     for prepared in stages:
         check_prepared(prepared, registry)
         check_beginning(prepared, config, folder, tokenizer, overwrite)
@@ -196,7 +217,8 @@ def _carry_out(settled: Settled, folder: Path, overwrite: bool, hook: Any) -> di
             with interrupts.explaining(f"Stopped in stage {name!r}; its last checkpoint is whole."):
                 interrupts.check(f"Stopped before stage {name!r}.")
                 stage = make_stage(prepared, config, backend, folder, tokenizer, hook, say)
-                _train(stage, interrupts, hook, say)
+                with lead.training(stage, interrupts):
+                    _train(stage, interrupts, hook, say)
                 evaluation[name] = _evaluate(stage, prepared, interrupts, say)
                 place = folder if index == len(stages) - 1 else stage.folder
                 model = place / run_folder.MODEL
@@ -235,7 +257,8 @@ def prepare(
         if len(settings.stages) > 1:
             say(f"The data of {stage.name}:")
         say_about(about, say)
-        stages.append(Prepared(stage, recipe, data, about, examples.sources))
+        train = examples.splits.get("train")
+        stages.append(Prepared(stage, recipe, data, about, examples.sources, train))
     assert tokenizer is not None
     return tokenizer, stages
 

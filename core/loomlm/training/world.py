@@ -58,7 +58,7 @@ def go_on(folder: Path, before: Config, config: Config, allow: Sequence[str], en
         fitting.judged(one, folder, before, config)
         for one in of_config(before, config, allow, named)
     ]
-    if not ended or found or allow:
+    if not ended or allow or not all(one.follows for one in found):
         now = environment(config, config.settings.backend)
         found += of_environment(known, now, before.settings, config)
     if refused(folder, found, allow) is not None:
