@@ -40,7 +40,7 @@ def claim(
     if going and going.found:
         run_folder.note_changes(folder, steps_done(folder, settled.config), going.found)
     known = going is not None and bool(going.known) and not going.found
-    if not whole or not known or not (folder / run_folder.TOKENIZER).is_dir():
+    if not whole or not known or not run_folder.started(folder):
         _write_start(folder, settled.config, settled.reasons, world, tokenizer)
 
 

@@ -19,9 +19,8 @@ from loomlm.registry import Registry
 from loomlm.registry.plugins import Plugin
 from loomlm.registry.sources import code_of
 from loomlm.training.differences import ANEW, Difference
+from loomlm.training.folder import ENVIRONMENT
 from loomlm.training.options import engine_options
-
-ENVIRONMENT = "environment.json"
 
 LIBRARIES = (
     "loomlm",

@@ -13,6 +13,7 @@ import attrs
 from attrs import define, evolve
 
 from loomlm.config.load import Config
+from loomlm.config.settings import RunConfig
 from loomlm.contracts import Batch, Engine, StepContext, Team
 from loomlm.errors import LoomlmError
 from loomlm.training import processes
@@ -107,13 +108,14 @@ class Lead:
         team.send(_json({"trainers": [_plain(stage.trainer) for stage in config.settings.stages]}))
         return cls(team)
 
-    def prepared(self, tokenizer: Path | None) -> None:
-        """Let the others read the data, which the cache has now.
+    def prepared(self, settings: RunConfig, tokenizer: Path | None) -> None:
+        """Let the others read the data, which the cache has now, for batches of the sizes found.
 
         tokenizer: the folder of the run's own, where it has one already.
         """
         if self.team is not None:
-            self.team.send(_json({"prepared": True, "tokenizer": str(tokenizer or "")}))
+            sizes = [stage.trainer.batch_size for stage in settings.stages]
+            self.team.send(_json({"batch_sizes": sizes, "tokenizer": str(tokenizer or "")}))
 
     @contextmanager
     def training(self, stage: Stage, interrupts: Interrupts) -> Iterator[None]:

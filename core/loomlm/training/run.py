@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from loomlm.config.check import choose_backend
 from loomlm.config.load import Config, load_config
@@ -28,6 +28,7 @@ from loomlm.data.prepare import encode_examples, extended, make_tokenizer
 from loomlm.data.reading import identity, made, read_examples
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.extending import Extensions
+from loomlm.inference.memory import lack_of_memory, not_enough
 from loomlm.inference.model import Model, load_model
 from loomlm.inference.scoring import Recipe, evaluate
 from loomlm.models.card import model_card
@@ -47,6 +48,7 @@ from loomlm.training.interrupts import Interrupts, during
 from loomlm.training.leading import Lead
 from loomlm.training.loop import take_best, train
 from loomlm.training.settling import Resume, Settled, resolve
+from loomlm.training.sizing import settle_batch_sizes
 from loomlm.training.stage import Stage
 from loomlm.training.stages import Prepared, check_beginning, check_prepared, make_stage
 from loomlm.training.world import check_data, of_data, own_tokenizer
@@ -131,11 +133,10 @@ def run(
         return Run(folder, evaluation)
     except BaseException as problem:
         error = str(problem) or type(problem).__name__
-        if (lack := _lack_of_memory(problem)) is not None:
+        if (lack := lack_of_memory(problem)) is not None:
             raise LoomlmError(
-                f"There is not enough memory: {lack.rstrip('.')}. Lower "
-                "trainer.batch_size or batch_tokens, or raise trainer.accumulate; lower the "
-                "backbone's sizes or the task's longest row."
+                f"{not_enough(lack)} Lower trainer.batch_size or batch_tokens, or raise "
+                "trainer.accumulate; lower the backbone's sizes or the task's longest row."
             ) from problem
         raise
     finally:
@@ -161,25 +162,6 @@ def _origin(choice: Choice, registry: Registry) -> str:
     return registry.origin_of(choice.kind, choice.type)
 
 
-def _lack_of_memory(problem: BaseException | None) -> str | None:
-    """What is said of memory that ran out; frameworks have errors of their own for it.
-
-    They may try again then, and fail with another error: the first one is behind it.
-    """
-    if problem is None or isinstance(problem, LoomlmError):
-        return None
-    lines = str(problem).splitlines() or [""]
-    if isinstance(problem, MemoryError):
-        return lines[0]
-    words = ("out of memory", "when allocating", "allocate memory", "t allocate", "to allocate")
-    words += ("alloc_failed",)  # cuBLAS, for its workspace.
-    for line in lines:
-        if any(word in line.lower() for word in words):
-            # PyTorch goes on with its own settings, in one long line.
-            return ". ".join(line.split(". ")[:3])
-    return _lack_of_memory(problem.__cause__ or problem.__context__)
-
-
 def _ended(folder: Path, hook: Any) -> dict[str, Any]:
     _say(hook, "It has ended already.")
     return run_folder.read_evaluation(folder)
@@ -195,9 +177,12 @@ def _carry_out(
     refuse_locked(folder)
     own = own_tokenizer(going, config) if going else None
     tokenizer, stages = prepare(settings, registry, say, own)
-    lead.prepared(folder / run_folder.TOKENIZER if own else None)
     for prepared in stages:
         check_prepared(prepared, registry)
+    config, stages, found = settle_batch_sizes(config, stages, backend, tokenizer, say)
+    settled = evolve(settled, config=config, reasons={**settled.reasons, **found})
+    lead.prepared(config.settings, folder / run_folder.TOKENIZER if own else None)
+    for prepared in stages:
         check_beginning(prepared, config, folder, tokenizer, overwrite)
     if going is not None:
         going = check_data(going, stages, tokenizer, config)
@@ -312,6 +297,7 @@ def _evaluate(
             stage.metrics(),
             size,
             partial(interrupts.check, stopped),
+            f"{name} of {stage.name}",
         )
     interrupts.check(stopped)
     return scores
