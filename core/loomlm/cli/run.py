@@ -19,6 +19,13 @@ from loomlm.cli.options import config_options, read_config
     default="never",
     help="Go on where a run of this name and config stopped; alone it means auto.",
 )
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="NAME",
+    help="What may differ from the run that goes on, such as library or "
+    "stages.finetune.trainer.steps; what differs is listed with its name.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a run of this name.")
 @click.option(
     "--processes",
@@ -33,6 +40,7 @@ def command(
     plugins: tuple[str, ...],
     runs: str | None,
     resume: str,
+    allow: tuple[str, ...],
     overwrite: bool,
     processes: int | None,
 ) -> None:
@@ -63,6 +71,7 @@ def command(
         runs=runs,
         resume=resume,  # type: ignore[arg-type] - click lets no other word pass
         overwrite=overwrite,
+        allow=allow,
         observers=[ProgressLine()],
     )
     if here is not None and here.rank > 0:

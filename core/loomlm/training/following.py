@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import Any
 
 from attrs import define, evolve
@@ -13,6 +14,7 @@ from loomlm.config.load import Config
 from loomlm.config.settings import RunConfig, TrainerConfig
 from loomlm.contracts import Batch, Engine, StepContext, Team, Tokenizer
 from loomlm.data.batches import Plan, TrainingRows
+from loomlm.data.prepare import load_tokenizer
 from loomlm.data.streaming import StreamPlan
 from loomlm.errors import LoomlmError
 from loomlm.inference.scoring import Recipe
@@ -20,13 +22,16 @@ from loomlm.registry import Registry
 from loomlm.training.batching import Made, batches, share
 from loomlm.training.checkpoints import Progress
 from loomlm.training.interrupts import Interrupts
+from loomlm.training.options import engine_options
 from loomlm.training.processes import Place
-from loomlm.training.settling import engine_options
 from loomlm.training.sharing import ANSWER, Do, Order, compare, digest
 from loomlm.training.stage import total_steps
 from loomlm.training.stages import Prepared, make_engine, stage_spec
 
-Prepare = Callable[[RunConfig, Registry, Callable[[str], None]], tuple[Tokenizer, list[Prepared]]]
+Prepare = Callable[
+    [RunConfig, Registry, Callable[[str], None], Tokenizer | None],
+    tuple[Tokenizer, list[Prepared]],
+]
 
 PATIENCE = 1.0
 """Seconds after which a signal is passed on to the leader: most often it has had it as well."""
@@ -78,7 +83,8 @@ def follow(config: Config, backend: str, place: Place, prepare: Prepare) -> dict
         message = _received(team)
         if "trainers" in message:
             settled = _settled(config, backend, team, message["trainers"])
-            tokenizer, stages = prepare(settled.settings, settled.registry, lambda _: None)
+            own = _tokenizer(settled, message["tokenizer"])
+            tokenizer, stages = prepare(settled.settings, settled.registry, lambda _: None, own)
             by_name = {prepared.config.name: prepared for prepared in stages}
             while "stage" in (message := _received(team)):
                 prepared = by_name[message["stage"]]
@@ -86,6 +92,13 @@ def follow(config: Config, backend: str, place: Place, prepare: Prepare) -> dict
                 _train(stage, team, Signals(interrupts))
     team.leave()
     return message["evaluation"]
+
+
+def _tokenizer(config: Config, folder: str) -> Tokenizer | None:
+    """The tokenizer that the run has already, if any."""
+    if not folder:
+        return None
+    return load_tokenizer(config.settings.tokenizer, config.registry, Path(folder))
 
 
 def _received(team: Team) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import attrs
@@ -17,7 +18,7 @@ from loomlm.errors import LoomlmError
 from loomlm.training import processes
 from loomlm.training.batching import share
 from loomlm.training.interrupts import Interrupts
-from loomlm.training.settling import engine_options
+from loomlm.training.options import engine_options
 from loomlm.training.sharing import Do, Order, compare, digest
 from loomlm.training.stage import Stage
 
@@ -107,11 +108,15 @@ class Lead:
         team.send(_json({"devices": devices}))
         return cls(team)
 
-    def prepared(self, config: Config) -> None:
-        """Let the others read the data, which the cache has now; all of the config is settled."""
+    def prepared(self, config: Config, tokenizer: Path | None) -> None:
+        """Let the others read the data, which the cache has now; all of the config is settled.
+
+        tokenizer: the folder of the run's own, where it has one already.
+        """
         if self.team is not None:
             trainers = [_plain(stage.trainer) for stage in config.settings.stages]
-            self.team.send(_json({"trainers": trainers}))
+            own = str(tokenizer or "")
+            self.team.send(_json({"trainers": trainers, "tokenizer": own}))
 
     @contextmanager
     def training(self, stage: Stage, interrupts: Interrupts) -> Iterator[None]:
