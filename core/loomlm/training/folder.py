@@ -14,7 +14,7 @@ from loomlm.config.load import Config, check_tree, origin_of, read_tree
 from loomlm.config.show import plain
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.folders import how_to_go_on
-from loomlm.storage.commit import sweep
+from loomlm.storage.commit import LEFT_OVER, sweep
 from loomlm.storage.disk import disk, remove_tree
 from loomlm.storage.lock import LOCKS
 
@@ -132,7 +132,8 @@ def check_place(folder: Path) -> None:
         raise UsageError(f"{folder} is a file; a run needs a folder of its name. {ELSEWHERE}")
     if not folder.is_dir() or (folder / CONFIG).is_file():
         return
-    others = sorted(path.name for path in folder.iterdir() if path.name not in LOCKS)
+    names = sorted(path.name for path in folder.iterdir())
+    others = [name for name in names if name not in LOCKS and not LEFT_OVER.fullmatch(name)]
     if others:
         raise UsageError(
             f"{folder} is no run: it has no {CONFIG}, but {', '.join(others[:3])}"
@@ -148,13 +149,13 @@ def claim(folder: Path, config: Config, resumes: bool, overwrite: bool) -> bool:
     if overwrite:
         _empty(folder)
         return False
+    sweep(folder)
     before = stored_config(folder, config)
     if before is None:
         return False
     check_same(folder, before, config, resumes)
-    sweep(folder)
-    # Where nothing differs, the file keeps the reasons that it gives.
-    return not differences(before, config)
+    # Where nothing differs, the config keeps the reasons that it gives. The tokenizer comes last.
+    return not differences(before, config) and (folder / TOKENIZER).is_dir()
 
 
 def _empty(folder: Path) -> None:

@@ -18,7 +18,8 @@ from loomlm.inference.scoring import evaluate
 from loomlm.storage.commit import DamagedError
 from loomlm.training.batching import Made, batches
 from loomlm.training.interrupts import Interrupts, StoppedError
-from loomlm.training.log import METRICS, Log, cut_back
+from loomlm.training.lines import Lines
+from loomlm.training.log import METRICS, Log
 from loomlm.training.lost import LostError, go_back, summary
 from loomlm.training.saving import Saver
 from loomlm.training.space import check_room
@@ -46,7 +47,7 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
             except LostError as lost:
                 saver.settle()
                 target = go_back(stage, lost)
-                cut_back(stage.folder / METRICS, target, unscored=False)
+                Lines(stage.folder / METRICS, stage.say).cut_back(target)
                 Log(stage).write(
                     {"step": lost.step, "split": "train", "loss": None, "gone_back_to": target}
                 )
@@ -81,9 +82,11 @@ def _train(stage: Stage, interrupts: Interrupts, saver: Saver, made: Iterable[Ma
         seconds = time.monotonic() - saved_at
         if stopping or (not last and (best or _save_due(stage, step, seconds, saver.busy))):
             log.flush()
+            log.sync()
             saver.save_now() if stopping else saver.save()
             saved_at = time.monotonic()
         if stopping:
+            log.end()
             raise StoppedError(
                 f"Stopped after step {step} of stage {stage.name!r}, with a checkpoint.", stopping
             )
@@ -91,6 +94,7 @@ def _train(stage: Stage, interrupts: Interrupts, saver: Saver, made: Iterable[Ma
         if last:
             break
     log.flush()
+    log.end()
 
 
 def _finish(stage: Stage, saver: Saver) -> None:
