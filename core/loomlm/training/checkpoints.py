@@ -202,8 +202,10 @@ class Checkpoints:
                 continue
             try:
                 remove(self.path(step))
-            except LoomlmError as error:
-                yield f"Checkpoint {step} is no longer needed and cannot be removed: {error}"
+            except OSError as error:
+                yield (
+                    f"Checkpoint {step} is no longer needed and cannot be removed: {error.strerror}."
+                )
             self._whole.discard(step)
 
 
