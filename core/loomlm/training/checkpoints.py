@@ -11,7 +11,6 @@ import numpy as np
 from attrs import asdict, define, field, frozen
 
 from loomlm.contracts import Engine
-from loomlm.errors import LoomlmError
 from loomlm.models.arrays import from_safetensors, to_safetensors
 from loomlm.storage.commit import DamagedError, commit, remove, verify
 from loomlm.storage.disk import WriteError, disk
@@ -206,8 +205,9 @@ class Checkpoints:
                 continue
             try:
                 remove(self.path(step))
-            except LoomlmError as error:
-                yield f"Checkpoint {step} is no longer needed and cannot be removed: {error}"
+            except OSError as error:
+                reason = f"cannot be removed: {error.strerror}."
+                yield f"Checkpoint {step} is no longer needed and {reason}"
             self._whole.discard(step)
 
 
