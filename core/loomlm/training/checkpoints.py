@@ -85,11 +85,13 @@ class Checkpoints:
     keep_last: how many of the newest stay. keep_every: those of every so many steps stay too.
     Beside them stay the best one, and the one that the run went on from, until there are newer ones
     to go back to. What is damaged counts as none of them, and is never removed.
+    back_to: steps of whose multiples a lost loss may go back to the last two, which stay for it.
     """
 
     folder: Path
     keep_last: int
     keep_every: int | None = None
+    back_to: int | None = None
     _whole: set[int] = field(factory=set, init=False)
     _damaged: set[int] = field(factory=set, init=False)
     _resumed: int | None = field(default=None, init=False)
@@ -189,6 +191,8 @@ class Checkpoints:
         kept = {*usable[-self.keep_last :], best_step}
         if self.keep_every is not None:
             kept |= {step for step in usable if step % self.keep_every == 0}
+        if self.back_to is not None:
+            kept |= set([step for step in usable if step % self.back_to == 0][-2:])
         if self._resumed is not None:
             newer = [step for step in usable if step > self._resumed]
             kept |= {self._resumed} if len(newer) < RESUMED_STAYS else set()

@@ -88,7 +88,8 @@ def follow(config: Config, backend: str, place: Place, prepare: Prepare) -> dict
     settled = _settled(config, backend, team, _received(team)["trainers"])
     with Signals() as signals:
         message = _received(team)
-        if "prepared" in message:
+        if "batch_sizes" in message:
+            settled = _with_sizes(settled, message["batch_sizes"])
             tokenizer, stages = prepare(settled.settings, settled.registry, lambda _: None)
             by_name = {prepared.config.name: prepared for prepared in stages}
             while "stage" in (message := _received(team)):
@@ -111,6 +112,15 @@ def _settled(config: Config, backend: str, team: Team, trainers: list[Any]) -> C
         stages.append(evolve(stage, trainer=evolve(stage.trainer, **own)))
     settings = evolve(config.settings, backend=backend, stages=tuple(stages))
     return evolve(config, settings=settings)
+
+
+def _with_sizes(config: Config, sizes: list[int | None]) -> Config:
+    """The config with the batch sizes that the leader has found or was given."""
+    stages = tuple(
+        evolve(stage, trainer=evolve(stage.trainer, batch_size=size))
+        for stage, size in zip(config.settings.stages, sizes, strict=True)
+    )
+    return evolve(config, settings=evolve(config.settings, stages=stages))
 
 
 def _stage(

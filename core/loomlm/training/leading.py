@@ -12,6 +12,7 @@ import attrs
 from attrs import define, evolve
 
 from loomlm.config.load import Config
+from loomlm.config.settings import RunConfig
 from loomlm.contracts import Batch, Engine, StepContext, Team
 from loomlm.errors import LoomlmError
 from loomlm.training import processes
@@ -106,10 +107,11 @@ class Lead:
         team.send(_json({"trainers": [_plain(stage.trainer) for stage in config.settings.stages]}))
         return cls(team)
 
-    def prepared(self) -> None:
-        """Let the others read the data, which the cache has now."""
+    def prepared(self, settings: RunConfig) -> None:
+        """Let the others read the data, which the cache has now, for batches of the sizes found."""
         if self.team is not None:
-            self.team.send(_json({"prepared": True}))
+            sizes = [stage.trainer.batch_size for stage in settings.stages]
+            self.team.send(_json({"batch_sizes": sizes}))
 
     @contextmanager
     def training(self, stage: Stage, interrupts: Interrupts) -> Iterator[None]:
