@@ -124,7 +124,7 @@ def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iter
     yield from _check_trainer(stage.trainer)
     yield from _check_data(stage.data)
     size = stage.trainer.batch_size
-    if stage.data.streaming and size is not None and stage.data.shuffle_window < size:
+    if stage.data.streaming and isinstance(size, int) and stage.data.shuffle_window < size:
         yield Mistake(
             ("data", "shuffle_window"),
             f"a batch is of one window, so none would have the {size:,} examples that "
@@ -214,7 +214,7 @@ def _check_trainer(trainer: TrainerConfig) -> Iterator[Mistake]:
     if trainer.batch_tokens is not None:
         message = "give one of `batch_size` and `batch_tokens`; there are both"
         yield Mistake(("trainer", "batch_tokens"), message)
-    if trainer.batch_size % trainer.accumulate:
+    if isinstance(trainer.batch_size, int) and trainer.batch_size % trainer.accumulate:
         yield Mistake(
             ("trainer", "accumulate"),
             f"{trainer.accumulate} microbatches do not divide a batch of {trainer.batch_size}",

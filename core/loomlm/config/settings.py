@@ -98,8 +98,9 @@ class TrainerConfig:
         None,
         minimum=1,
     )
-    batch_size: int | None = key(
-        "examples of one update; 32 without `batch_tokens`",
+    batch_size: int | Auto | None = key(
+        "examples of one update; 32 without `batch_tokens`; auto: the most that fit into the "
+        "device's memory, on a CPU at most 32",
         Factory(lambda self: BATCH_SIZE if self.batch_tokens is None else None, takes_self=True),
         minimum=1,
     )

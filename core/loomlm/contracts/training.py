@@ -34,8 +34,8 @@ class StepContext:
 class StepScalars:
     """What came out of an update.
 
-    finite: false when it was masked and the run is lost; true when it was left out for the sake
-    of fp16's loss scale, which is smaller then.
+    finite: false when it was masked, and `non_finite` of the trainer's config says what follows;
+    true when it was left out for the sake of fp16's loss scale, which is smaller then.
     """
 
     step: int

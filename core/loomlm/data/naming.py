@@ -24,9 +24,9 @@ def examples_of(split: TrainingRows, rows: np.ndarray, offsets: np.ndarray) -> n
         (context,) = split.widths
         first = _at(offsets, rows + offsets[0])
         last = _at(offsets, np.minimum(rows + context + offsets[0], offsets[-1] - 1))
-        return _once(
-            np.concatenate([np.arange(a, b + 1) for a, b in zip(first, last, strict=True)])
-        )
+        spans = [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
+        numbers = np.concatenate(spans)
+        return _once(numbers[np.diff(offsets)[numbers] > 0])
     return rows
 
 

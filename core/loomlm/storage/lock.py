@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loomlm.errors import UsageError
 from loomlm.storage.commit import write_file
 from loomlm.storage.disk import cannot_write, disk
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 LOCKS = (".lock", ".owner")
 
@@ -27,24 +31,18 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises UsageError, naming the process, when another holds it.
     """
-    from filelock import FileLock, Timeout
-
     owner = folder / LOCKS[1]
-    lock = FileLock(folder / LOCKS[0], timeout=PATIENCE)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise _held(folder) from None
-    except OSError as error:
-        raise cannot_write(folder, error, named="--runs") from None
+    lock = _acquired(folder)
     try:
         write_file(owner, json.dumps(_ourselves()))
         yield
     finally:
-        # While it is still ours: afterwards the name could be that of the next one.
-        with suppress(OSError):
-            disk().remove(owner)
-        lock.release()
+        try:
+            # While it is still ours: afterwards the name could be that of the next one.
+            with suppress(OSError):
+                disk().remove(owner)
+        finally:
+            lock.release()
 
 
 def refuse_locked(folder: Path) -> None:
@@ -53,8 +51,20 @@ def refuse_locked(folder: Path) -> None:
     The owner's note alone is no proof: a process that was killed has left its own.
     """
     if (folder / LOCKS[1]).exists():
-        with locked(folder):
-            pass
+        _acquired(folder).release()
+
+
+def _acquired(folder: Path) -> FileLock:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCKS[0], timeout=PATIENCE)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise _held(folder) from None
+    except OSError as error:
+        raise cannot_write(folder, error, named="--runs") from None
+    return lock
 
 
 def _ourselves() -> dict[str, str | int]:

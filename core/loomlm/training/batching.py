@@ -74,11 +74,16 @@ def _microbatches(stage: Batched, heights: Mapping[int, int], step: int) -> Made
     tokens = stage.train.tokens(rows)
     # Of a stream, only who reads it knows what stands in its window.
     held = stage.train.places(rows) if isinstance(stage.train, StreamRows) else rows
-    if parts == 1:
-        return step, [batch], held, tokens
-    height = size // parts
-    cut = [
+    return step, cut(batch, size // parts), held, tokens
+
+
+def cut(batch: Batch, height: int) -> list[Batch]:
+    """A batch in microbatches of so many rows, without those that hold nothing."""
+    rows = len(batch["weight"])
+    if rows == height:
+        return [batch]
+    parts = [
         Batch({name: a[at : at + height] for name, a in batch.arrays.items()})
-        for at in range(0, size, height)
+        for at in range(0, rows, height)
     ]
-    return step, [part for part in cut if np.any(part["weight"])], held, tokens
+    return [part for part in parts if np.any(part["weight"])]

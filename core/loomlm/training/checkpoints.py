@@ -14,6 +14,7 @@ from loomlm.contracts import Engine
 from loomlm.errors import LoomlmError
 from loomlm.models.arrays import from_safetensors, to_safetensors
 from loomlm.storage.commit import DamagedError, commit, remove, verify
+from loomlm.storage.disk import WriteError, disk
 from loomlm.training.space import check_space
 
 RESUMED_STAYS = 2
@@ -84,11 +85,13 @@ class Checkpoints:
     keep_last: how many of the newest stay. keep_every: those of every so many steps stay too.
     Beside them stay the best one, and the one that the run went on from, until there are newer ones
     to go back to. What is damaged counts as none of them, and is never removed.
+    back_to: steps of whose multiples a lost loss may go back to the last two, which stay for it.
     """
 
     folder: Path
     keep_last: int
     keep_every: int | None = None
+    back_to: int | None = None
     _whole: set[int] = field(factory=set, init=False)
     _damaged: set[int] = field(factory=set, init=False)
     _resumed: int | None = field(default=None, init=False)
@@ -174,9 +177,9 @@ class Checkpoints:
             number += 1
             aside = path.with_name(f"{path.name}.damaged-{number}")
         try:
-            path.rename(aside)
+            disk().rename(path, aside)
         except OSError as error:
-            raise LoomlmError(
+            raise WriteError(
                 f"{path} is damaged and cannot be moved aside: {error.strerror}. Move it yourself."
             ) from error
         self._damaged.discard(step)
@@ -188,6 +191,8 @@ class Checkpoints:
         kept = {*usable[-self.keep_last :], best_step}
         if self.keep_every is not None:
             kept |= {step for step in usable if step % self.keep_every == 0}
+        if self.back_to is not None:
+            kept |= set([step for step in usable if step % self.back_to == 0][-2:])
         if self._resumed is not None:
             newer = [step for step in usable if step > self._resumed]
             kept |= {self._resumed} if len(newer) < RESUMED_STAYS else set()
@@ -201,8 +206,8 @@ class Checkpoints:
                 continue
             try:
                 remove(self.path(step))
-            except OSError as error:
-                yield f"{self.path(step)} is no longer needed and cannot be removed: {error}."
+            except LoomlmError as error:
+                yield f"Checkpoint {step} is no longer needed and cannot be removed: {error}"
             self._whole.discard(step)
 
 

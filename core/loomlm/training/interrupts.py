@@ -51,6 +51,19 @@ class StoppedError(LoomlmError):
 
 
 @contextmanager
+def listening(handler: Any) -> Iterator[None]:
+    """Have a function called for each signal, in the main thread; not for a SIGHUP that is ignored.
+
+    For a program that is no run itself, and passes signals on.
+    """
+    before = _install(handler)
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+@contextmanager
 def during(where: str) -> Iterator[None]:
     """Say what was being done when a signal came inside the block."""
     try:

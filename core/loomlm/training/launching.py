@@ -11,14 +11,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import FrameType
-from typing import IO, Any
+from typing import IO
 
 from attrs import define, field
 
-from loomlm.training.interrupts import SIGNALS
+from loomlm.training.interrupts import listening
 
 LAUNCHER = "LOOMLM_LAUNCHER"
 """The environment variable that says which process has started this one."""
@@ -125,7 +124,7 @@ class Launch:
 def launch(words: Sequence[str], count: int) -> int:
     """Run `loomlm WORDS` in several processes together; its exit code."""
     run = Launch(words)
-    with _signals(run):
+    with listening(run.pass_on):
         try:
             run.start(count)
             return run.wait()
@@ -164,20 +163,6 @@ def _environment(rank: int, count: int, port: int) -> dict[str, str]:
     if loopback and "GLOO_SOCKET_IFNAME" not in os.environ:
         found["GLOO_SOCKET_IFNAME"] = loopback
     return found
-
-
-@contextmanager
-def _signals(run: Launch) -> Iterator[None]:
-    before: dict[int, Any] = {
-        number: signal.signal(number, run.pass_on)
-        for number in SIGNALS
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _free_port() -> int:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from attrs import define, field
 
 from loomlm.contracts import StepsEnded
+from loomlm.training.lines import Lines
 from loomlm.training.lost import Losses
 from loomlm.training.stage import Held, Stage
 
@@ -30,6 +29,7 @@ class Log:
     _examples: int = 0
     _tokens: int = 0
     _first: int = field(init=False)
+    _lines: Lines = field(init=False)
     _losses: Losses = field(init=False)
     _started: float = field(factory=time.monotonic)
     _flushed: float = field(factory=time.monotonic)
@@ -37,11 +37,8 @@ class Log:
     def __attrs_post_init__(self) -> None:
         self._first = self.stage.progress.step
         self._losses = Losses(self.stage)
-        cut_back(self._path, self._first, self.stage.progress.unscored)
-
-    @property
-    def _path(self) -> Path:
-        return self.stage.folder / METRICS
+        self._lines = Lines(self.stage.folder / METRICS, self.stage.say)
+        self._lines.cut_back(self._first, self.stage.progress.unscored)
 
     def add(self, rate: float, held: Held, tokens: int) -> None:
         """Count an update."""
@@ -96,24 +93,12 @@ class Log:
 
     def write(self, *lines: dict[str, Any]) -> None:
         """Append lines."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
+        self._lines.write(*lines)
 
+    def sync(self) -> None:
+        """See to it that a checkpoint that is written now does not outlast its lines."""
+        self._lines.sync()
 
-def cut_back(path: Path, step: int, unscored: bool) -> None:
-    """Leave the lines up to a step, so that a resumed run has each line once.
-
-    unscored: whether the step's evaluation is still to come.
-    """
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        try:
-            said = json.loads(line)
-            again = unscored and said["step"] == step and said["split"] != "train"
-            if said["step"] <= step and not again:
-                kept.append(line)
-        except ValueError:
-            continue  # The line that a killed process was writing.
-    path.write_text("".join(kept), encoding="utf-8")
+    def end(self) -> None:
+        """Raise LoomlmError where lines could not be written in the end."""
+        self._lines.end()

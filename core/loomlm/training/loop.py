@@ -18,8 +18,10 @@ from loomlm.inference.scoring import evaluate
 from loomlm.storage.commit import DamagedError
 from loomlm.training.batching import Made, batches
 from loomlm.training.interrupts import Interrupts, StoppedError
-from loomlm.training.log import METRICS, Log, cut_back
+from loomlm.training.lines import Lines
+from loomlm.training.log import METRICS, Log
 from loomlm.training.lost import LostError, go_back, summary
+from loomlm.training.memory import memory_for_step
 from loomlm.training.saving import Saver
 from loomlm.training.space import check_room
 from loomlm.training.stage import Stage
@@ -46,7 +48,7 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
             except LostError as lost:
                 saver.settle()
                 target = go_back(stage, lost)
-                cut_back(stage.folder / METRICS, target, unscored=False)
+                Lines(stage.folder / METRICS, stage.say).cut_back(target)
                 Log(stage).write(
                     {"step": lost.step, "split": "train", "loss": None, "gone_back_to": target}
                 )
@@ -61,14 +63,18 @@ def _train(stage: Stage, interrupts: Interrupts, saver: Saver, made: Iterable[Ma
     epoch = stage.plan.steps_per_epoch or max(1, stage.steps // 20)
     evaluate_every = _every(stage.trainer.evaluate_every, epoch)
     saved_at = time.monotonic()
-    if stage.progress.unscored and _evaluate(stage, log, interrupts, saver):
-        saver.save()
+    if stage.progress.unscored:
+        best = _evaluate(stage, log, interrupts, saver)
+        # What is gone back to has to know of its evaluation.
+        if best or stage.trainer.non_finite == "rollback":
+            saver.save()
     # A stage that this evaluation has ended, or whose last step it was, has no more batches.
     for step, microbatches, held, tokens in () if stage.progress.ended else made:
         saver.poll()
         rate = stage.schedule(step)
         context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
-        stage.engine.train_step(microbatches, context)
+        with memory_for_step(stage, step, microbatches):
+            stage.engine.train_step(microbatches, context)
         stage.progress.step = step
         log.add(rate, held, tokens)
         best = False
@@ -81,9 +87,11 @@ def _train(stage: Stage, interrupts: Interrupts, saver: Saver, made: Iterable[Ma
         seconds = time.monotonic() - saved_at
         if stopping or (not last and (best or _save_due(stage, step, seconds, saver.busy))):
             log.flush()
+            log.sync()
             saver.save_now() if stopping else saver.save()
             saved_at = time.monotonic()
         if stopping:
+            log.end()
             raise StoppedError(
                 f"Stopped after step {step} of stage {stage.name!r}, with a checkpoint.", stopping
             )
@@ -91,6 +99,7 @@ def _train(stage: Stage, interrupts: Interrupts, saver: Saver, made: Iterable[Ma
         if last:
             break
     log.flush()
+    log.end()
 
 
 def _finish(stage: Stage, saver: Saver) -> None:
@@ -178,6 +187,7 @@ def _scores(stage: Stage, interrupts: Interrupts) -> dict[str, Any]:
         stage.metrics(),
         stage.trainer.evaluation_batch_size,
         partial(interrupts.check, stopped),
+        f"validation of {stage.name} after step {stage.progress.step}",
     )
 
 

@@ -28,6 +28,7 @@ from loomlm.data.prepare import encode_examples, extended, make_tokenizer
 from loomlm.data.reading import identity, made, read_examples
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.extending import Extensions
+from loomlm.inference.memory import lack_of_memory, not_enough
 from loomlm.inference.model import Model, load_model
 from loomlm.inference.scoring import Recipe, evaluate
 from loomlm.models.card import model_card
@@ -45,6 +46,7 @@ from loomlm.training.interrupts import Interrupts, during
 from loomlm.training.leading import Lead
 from loomlm.training.loop import train
 from loomlm.training.settling import Resume, resolve
+from loomlm.training.sizing import settle_batch_sizes
 from loomlm.training.stage import Stage
 from loomlm.training.stages import Prepared, check_beginning, check_prepared, make_stage
 
@@ -129,11 +131,10 @@ def run(
         return Run(folder, evaluation)
     except BaseException as problem:
         error = str(problem) or type(problem).__name__
-        if (lack := _lack_of_memory(problem)) is not None:
+        if (lack := lack_of_memory(problem)) is not None:
             raise LoomlmError(
-                f"There is not enough memory: {lack.rstrip('.')}. Lower "
-                "trainer.batch_size or batch_tokens, or raise trainer.accumulate; lower the "
-                "backbone's sizes or the task's longest row."
+                f"{not_enough(lack)} Lower trainer.batch_size or batch_tokens, or raise "
+                "trainer.accumulate; lower the backbone's sizes or the task's longest row."
             ) from problem
         raise
     finally:
@@ -147,25 +148,6 @@ def run(
 
 def _origin(choice: Choice, registry: Registry) -> str:
     return registry.origin_of(choice.kind, choice.type)
-
-
-def _lack_of_memory(problem: BaseException | None) -> str | None:
-    """What is said of memory that ran out; frameworks have errors of their own for it.
-
-    They may try again then, and fail with another error: the first one is behind it.
-    """
-    if problem is None or isinstance(problem, LoomlmError):
-        return None
-    lines = str(problem).splitlines() or [""]
-    if isinstance(problem, MemoryError):
-        return lines[0]
-    words = ("out of memory", "when allocating", "allocate memory", "t allocate", "to allocate")
-    words += ("alloc_failed",)  # cuBLAS, for its workspace.
-    for line in lines:
-        if any(word in line.lower() for word in words):
-            # PyTorch goes on with its own settings, in one long line.
-            return ". ".join(line.split(". ")[:3])
-    return _lack_of_memory(problem.__cause__ or problem.__context__)
 
 
 def _carry_out(
@@ -185,6 +167,9 @@ def _carry_out(
     tokenizer, stages = prepare(settings, registry, say)
     for prepared in stages:
         check_prepared(prepared, registry)
+    config, stages, found = settle_batch_sizes(config, stages, backend, tokenizer, say)
+    settings, reasons = config.settings, {**reasons, **found}
+    for prepared in stages:
         check_beginning(prepared, config, folder, tokenizer, overwrite)
     lead.prepared(config)
     make_folder(folder, named="--runs")
@@ -192,8 +177,11 @@ def _carry_out(
     with Interrupts() as interrupts, locked(folder):
         # Before the folder is claimed: another backend's run writes its environment anew.
         changed = [] if overwrite else list(changes(folder, settings, backend, registry))
-        if not run_folder.claim(folder, config, resume != "never", overwrite):
-            _write_start(folder, config, reasons, backend, tokenizer)
+        goes_on = run_folder.claim(folder, config, resume != "never", overwrite)
+        if not goes_on:
+            _write_config(folder, config, reasons)
+        if not goes_on or not run_folder.started(folder):
+            _write_start(folder, config, backend, tokenizer)
         about = {prepared.config.name: prepared.about for prepared in stages}
         write_file(folder / run_folder.DATA, json.dumps(about, indent=2) + "\n")
         for change in changed:
@@ -243,13 +231,7 @@ def prepare(
     return tokenizer, stages
 
 
-def _write_start(
-    folder: Path,
-    config: Config,
-    reasons: Mapping[str, str],
-    backend: str,
-    tokenizer: Tokenizer,
-) -> None:
+def _write_config(folder: Path, config: Config, reasons: Mapping[str, str]) -> None:
     def comment(path: tuple[str | int, ...]) -> str:
         if len(path) == 4 and path[0] == "stages" and isinstance(path[1], int):
             stage = config.settings.stages[path[1]].name
@@ -258,8 +240,11 @@ def _write_start(
 
     settings = evolve(config.settings, plugins=_plugins(config.registry))
     write_file(folder / run_folder.CONFIG, to_toml(plain(settings), comment))
+
+
+def _write_start(folder: Path, config: Config, backend: str, tokenizer: Tokenizer) -> None:
     about = environment(config.settings, backend, config.registry)
-    write_file(folder / "environment.json", json.dumps(about, indent=2) + "\n")
+    write_file(folder / run_folder.ENVIRONMENT, json.dumps(about, indent=2) + "\n")
     commit(folder / run_folder.TOKENIZER, dict(tokenizer.files()))
 
 
@@ -318,6 +303,7 @@ def _evaluate(
             stage.metrics(),
             size,
             partial(interrupts.check, stopped),
+            f"{name} of {stage.name}",
         )
     interrupts.check(stopped)
     return scores

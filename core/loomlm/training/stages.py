@@ -127,7 +127,12 @@ def make_stage(
         hook=hook,
         say=say,
         checkpoints=Checkpoints(
-            folder / stage.name / "checkpoints", trainer.keep_last, trainer.keep_every
+            folder / stage.name / "checkpoints",
+            trainer.keep_last,
+            trainer.keep_every,
+            trainer.checkpoint_every
+            if trainer.non_finite == "rollback" and isinstance(trainer.checkpoint_every, int)
+            else None,
         ),
         world={
             "data": prepared.data.key,
