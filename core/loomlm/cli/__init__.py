@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from collections.abc import Sequence
@@ -122,6 +123,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # Labels may hold any character.
     before, warnings.showwarning = warnings.showwarning, _show_warning
+    told = _Told()
+    logger = logging.getLogger("loomlm.plugins")
+    logger.addHandler(told)
+    logger.setLevel(logging.INFO)
     try:
         if TRACE_HOOKS in _options(given):
             from loomlm.cli.traced import traced
@@ -133,6 +138,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _run(given)
     finally:
         warnings.showwarning = before
+        logger.removeHandler(told)
+
+
+class _Told(logging.Handler):
+    """Shows what is said of code that is about to be loaded, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line to standard error."""
+        message = record.getMessage()
+        if message not in self._said:
+            self._said.add(message)
+            click.echo(message, err=True)
 
 
 def _run(given: list[str]) -> None:

@@ -90,7 +90,8 @@ def _plugin_problems(tree: Tree, registry: Registry) -> Iterator[Problem]:
     """A plugin that a config names has to load."""
     for index, name in enumerate(control_of(tree).load):
         for plugin in registry.plugins:
-            if plugin.state in ("broken", "incompatible") and name in (plugin.name, plugin.module):
+            # One that is blocked by its name is left out without a word: somebody said so.
+            if plugin.error and name in (plugin.name, plugin.module):
                 said = sentence(f"The plugin cannot be loaded: {plugin.error}")
                 place = origin_of(("plugins", "load", index), tree.origins)
                 yield Problem(said, f"plugins.{index}", place)
