@@ -116,13 +116,22 @@ def _row(line: str, place: str, is_json: bool) -> dict[str, Any]:
 @contextmanager
 def _output(path: str | None) -> Iterator[Any]:
     """Standard output, or a file that takes its place when all of it is written."""
+    from io import BufferedWriter, TextIOWrapper
+
     from loomlm.storage.commit import replacing
+    from loomlm.storage.disk import cannot_write, disk
 
     if path is None:
         yield sys.stdout
         return
     place = Path(path)
     # A device or a pipe is no file that another could take the place of.
-    special = place.exists() and not place.is_file()
-    with place.open("w", encoding="utf-8") if special else replacing(place) as file:
+    if place.exists() and not (place.is_file() or place.is_dir()):
+        try:
+            with TextIOWrapper(BufferedWriter(disk().append(place)), encoding="utf-8") as file:
+                yield file
+        except OSError as error:
+            raise cannot_write(place, error) from None
+        return
+    with replacing(place) as file:
         yield file

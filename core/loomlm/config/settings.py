@@ -122,11 +122,14 @@ class TrainerConfig:
         "steps between evaluations of the validation split; auto: once an epoch", "auto", minimum=1
     )
     checkpoint_every: int | Literal["auto", "never"] = key(
-        "steps between checkpoints; auto: with each evaluation, at least 20 a stage",
+        "steps between checkpoints; auto: every five minutes",
         "auto",
         minimum=1,
     )
-    keep_last: int = key("checkpoints to keep", 2, minimum=1)
+    keep_last: int = key("how many of the newest checkpoints stay", 2, minimum=1)
+    keep_every: int | None = key(
+        "steps between checkpoints that stay for good, besides the newest", None, minimum=1
+    )
     keep_best: str | None = key(
         "end with the checkpoint that is best by this validation score: `loss` or a metric", None
     )

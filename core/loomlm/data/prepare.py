@@ -25,7 +25,8 @@ from loomlm.errors import DataError, UsageError
 from loomlm.extending import Extensions
 from loomlm.registry import Registry
 from loomlm.storage.cache import cache_key, cached
-from loomlm.storage.commit import Staging, file_digest
+from loomlm.storage.commit import Staging
+from loomlm.storage.manifest import file_digest
 
 Say = Callable[[str], None]
 

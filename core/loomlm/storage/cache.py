@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -17,9 +16,10 @@ from typing import Any
 
 from attrs import frozen
 
-from loomlm.errors import UsageError
-from loomlm.storage.commit import LEFT_OVER, MANIFEST, DamagedError, Staging, staging
+from loomlm.storage.commit import LEFT_OVER, Staging, staging
+from loomlm.storage.disk import disk, make_folder, remove_tree
 from loomlm.storage.holding import cache_locked, held, hold
+from loomlm.storage.manifest import MANIFEST, DamagedError
 from loomlm.storage.seals import seal, unseal, verify_sealed
 
 FORMAT = 3
@@ -92,13 +92,7 @@ def cached(kind: str, key: str, make: Callable[[Staging], None]) -> Path:
     """
     cache = cache_folder()
     folder = place_of(kind, key)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"The cache {cache} cannot be written: {error.strerror}. Name another folder with "
-            "LOOMLM_CACHE."
-        ) from None
+    make_folder(folder.parent, named="LOOMLM_CACHE")
     hold(cache, f"{kind}/{folder.name}")
     made = not _whole(cache, folder)
     if made:
@@ -165,7 +159,7 @@ def _whole(cache: Path, folder: Path) -> bool:
         _taken_away(cache, folder, None, number)
         return False
     with suppress(OSError):
-        os.utime(folder)
+        disk().touch(folder)
     return True
 
 
@@ -188,18 +182,18 @@ def _taken_away(cache: Path, folder: Path, unheld: str | None, number: int | Non
     unheld: its name, where it has to stay if a process holds it. number: the folder's own, where
     only that one is meant.
     """
-    old = folder.parent / f".{folder.name}.old-{secrets.token_hex(4)}"
+    gone = folder.parent / f".{folder.name}.gone-{secrets.token_hex(4)}"
     try:
         with cache_locked(cache):
             if unheld is not None and unheld in held(cache):
                 return False
             if number is not None and folder.stat().st_ino != number:
                 return False
-            folder.rename(old)
+            disk().rename(folder, gone)
     except FileNotFoundError:
         return False
     unseal(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    remove_tree(gone)
     return True
 
 
@@ -223,7 +217,7 @@ def _sweep(cache: Path, kind: Path, key: str | None = None) -> int:
         with suppress(OSError):
             freed += _size(path) if path.is_dir() else path.stat().st_size
             if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path)
             else:
-                path.unlink()
+                disk().remove(path)
     return freed

@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from weakref import finalize
 
+from loomlm.storage.disk import disk, make_folders
+
 HELD = ".held"
 LOCK = ".lock"
 
@@ -25,7 +27,7 @@ class _Hold:
         from filelock import FileLock
 
         folder = cache / HELD
-        folder.mkdir(exist_ok=True)
+        make_folders(folder)
         name = f"{os.getpid()}-{secrets.token_hex(4)}"
         lock = FileLock(folder / f"{name}.lock", timeout=0, thread_local=False)
         lock.acquire()
@@ -33,14 +35,15 @@ class _Hold:
         finalize(self, _let_go, lock, self._names)
 
     def add(self, name: str) -> None:
-        with self._names.open("a", encoding="utf-8") as file:
-            file.write(f"{name}\n")
+        with disk().append(self._names) as file:
+            file.write(f"{name}\n".encode())
 
 
 def _let_go(lock: object, names: Path) -> None:
+    for path in (names, names.with_suffix(".lock")):
+        with suppress(OSError):
+            disk().remove(path)
     with suppress(OSError):
-        names.unlink(missing_ok=True)
-        names.with_suffix(".lock").unlink(missing_ok=True)
         lock.release()  # type: ignore[attr-defined] - filelock is imported on use
 
 

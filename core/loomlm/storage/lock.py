@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from loomlm.errors import UsageError
+from loomlm.storage.commit import write_file
+from loomlm.storage.disk import cannot_write, disk
 
 LOCKS = (".lock", ".owner")
 
@@ -31,10 +33,11 @@ def locked(folder: Path) -> Iterator[None]:
             "Wait for it, or give this run another name."
         ) from None
     except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror}.") from None
+        raise cannot_write(folder, error, named="--runs") from None
     try:
-        owner.write_text(str(os.getpid()))
+        write_file(owner, str(os.getpid()))
         yield
     finally:
-        owner.unlink(missing_ok=True)
+        with suppress(OSError):
+            disk().remove(owner)
         lock.release()

@@ -16,7 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from loomlm.errors import UsageError
-from loomlm.storage.commit import MANIFEST, file_digest, verify, write_file
+from loomlm.storage.commit import write_file
+from loomlm.storage.disk import WriteError, disk
+from loomlm.storage.manifest import MANIFEST, file_digest, verify
 
 Form = dict[str, int]
 """What the file system says of a file."""
@@ -63,7 +65,7 @@ def seal(folder: Path) -> None:
 def unseal(folder: Path) -> None:
     """Take the seal of a folder away, which goes itself."""
     with suppress(OSError):
-        _place(folder).unlink(missing_ok=True)
+        disk().remove(_place(folder))
 
 
 def _is_large(forms: Mapping[str, Form]) -> bool:
@@ -72,7 +74,8 @@ def _is_large(forms: Mapping[str, Form]) -> bool:
 
 def _write(folder: Path, forms: Mapping[str, Form]) -> None:
     said = {"manifest": file_digest(folder / MANIFEST), "files": forms}
-    with suppress(UsageError):  # In a cache that is only read, the contents are read each time.
+    # In a cache that is only read, or full, the contents are read each time.
+    with suppress(UsageError, WriteError):
         write_file(_place(folder), json.dumps(said) + "\n")
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from attrs import asdict, define
+import numpy as np
+from attrs import asdict, define, field, frozen
 
 from loomlm.contracts import Engine
+from loomlm.errors import LoomlmError
 from loomlm.models.arrays import from_safetensors, to_safetensors
-from loomlm.storage.commit import DamagedError, commit, verify
+from loomlm.storage.commit import DamagedError, commit, remove, verify
+from loomlm.training.space import check_space
+
+RESUMED_STAYS = 2
+"""Whole checkpoints after which the one that a run went on from is like any other."""
 
 
 @define
@@ -31,39 +37,85 @@ class Progress:
     place: dict[str, Any] | None = None
 
 
+@frozen
+class Snapshot:
+    """What a checkpoint is written from.
+
+    state: progress and world, as plain values. parts: arrays by name, of "model" and "optimizer".
+    """
+
+    step: int
+    best_step: int | None
+    state: Mapping[str, Any]
+    parts: Mapping[str, Mapping[str, np.ndarray]]
+
+    @classmethod
+    def of(
+        cls, engine: Engine, progress: Progress, world: Mapping[str, Any], copied: bool
+    ) -> Snapshot:
+        """The state now. copied: whether it may outlive the step; what an engine gives is often
+        its own memory. A stage that has ended needs no optimizer state any more.
+        """
+        parts: tuple[Literal["model", "optimizer"], ...] = ("model", "optimizer")
+        return cls(
+            step=progress.step,
+            best_step=progress.best_step,
+            state={"progress": asdict(progress), "world": dict(world)},
+            parts={
+                part: {name: a.copy() if copied else a for name, a in engine.state(part)}
+                for part in parts[: 1 if progress.ended else 2]
+            },
+        )
+
+    @property
+    def bytes(self) -> int:
+        """The size of its arrays."""
+        return sum(array.nbytes for arrays in self.parts.values() for array in arrays.values())
+
+
 @define
 class Checkpoints:
-    """The checkpoints of one stage."""
+    """The checkpoints of one stage.
+
+    keep_last: how many of the newest stay. keep_every: those of every so many steps stay too.
+    Beside them stay the best one, and the one that the run went on from, until there are newer ones
+    to go back to. What is damaged counts as none of them, and is never removed.
+    """
 
     folder: Path
     keep_last: int
+    keep_every: int | None = None
+    _whole: set[int] = field(factory=set, init=False)
+    _damaged: set[int] = field(factory=set, init=False)
+    _resumed: int | None = field(default=None, init=False)
 
-    def save(self, engine: Engine, progress: Progress, world: dict[str, Any]) -> Path:
+    def save(self, snapshot: Snapshot) -> tuple[Path, list[str]]:
         """Write a checkpoint, then remove those that are no longer kept.
 
-        A stage that has ended needs no optimizer state any more.
+        Gives its folder, and sentences for the user. Raises LoomlmError where it cannot be written.
         """
-        parts = ("model",) if progress.ended else ("model", "optimizer")
-        state = {"progress": asdict(progress), "world": world}
-        target = self._path(progress.step)
+        target = self.path(snapshot.step)
+        check_space(target, snapshot.bytes)
+        notes = [*self._made_room(snapshot.step)]
         files: dict[str, Any] = {
-            f"{part}.safetensors": to_safetensors(engine.state(part)) for part in parts
+            f"{part}.safetensors": to_safetensors(arrays.items())
+            for part, arrays in snapshot.parts.items()
         }
-        files["state.json"] = (json.dumps(state, indent=1) + "\n").encode()
+        files["state.json"] = (json.dumps(snapshot.state, indent=1) + "\n").encode()
         commit(target, files)
-        self._prune(progress)
-        return target
+        self._whole.add(snapshot.step)
+        notes += self._prune(snapshot.best_step)
+        return target, notes
 
     def newest(self) -> tuple[Path | None, list[str]]:
         """The newest checkpoint that is whole, and a sentence for each that was passed over."""
         passed_over = []
         for step in sorted(self.steps(), reverse=True):
-            try:
-                verify(self._path(step))
-            except DamagedError as error:
-                passed_over.append(f"Checkpoint {step} is damaged and left alone: {error}")
-            else:
-                return self._path(step), passed_over
+            problem = self._problem(step)
+            if problem is None:
+                self._resumed = step
+                return self.path(step), passed_over
+            passed_over.append(f"Checkpoint {step} is damaged and left alone: {problem}")
         return None, passed_over
 
     def steps(self) -> list[int]:
@@ -74,18 +126,80 @@ class Checkpoints:
 
     def load_model(self, engine: Engine, step: int) -> None:
         """Take the weights of a checkpoint. Raises DamagedError when it is not whole."""
-        path = self._path(step)
+        path = self.path(step)
         verify(path)
         engine.load_state("model", from_safetensors(path / "model.safetensors").items())
 
-    def _path(self, step: int) -> Path:
+    def without_best(self, progress: Progress) -> str | None:
+        """Forget the best checkpoint where it is not whole: a sentence for the user then.
+
+        What follows is compared with what follows alone: a score whose weights are gone would keep
+        others from being kept, and there would be nothing to end with.
+        """
+        step = progress.best_step
+        if step is None or step in self._whole or (problem := self._problem(step)) is None:
+            return None
+        progress.best, progress.best_step, progress.stale = None, None, 0
+        return (
+            f"The best checkpoint so far, that of step {step}, cannot be used: {problem} The best "
+            f"from step {progress.step} on is kept in its place."
+        )
+
+    def path(self, step: int) -> Path:
+        """The folder of a step's checkpoint."""
         return self.folder / f"{step:08d}"
 
-    def _prune(self, progress: Progress) -> None:
-        kept = set(sorted(self.steps())[-self.keep_last :]) | {progress.best_step}
-        for step in self.steps():
-            if step not in kept:
-                shutil.rmtree(self._path(step))
+    def _problem(self, step: int) -> str | None:
+        """What is wrong with a checkpoint, as it is on disk now."""
+        try:
+            verify(self.path(step))
+        except (DamagedError, OSError) as error:
+            self._whole.discard(step)
+            self._damaged.add(step)
+            return str(error)
+        self._whole.add(step)
+        return None
+
+    def _made_room(self, step: int) -> Iterator[str]:
+        """Move what is damaged out of the place of a new checkpoint: it may tell what happened."""
+        path = self.path(step)
+        if step in self._whole or not path.exists() or (problem := self._problem(step)) is None:
+            return
+        number, aside = 1, path.with_name(f"{path.name}.damaged")
+        while aside.exists():
+            number += 1
+            aside = path.with_name(f"{path.name}.damaged-{number}")
+        try:
+            path.rename(aside)
+        except OSError as error:
+            raise LoomlmError(
+                f"{path} is damaged and cannot be moved aside: {error.strerror}. Move it yourself."
+            ) from error
+        self._damaged.discard(step)
+        yield f"Checkpoint {step} was damaged, and is now {aside.name}: {problem}"
+
+    def _prune(self, best_step: int | None) -> Iterator[str]:
+        """Remove what is no longer kept; a newer one is complete by now."""
+        usable = sorted(set(self.steps()) - self._damaged)
+        kept = {*usable[-self.keep_last :], best_step}
+        if self.keep_every is not None:
+            kept |= {step for step in usable if step % self.keep_every == 0}
+        if self._resumed is not None:
+            newer = [step for step in usable if step > self._resumed]
+            kept |= {self._resumed} if len(newer) < RESUMED_STAYS else set()
+        for step in usable:
+            if step in kept:
+                continue
+            # What this process wrote or has read is not read again: that costs as much as a save.
+            problem = None if step in self._whole else self._problem(step)
+            if problem is not None:
+                yield f"Checkpoint {step} is damaged and left alone: {problem}"
+                continue
+            try:
+                remove(self.path(step))
+            except OSError as error:
+                yield f"{self.path(step)} is no longer needed and cannot be removed: {error}."
+            self._whole.discard(step)
 
 
 def read_state(checkpoint: Path) -> tuple[Progress, dict[str, Any]]:

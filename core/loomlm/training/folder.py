@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from loomlm.config.show import plain
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.folders import how_to_go_on
 from loomlm.storage.commit import sweep
+from loomlm.storage.disk import disk, remove_tree
 from loomlm.storage.lock import LOCKS
 
 CONFIG = "config.toml"
@@ -150,11 +150,15 @@ def claim(folder: Path, config: Config, resumes: bool, overwrite: bool) -> bool:
 
 
 def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
+    # The config last: without one, what a crash leaves would be taken for somebody else's.
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == CONFIG):
         if path.name in LOCKS:
             continue
         try:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            if path.is_dir() and not path.is_symlink():
+                remove_tree(path, ignore_errors=False)
+            else:
+                disk().remove(path)
         except OSError as error:
             raise UsageError(f"{path} cannot be removed: {error.strerror}.") from None
 

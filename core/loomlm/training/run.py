@@ -35,6 +35,7 @@ from loomlm.models.folder import ModelConfig, save_model
 from loomlm.registry import Registry, check_object
 from loomlm.registry.tracing import register
 from loomlm.storage.commit import commit, write_file
+from loomlm.storage.disk import make_folder
 from loomlm.storage.lock import locked
 from loomlm.training import folder as run_folder
 from loomlm.training.environment import changes, environment
@@ -168,7 +169,7 @@ def _carry_out(
     for prepared in stages:
         check_prepared(prepared, registry)
         check_beginning(prepared, config, folder, tokenizer, overwrite)
-    _make_folder(folder)
+    make_folder(folder, named="--runs")
     evaluation: dict[str, Any] = {}
     with locked(folder):
         # Before the folder is claimed: another backend's run writes its environment anew.
@@ -217,15 +218,6 @@ def prepare(
         stages.append(Prepared(stage, recipe, data, about))
     assert tokenizer is not None
     return tokenizer, stages
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be made: {error.strerror}. Choose another place with --runs."
-        ) from None
 
 
 def _write_start(

@@ -28,7 +28,8 @@ from loomlm.models.initial import initial_arrays
 from loomlm.models.spec import model_spec
 from loomlm.registry import Registry
 from loomlm.storage.cache import cache_key
-from loomlm.storage.commit import file_digest
+from loomlm.storage.disk import make_folder
+from loomlm.storage.manifest import file_digest
 from loomlm.training.beginning import check_first, check_stays, first_model, with_model
 from loomlm.training.checkpoints import Checkpoints, read_state, restore
 from loomlm.training.settling import engine_options
@@ -104,7 +105,9 @@ def make_stage(
         generate=_generate(generator) if isinstance(recipe.task, Generates) else None,
         hook=hook,
         say=say,
-        checkpoints=Checkpoints(folder / stage.name / "checkpoints", trainer.keep_last),
+        checkpoints=Checkpoints(
+            folder / stage.name / "checkpoints", trainer.keep_last, trainer.keep_every
+        ),
         world={
             "data": prepared.data.key,
             "seed": settings.seed,
@@ -112,7 +115,7 @@ def make_stage(
             "init_from": file_digest(first / WEIGHTS) if first else None,
         },
     )
-    made_stage.folder.mkdir(exist_ok=True)
+    make_folder(made_stage.folder)
     if not _goes_on(made_stage):
         context = FitContext(
             tokenizer=tokenizer, tokens=prepared.data.tokens["train"], seed=settings.seed
@@ -260,6 +263,11 @@ def _goes_on(stage: Stage) -> bool:
             )
     restore(stage.engine, checkpoint)
     stage.progress = progress
+    if passed_over:
+        stage.say(f"{stage.name} goes on from checkpoint {progress.step}, the newest whole one.")
+    wanted = stage.trainer.keep_best is not None and not progress.ended
+    if wanted and (lost := stage.checkpoints.without_best(progress)) is not None:
+        stage.say(lost)
     if progress.place is not None and isinstance(stage.plan, StreamPlan):
         stage.plan.go_to(progress.place)
     return True

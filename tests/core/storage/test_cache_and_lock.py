@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from loomlm.errors import UsageError
-from loomlm.storage import cache, commit, seals
+from loomlm.storage import cache, manifest, seals
 from loomlm.storage.cache import cache_key, cached, place_of
-from loomlm.storage.commit import Staging, verify
+from loomlm.storage.commit import Staging
 from loomlm.storage.lock import locked
+from loomlm.storage.manifest import verify
 
 
 class Made:
@@ -91,7 +92,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LOOMLM_CACHE", str(tmp_path / "file"))
 
-    with pytest.raises(UsageError, match=r"cache .*file cannot be written.*LOOMLM_CACHE"):
+    with pytest.raises(UsageError, match=r"file.examples cannot be written.*LOOMLM_CACHE"):
         cached("examples", "key", Made())
 
 
@@ -175,9 +176,9 @@ def read(monkeypatch) -> list[str]:
     """The files whose contents were read to be verified. A large folder is one of 1,000 bytes."""
     monkeypatch.setattr(seals, "LARGE", 1000)
     names: list[str] = []
-    digest = commit.file_digest
+    digest = manifest.file_digest
     monkeypatch.setattr(
-        commit, "file_digest", lambda path: (names.append(path.name), digest(path))[1]
+        manifest, "file_digest", lambda path: (names.append(path.name), digest(path))[1]
     )
     return names
 

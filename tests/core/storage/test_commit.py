@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loomlm.errors import UsageError
-from loomlm.storage.commit import (
-    MANIFEST,
-    DamagedError,
-    HashingFile,
-    commit,
-    file_digest,
-    staging,
-    verify,
-    write_file,
-)
+from loomlm.storage.commit import HashingFile, commit, staging, sweep, write_file
+from loomlm.storage.disk import Disk, WriteError, using
+from loomlm.storage.manifest import MANIFEST, DamagedError, file_digest, manifest_of, verify
 
 FILES = {"config.json": b"{}", "deep/er/weights.bin": b"\x00" * 5000}
 
@@ -34,9 +31,24 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def full_disk(file: HashingFile) -> None:
+class Failing(Disk):
+    """Fails in the n-th operation of a name, once."""
+
+    def __init__(self, operation: str, code: int, at: int = 1) -> None:
+        self.left = at
+        self.code = code
+        setattr(self, operation, partial(self.counted, getattr(super(), operation)))
+
+    def counted(self, operation: Callable[..., Any], *given: Any) -> Any:
+        self.left -= 1
+        if self.left == 0:
+            raise OSError(self.code, os.strerror(self.code))
+        return operation(*given)
+
+
+def ruin(file: HashingFile) -> None:
     file.write(b"half")
-    raise OSError(errno.ENOSPC, "No space left on device")
+    raise ZeroDivisionError
 
 
 @pytest.fixture
@@ -68,11 +80,13 @@ def test_a_new_folder_takes_the_place_of_the_old_one_whole(folder):
 
 
 def test_a_failure_in_the_middle_leaves_the_old_folder(folder):
-    with pytest.raises(UsageError, match="kept cannot be written: No space left on device"):
-        commit(folder, {"config.json": b"[]", "more": full_disk})
-    with pytest.raises(ZeroDivisionError), staging(folder) as stage:
-        stage.write("config.json", b"[]")
-        raise ZeroDivisionError
+    with (
+        using(Failing("write", errno.ENOSPC, at=2)),
+        pytest.raises(WriteError, match="kept cannot be written: No space left on device"),
+    ):
+        commit(folder, {"config.json": b"[]", "more": b"more"})
+    with pytest.raises(ZeroDivisionError):
+        commit(folder, {"config.json": b"[]", "more": ruin})
 
     verify(folder)
     assert contents(folder) == FILES
@@ -80,24 +94,39 @@ def test_a_failure_in_the_middle_leaves_the_old_folder(folder):
 
 
 def test_a_failure_in_the_middle_of_the_first_time_leaves_nothing(tmp_path):
-    with pytest.raises(UsageError, match="No space left"):
-        commit(tmp_path / "parent" / "kept", {"a": b"a", "more": full_disk})
+    with using(Failing("write", errno.EDQUOT, at=2)), pytest.raises(WriteError, match="quota"):
+        commit(tmp_path / "parent" / "kept", {"a": b"a", "more": b"more"})
 
     assert not list((tmp_path / "parent").iterdir())
 
 
-@pytest.mark.parametrize("failing", [1, 2])
-def test_a_rename_that_fails_leaves_the_old_folder(folder, monkeypatch, failing):
-    rename, calls = Path.rename, []
+def test_a_full_disk_says_what_it_takes_and_what_there_is(folder):
+    class Full(Failing):
+        def free(self, path: Path) -> int:
+            return 1234
 
-    def sometimes(self: Path, target: Path) -> Path:
-        calls.append(target)
-        if len(calls) == failing:
-            raise PermissionError(errno.EACCES, "Permission denied")
-        return rename(self, target)
+    files = {"a": b"a" * 40, "more": b"more" * 500, "last": b"never written"}
+    said = "at least 2,053 bytes are needed, 1,234 are free. Free space or choose another folder"
+    with using(Full("write", errno.ENOSPC)), pytest.raises(WriteError, match=said) as raised:
+        commit(folder, files)
+    assert raised.value.exit_code == 1
+    assert "\n" not in str(raised.value)
+    commit(folder, files)
+    assert contents(folder) == files
 
-    monkeypatch.setattr(Path, "rename", sometimes)
-    with pytest.raises(UsageError, match="Permission denied"):
+
+def test_what_a_content_fails_for_is_not_blamed_on_the_disk(folder):
+    with pytest.raises(FileNotFoundError, match="elsewhere"), staging(folder) as stage:
+        stage.write("data.bin", b"")
+        Path("elsewhere").read_bytes()
+    assert contents(folder) == FILES
+
+
+@pytest.mark.parametrize("operation", ["rename 1", "rename 2", "sync_folder 1", "sync_folder 2"])
+def test_a_rename_that_fails_leaves_the_old_folder(folder, operation):
+    name, at = operation.split()
+    failing = using(Failing(name, errno.EACCES, int(at)))
+    with failing, pytest.raises(WriteError, match=r"Permission denied.*made writable"):
         commit(folder, {"other": b"new"})
 
     verify(folder)
@@ -148,6 +177,31 @@ def test_several_processes_at_once_leave_one_whole_folder(tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["kept"]
 
 
+def test_a_folder_whose_successor_did_not_come_is_put_back(folder):
+    whole, ruined = folder.with_name(".kept.old-00000000"), folder.with_name(".b.old-00000000")
+    shutil.copytree(folder, ruined)
+    (ruined / "config.json").write_bytes(b"[]")
+    folder.with_name(".b.12-00000000").mkdir()
+    folder.rename(whole)
+
+    sweep(folder.parents[1])
+
+    assert [path.name for path in folder.parent.iterdir()] == ["kept"]
+    verify(folder)
+    shutil.copytree(folder, whole)
+    sweep(folder.parents[1])
+    assert [path.name for path in folder.parent.iterdir()] == ["kept"]
+
+
+def test_a_link_is_no_file(folder, tmp_path):
+    path = folder / "config.json"
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(DamagedError, match=r"config\.json is no file any more"):
+        verify(folder)
+
+
 def change(folder: Path) -> None:
     (folder / "deep/er/weights.bin").write_bytes(b"\x01" + b"\x00" * 4999)
 
@@ -177,6 +231,18 @@ def ruin_manifest(folder: Path) -> None:
     (folder / MANIFEST).write_bytes(b"\xff[1]")
 
 
+def deepen_manifest(folder: Path) -> None:
+    (folder / MANIFEST).write_bytes(b"[" * 100_000)
+
+
+def forge_manifest(folder: Path) -> None:
+    (folder / MANIFEST).write_bytes(manifest_of({"config.json": {"size": "2"}}))
+
+
+def enlarge_manifest(folder: Path) -> None:
+    os.truncate(folder / MANIFEST, 1 << 40)
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -187,6 +253,9 @@ def ruin_manifest(folder: Path) -> None:
         (touch_manifest, r"manifest\.json has changed since it was written\."),
         (lose_manifest, r"manifest\.json is missing or cannot be read\."),
         (ruin_manifest, r"manifest\.json is missing or cannot be read\."),
+        (deepen_manifest, r"manifest\.json is missing or cannot be read\."),
+        (forge_manifest, r"manifest\.json is missing or cannot be read\."),
+        (enlarge_manifest, r"manifest\.json is missing or cannot be read\."),
         (shutil.rmtree, r"manifest\.json is missing or cannot be read\."),
     ],
 )
@@ -206,16 +275,14 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path):
         write_file(tmp_path / "file" / "report", "x")
 
 
-def test_one_file_is_replaced_whole(tmp_path, monkeypatch):
+def test_one_file_is_replaced_whole(tmp_path):
     path = tmp_path / "new" / "report.json"
     write_file(path, "ä\n")
     assert path.read_bytes() == b"\xc3\xa4\n"
 
-    def fail(self: Path, target: Path) -> Path:
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(UsageError, match=r"report.json cannot be written: Input/output error"):
-        write_file(path, "b")
+    said = r"report.json cannot be written: Input/output error. Have the disk looked at"
+    for operation in ("create", "write", "sync", "replace"):
+        with using(Failing(operation, errno.EIO)), pytest.raises(WriteError, match=said):
+            write_file(path, "b")
     assert path.read_text(encoding="utf-8") == "ä\n"
     assert [kept.name for kept in path.parent.iterdir()] == ["report.json"]

@@ -86,10 +86,10 @@ def command(kind: str, name: str, into: str | None, component: str | None) -> No
     _check_folder(folder)
     _check_free(names)
     files = scaffold(names)
+    from loomlm.storage.commit import write_file
+
     for path, content in files.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content, encoding="utf-8", newline="\n")
+        write_file(folder / path, content)
     steps = [
         *([] if folder == Path() else [f"cd {shlex.quote(str(folder))}"]),
         'pip install -e ".[test]"',
