@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -12,6 +11,7 @@ from attrs import evolve, frozen
 
 from loomlm.config.check import check_run
 from loomlm.config.needs import required_problems
+from loomlm.config.parsing import parse_toml
 from loomlm.config.positions import KeyPath, key_lines
 from loomlm.config.settings import SCRATCH, RunConfig
 from loomlm.config.structure import Mistake, make_converter, structure
@@ -130,7 +130,9 @@ def _without(values: Mapping[str, Any], mistakes: Sequence[Mistake]) -> dict[str
     for *steps, last in (mistake.path for mistake in mistakes if mistake.path):
         node: Any = copy
         for step in steps:
-            node = node.get(step, {}) if isinstance(node, dict) else node[step]
+            # Of plugins a list is short for a table, so that what is wrong in it has a longer path.
+            named = isinstance(node, dict)
+            node = node.get(step, {}) if named else node[step] if isinstance(step, int) else {}
         if isinstance(node, dict):
             node.pop(last, None)
     return copy
@@ -156,9 +158,9 @@ def read_tree(config: str | Path | Mapping[str, Any]) -> Tree:
     path = Path(config)
     text = _read(path)
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not valid TOML: {error}.") from None
+        values = parse_toml(text)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
     origins: dict[KeyPath, str] = {(): str(path)}
     origins |= {key: f"{path}:{line}" for key, line in key_lines(text).items()}
     return Tree(values, origins, path.resolve().parent)
@@ -208,7 +210,10 @@ def _assign(tree: Tree, assignment: str) -> None:
     name, equals, text = assignment.partition("=")
     if not equals or not all(step.strip() for step in name.split(".")):
         raise UsageError(f"--set {assignment}: expected KEY=VALUE, such as seed=3.")
-    value = parse_value(text.strip())
+    try:
+        value = parse_value(text.strip())
+    except UsageError as error:
+        raise UsageError(f"--set {assignment[:80]}: {error}") from None
     node: Any = tree.values
     path: KeyPath = ()
     *steps, last = name.strip().split(".")
@@ -254,11 +259,17 @@ def _index(items: list[Any], step: str, assignment: str) -> int:
 
 
 def parse_value(text: str) -> Any:
-    """A TOML value, or else the text itself, so that `name=news` needs no quotes."""
+    """A TOML value, or else the text itself, so that `name=news` needs no quotes.
+
+    Raises UsageError for one that is nested too deep.
+    """
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
-        return text
+        found = parse_toml(f"value = {text}")
+    except UsageError as error:
+        if str(error).startswith("not valid"):
+            return text
+        raise
+    return found["value"]
 
 
 def _merge_defaults(tree: Tree) -> Tree:

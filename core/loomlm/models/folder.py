@@ -107,11 +107,11 @@ def changed(made: Mapping[str, str], now: Mapping[str, str], what: str) -> str |
 def _maker(source: Mapping[str, str], registry: Registry) -> tuple[str, str]:
     """Two sentences: what brought a component, and how to have it again."""
     name, release = source.get("distribution", ""), source.get("version", "")
-    if not release:
+    if not release or not all(map(_INSTALLED.fullmatch, (name, release))):
         return f"The model was made with {name}.", "Have that module or file, and load it with -p."
     made_with = f"The model was made with {name} {release}."
     there = version_of(name)
-    if there != release and all(map(_INSTALLED.fullmatch, (name, release))):
+    if there != release:
         return made_with, f'Install it: pip install "{name}=={release}"'
     if registry.is_loaded(name):
         return made_with, ""

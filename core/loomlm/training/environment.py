@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +13,7 @@ import attrs
 from loomlm.config.settings import Choice, RunConfig
 from loomlm.models.folder import changed, made_by
 from loomlm.registry import Registry
+from loomlm.storage.foreign import read_json
 
 LIBRARIES = (
     "loomlm",
@@ -59,7 +59,7 @@ def changes(folder: Path, run: RunConfig, backend: str, registry: Registry) -> I
     path = folder / "environment.json"
     if not path.is_file():
         return
-    known = json.loads(path.read_bytes()).get("made_by", {})
+    known = read_json(path).get("made_by", {})
     now = environment(run, backend, registry)["made_by"]
     for name, made in known.items():
         said = changed(made, now[name], " ".join(name.split(":", 1))) if name in now else None
