@@ -65,12 +65,14 @@ def _check_init_from(
     stage: StageConfig, earlier: list[str], path: tuple[str | int, ...]
 ) -> Iterator[Mistake]:
     first = stage.init_from
-    if first in (SCRATCH, *earlier) or Path(first).is_dir():
+    if first in (SCRATCH, *earlier):
         return
     try:
         refuse_foreign(Path(first))
     except LoomlmError as error:
         yield Mistake((*path, "init_from"), str(error))
+        return
+    if Path(first).is_dir():
         return
     if Path(first).is_absolute():
         near = did_you_mean(Path(first).name, earlier) if earlier else ""

@@ -23,6 +23,7 @@ from loomlm.data.streaming import StreamRows
 from loomlm.data.windows import Windows
 from loomlm.errors import DataError, UsageError
 from loomlm.extending import Extensions
+from loomlm.models.fitting import said_by
 from loomlm.registry import Registry
 from loomlm.storage.cache import cache_key, cached
 from loomlm.storage.commit import Staging
@@ -109,7 +110,8 @@ def load_tokenizer(choice: Choice, registry: Registry, folder: Path) -> Tokenize
         for path in folder.iterdir()
         if path.is_file() and path.suffix != ".safetensors"
     }
-    return factory.load(choice.config, files)
+    with said_by(folder, f"its files are no {choice.type} tokenizer"):
+        return factory.load(choice.config, files)
 
 
 def encode_examples(

@@ -52,9 +52,10 @@ def said_by(path: Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except LoomlmError:
+    except (LoomlmError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:
+    # Libraries written in Rust panic with an error that is no Exception.
+    except BaseException as error:
         said = " ".join(str(error).split())[:200]
         raise ForeignError(
             f"{path}: {what}: {type(error).__name__}{': ' if said else ''}{said}."

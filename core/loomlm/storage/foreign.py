@@ -133,7 +133,8 @@ def refuse_foreign(path: Path) -> None:
 
 def _foreign(path: Path) -> str | None:
     if path.is_dir():
-        if (path / "config.json").is_file() and (path / "model.safetensors").is_file():
+        own = ("config.toml", "model.safetensors", "model/model.safetensors")
+        if any((path / name).is_file() for name in own):
             return None
         if (path / "saved_model.pb").exists() or (path / "keras_metadata.pb").exists():
             return "a TensorFlow SavedModel, whose graph is code"
