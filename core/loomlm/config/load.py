@@ -13,6 +13,7 @@ from loomlm.config.check import check_run
 from loomlm.config.needs import required_problems
 from loomlm.config.parsing import parse_toml
 from loomlm.config.positions import KeyPath, key_lines
+from loomlm.config.secrets import secrets_in
 from loomlm.config.settings import SCRATCH, RunConfig
 from loomlm.config.structure import Mistake, make_converter, structure
 from loomlm.deprecations import warn_of_keys
@@ -111,6 +112,10 @@ def check_tree(tree: Tree, registry: Registry) -> Config:
     merged = _merge_defaults(tree)
     converter = make_converter(registry, merged.folder)
     settings, mistakes = structure(merged.values, RunConfig, converter)
+    secrets = tuple(secrets_in(merged.values))
+    if secrets:
+        # Alone: what else is wrong may show the value.
+        raise ConfigError(dict.fromkeys(_problem(mistake, tree, merged) for mistake in secrets))
     # What is wrong between keys is told at once too, where the other keys make a config.
     sound = structure(_without(merged.values, mistakes), RunConfig, converter)
     if not sound[1]:

@@ -37,6 +37,8 @@ def about_data(
         about["splits"][name]["cleaning"] = examples.reports.get(name, [])
         if len(split.parts) > 1:
             about["splits"][name]["of_each_source"] = split.parts
+    if any(examples.resolved):
+        about["resolved"] = [dict(of_source) for of_source in examples.resolved]
     stream = examples.stream
     if stream is not None:
         cleaning = [{"step": step.name} for step in stream.steps]
