@@ -57,9 +57,12 @@ class LossScale:
         self.scale.assign(self.scale * tf.where(masked, 0.5, tf.where(grown, 2.0, 1.0)))
         self.good.assign(tf.where(grown, 0, good))
 
-    def lost(self, masked: Tensor) -> Tensor:
-        """Whether an update was left out and no smaller scale can help: call it after `adapt`."""
-        return masked & (self.scale[0] < 1)
+    def lost(self, masked: Tensor, loss: Tensor) -> Tensor:
+        """Whether an update was left out and no smaller scale can help: call it after `adapt`.
+
+        None helps where the loss itself is not finite: it was not scaled yet.
+        """
+        return masked & ((self.scale[0] < 1) | ~tf.math.is_finite(loss))
 
 
 @define(slots=False)
@@ -101,7 +104,7 @@ class Updates:
             self._update(group, taken, divisor, masked, step, rate)
         if self.loss_scale is not None:
             self.loss_scale.adapt(masked)
-            masked = self.loss_scale.lost(masked)
+            masked = self.loss_scale.lost(masked, loss)
         return norm, tf.cast(masked, tf.float32)
 
     def _divisor(self, norm: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from loomlm_torch.model import (
     misfit,
     weighted_loss,
 )
+from loomlm_torch.summing import Sums
 from loomlm_torch.updates import LossScale, Updates
 
 
@@ -32,6 +33,7 @@ class TorchEngine:
     """See `loomlm.plugin.Engine`.
 
     optimizer: what the optimizer's builder made. Its state is one tensor a slot and parameter.
+    sums: how gradients of several processes are summed; None where this one trains alone.
     """
 
     spec: ModelSpec
@@ -39,6 +41,7 @@ class TorchEngine:
     optimizer: Any
     trainer: TrainerConfig
     device: torch.device
+    sums: Sums | None = None
     _pending: list[tuple[int, Tensor, Tensor, Tensor]] = field(factory=list)
     _stored: list[tuple[str, Tensor]] = field(init=False)
     _updates: Updates = field(init=False)
@@ -65,10 +68,11 @@ class TorchEngine:
 
     def _update(self, microbatches: Sequence[Batch], context: StepContext) -> None:
         total = max(sum(float(batch["weight"].sum()) for batch in microbatches), 1e-12)
+        share = range(len(microbatches)) if context.share is None else context.share
         losses = []
-        for index, batch in enumerate(microbatches):
+        for index in share:
             self._generator().manual_seed(_key(context.seed, context.step, index))
-            tensors = self._tensors(batch)
+            tensors = self._tensors(microbatches[index])
             try:
                 part = self._training_loss(tensors) / total
             except (RuntimeError, ValueError) as error:
@@ -76,7 +80,12 @@ class TorchEngine:
                 raise
             self._updates.backward(part)
             losses.append(part.detach())
+        if not losses:
+            losses.append(torch.zeros((), device=self.device))
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        if context.share is not None:
+            assert self.sums is not None
+            loss = self.sums.over_all([value for _, value in self._updates.parameters], loss)
         norm, lost = self._updates.apply(context, loss)
         self._pending.append((context.step, loss, norm, lost))
 
@@ -129,7 +138,7 @@ class TorchEngine:
 
     def state(self, part: Literal["model", "optimizer"]) -> Iterator[tuple[str, np.ndarray]]:
         """Arrays by canonical name."""
-        for name, tensor in self._state(part):
+        for name, tensor in self.tensors(part):
             yield name, tensor.detach().cpu().numpy()
 
     @torch.no_grad()
@@ -137,7 +146,7 @@ class TorchEngine:
         self, part: Literal["model", "optimizer"], arrays: Iterable[tuple[str, np.ndarray]]
     ) -> None:
         """Copy arrays into the tensors of their names. Raises ValueError for another shape."""
-        tensors = dict(self._state(part))
+        tensors = dict(self.tensors(part))
         for name, array in arrays:
             # `copy_` would repeat a single row.
             if tensors[name].shape != array.shape:
@@ -145,7 +154,8 @@ class TorchEngine:
                 raise ValueError(f"{name} has the shape {shapes}.")
             tensors[name].copy_(torch.from_numpy(np.array(array)))
 
-    def _state(self, part: Literal["model", "optimizer"]) -> Iterable[tuple[str, Tensor]]:
+    def tensors(self, part: Literal["model", "optimizer"]) -> Iterable[tuple[str, Tensor]]:
+        """What `state` gives, as it stands on the device."""
         return self._stored if part == "model" else self._updates.tensors()
 
     def _tensors(self, batch: Batch) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from loomlm.plugin import (
 from loomlm_torch import compiling, kernels
 from loomlm_torch.engine import TorchEngine
 from loomlm_torch.model import build_model
+from loomlm_torch.team import TorchTeam
 
 
 @frozen
@@ -61,7 +62,7 @@ class TorchTrainer:
             resolved["threads"] = (
                 (backbone.threads, "as many as the backbone's operations are worth")
                 if backbone.threads is not None
-                else (_cores(), "cores that this process may use")
+                else _threads()
             )
         return resolved
 
@@ -81,6 +82,17 @@ class TorchTrainer:
             value.requires_grad_(by_name[name].trainable)
         optimizer = builders("optimizer", trainer.optimizer.type)(trainer.optimizer.config)
         return TorchEngine(spec, module, optimizer, trainer, device)
+
+    def team(self, rank: int, size: int, local: int) -> TorchTeam:
+        """See `loomlm.plugin.Trainer`."""
+        return TorchTeam.meet(rank, size, local)
+
+
+def _threads() -> tuple[int, str]:
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if beside == 1:
+        return _cores(), "cores that this process may use"
+    return max(1, _cores() // beside), f"a share of the cores for each of {beside} processes"
 
 
 def _precision(device: str) -> tuple[str, str]:

@@ -58,9 +58,12 @@ class LossScale:
             self.scale, self.good, masked, 2.0, 0.5, 2000
         )
 
-    def lost(self, masked: Tensor) -> Tensor:
-        """1 where an update was left out and no smaller scale can help: call it after `adapt`."""
-        return masked * (self.scale < 1)
+    def lost(self, masked: Tensor, loss: Tensor) -> Tensor:
+        """1 where an update was left out and no smaller scale can help: call it after `adapt`.
+
+        None helps where the loss itself is not finite: it was not scaled yet.
+        """
+        return masked * ((self.scale < 1) | ~torch.isfinite(loss))
 
 
 @define(slots=False)
@@ -113,7 +116,7 @@ class Updates:
             value.grad = None
         if scale is not None:
             scale.adapt(masked)
-            masked = scale.lost(masked)
+            masked = scale.lost(masked, loss)
         return norm, masked
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -204,7 +207,7 @@ class _Taken:
     def add(self, value: Tensor, gradient: Tensor, slots: dict[str, Tensor]) -> None:
         """Add a parameter, or the rows of it that a sparse gradient names."""
         if gradient.is_sparse:
-            index, gradient = _coalesced(gradient)
+            index, gradient = coalesced(gradient)
             value = self._gather(value, index)
             slots = {slot: self._gather(tensor, index) for slot, tensor in slots.items()}
         self.values.append(value)
@@ -223,7 +226,7 @@ class _Taken:
         return part
 
 
-def _coalesced(gradient: Tensor) -> tuple[Tensor, Tensor]:
+def coalesced(gradient: Tensor) -> tuple[Tensor, Tensor]:
     """The rows that a sparse gradient names, each once, and their sums.
 
     Half the time of `Tensor.coalesce`, and as reproducible: each sum goes in the order of the rows.

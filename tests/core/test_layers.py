@@ -117,6 +117,71 @@ def test_imports_go_downwards():
             assert rank[part] <= rank[other], f"{path} imports {module}"
 
 
+# The disk itself, and what is no part of a run but tests, in folders that it makes.
+WRITE_ELSEWHERE = {"storage/disk.py", "cli/parity.py", "testing"}
+WRITES = {
+    *("write_text", "write_bytes", "touch", "mkdir", "unlink", "rmdir", "rename", "truncate"),
+    *("symlink_to", "hardlink_to", "chmod", "makedirs", "removedirs", "remove", "rmtree", "move"),
+    *("copy", "copy2", "copyfile", "copytree", "mkdtemp", "mkstemp", "utime"),
+    *("link", "symlink", "savez", "tofile", "save_file", "fsync", "ftruncate"),
+}
+MODULES_THAT_WRITE = {"os", "shutil", "tempfile", "np"}
+
+
+def writes(path: Path) -> Iterator[str]:
+    """The calls in a file that write to the file system: by their names, since types are not known.
+
+    Methods of other things have some of these names; those of paths have no such arguments.
+    """
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        of = node.func.value if isinstance(node.func, ast.Attribute) else None
+        module = of.id if isinstance(of, ast.Name) else ""
+        through = isinstance(of, ast.Call) and ast.unparse(of) == "disk()"
+        modes = [
+            a.value
+            for a in (*node.args, *(k.value for k in node.keywords))
+            if isinstance(a, ast.Constant) and isinstance(a.value, str)
+        ]
+        opens = (name == "open" or ast.unparse(node.func) == "open") and any(
+            set(mode) & set("wax+") and set(mode) <= set("wax+bt") for mode in modes
+        )
+        removes = name in ("remove", "copy", "move", "link") and module not in MODULES_THAT_WRITE
+        replaces = name == "replace" and len(node.args) == 1 and not node.keywords
+        if not through and (opens or replaces or (name in WRITES and not removes)):
+            yield f"{ast.unparse(node.func)} in line {node.lineno}"
+
+
+def test_the_core_writes_through_its_disk_alone():
+    for path in SOURCES:
+        place = path.relative_to(CORE)
+        if not {place.as_posix(), place.parts[0]} & WRITE_ELSEWHERE:
+            assert not list(writes(path)), path
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "path.open('w')",
+        "open(path, mode='ab')",
+        "path.write_text(text)",
+        "path.rename(other)",
+        "path.replace(other)",
+        "shutil.rmtree(path)",
+        "os.remove(path)",
+        "Path(path).unlink(missing_ok=True)",
+        "np.savez(path)",
+    ],
+)
+def test_what_writes_is_recognised(tmp_path, line):
+    (tmp_path / "code.py").write_text(line, encoding="utf-8")
+    assert list(writes(tmp_path / "code.py"))
+    (tmp_path / "code.py").write_text("disk().rename(a, b)\ntext.replace('a', 'b')\npath.open()")
+    assert not list(writes(tmp_path / "code.py"))
+
+
 def test_built_in_plugins_use_the_public_door():
     for path in PLUGINS.rglob("*.py"):
         package = path.relative_to(PLUGINS).parts[0]

@@ -16,6 +16,12 @@ def times(request: pytest.FixtureRequest) -> Callable[[int], int]:
     return lambda promised: promised if long else max(1, promised // 10)
 
 
+@pytest.fixture
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether the tests of faults are run at their whole length."""
+    return request.config.getoption("--faults") == "long"
+
+
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
     """A server for each backend, started when it is first asked for."""

@@ -79,6 +79,8 @@ class Server:
         self._count += 1
         folder = self.folder / f"job{self._count}"
         folder.mkdir(parents=True)
+        for name in ("out", "err"):
+            (folder / name).touch()  # It may be killed before it writes there.
         job = {
             "words": [str(word) for word in words],
             "cwd": str(cwd),

@@ -70,7 +70,8 @@ def _run(job: dict[str, Any]) -> None:
         exec(compile(job["before"], "before", "exec"), {"__name__": "before"})
     from loomlm.cli import main
 
-    main(job["words"])
+    sys.argv[1:] = job["words"]
+    main()
 
 
 if __name__ == "__main__":

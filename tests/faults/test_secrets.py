@@ -48,7 +48,7 @@ def test_a_password_in_an_address_is_refused_and_not_shown(key, loomlm_command, 
 def test_nothing_of_ours_reads_pickles():
     """What could read one stands in no file of the core or of a built-in plugin."""
     root = Path(__file__).parents[2]
-    words = r"pickle\.load|import pickle|torch\.load|allow_pickle *= *True|keras.*load_model\(|np\.load\("
+    words = r"pickle\.load|import pickle|torch\.load|allow_pickle *= *True|keras.*load_model\("
     found = subprocess.run(
         ["grep", "-rnE", words, "--include=*.py", str(root / "core"), str(root / "plugins")],
         capture_output=True,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
@@ -14,6 +16,8 @@ import click
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from loomlm.training.interrupts import Program
 
 COMMANDS = {
     "demo": "Do every step once, on Python's own documentation.",
@@ -118,24 +122,45 @@ def loomlm() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The program: errors that a user can mend are one message and an exit code, no traceback."""
+    """The program: errors that a user can mend are one message and an exit code, no traceback.
+
+    arguments: those of a call from Python; where none are given, the process ends with it.
+    """
+    from loomlm.training.interrupts import Program
+
     given = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # Labels may hold any character.
+    program = Program()
+    if arguments is None:
+        # Until the process has ended: a signal on its last steps is no reason for a traceback.
+        program.__enter__()
+        code = _shown(given, program)
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        program.over(code)
+    else:
+        with program:
+            code = _shown(given, program)
+    if code:
+        sys.exit(code)
+
+
+def _shown(given: list[str], program: Program) -> int:
+    """Do it all, with warnings in our words and hooks traced where that was asked for."""
     before, warnings.showwarning = warnings.showwarning, _show_warning
     told = _Told()
     logger = logging.getLogger("loomlm.plugins")
     logger.addHandler(told)
     logger.setLevel(logging.INFO)
     try:
-        if TRACE_HOOKS in _options(given):
-            from loomlm.cli.traced import traced
+        if TRACE_HOOKS not in _options(given):
+            return _stopped(given, program)
+        from loomlm.cli.traced import traced
 
-            given.remove(TRACE_HOOKS)
-            with traced():
-                _run(given)
-        else:
-            _run(given)
+        given.remove(TRACE_HOOKS)
+        with traced():
+            return _stopped(given, program)
     finally:
         warnings.showwarning = before
         logger.removeHandler(told)
@@ -156,27 +181,53 @@ class _Told(logging.Handler):
             click.echo(message, err=True)
 
 
-def _run(given: list[str]) -> None:
+def _stopped(given: list[str], program: Program) -> int:
+    """The exit code of a command line, which a signal may have ended."""
+    from loomlm.cli.stopping import stop_message, stopped_by
+
+    words = list(given)
+    try:
+        program.works = True
+        return _done(given, program)
+    except BaseException as error:
+        number = stopped_by(error, program)
+        if not number:
+            raise
+        message = stop_message(error, program, words)
+    finally:
+        program.works = False
+    # The error is gone here: what it held on to, such as a folder in the making, goes now.
+    gc.collect()
+    click.echo(message, err=True)
+    return 128 + number
+
+
+def _done(given: list[str], program: Program) -> int:
+    from loomlm.cli.stopping import stopped_by
     from loomlm.errors import LoomlmError
 
+    words = _with_resume(given)
     try:
-        loomlm.main(args=_with_resume(given), prog_name="loomlm", standalone_mode=False)
+        # The words go along as `obj`, for a command that starts itself in other processes.
+        loomlm.main(args=[*words], obj=words, prog_name="loomlm", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped.", err=True)
-        sys.exit(130)
+        return end.exit_code
     except LoomlmError as error:
+        if stopped_by(error, program):
+            raise
         click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except OSError as error:
+        if stopped_by(error, program):
+            raise
         # The machine's doing, such as a full disk: what can be foreseen is said in better words.
         file = f"{error.filename}: " if error.filename else ""
         click.echo(f"Error: {file}{error.strerror or error}.", err=True)
-        sys.exit(1)
+        return 1
+    return 0
 
 
 def _options(arguments: list[str]) -> list[str]:

@@ -11,6 +11,12 @@ from loomlm.cli.options import plugin_options, split_plugins
 @click.argument("run", metavar="RUN")
 @click.option("--data", metavar="FILE", help="Other data, with the same columns as the run's.")
 @click.option("--split", metavar="NAME", help="The run's split to score; test by default.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Rows that are scored together; the run's evaluation_batch_size by default.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--backend", metavar="NAME", help="Another backend than the one that trained.")
 @plugin_options
@@ -18,6 +24,7 @@ def command(
     run: str,
     data: str | None,
     split: str | None,
+    batch_size: int | None,
     as_json: bool,
     backend: str | None,
     plugins: tuple[str, ...],
@@ -31,7 +38,7 @@ def command(
     if data is not None and split is not None:
         raise click.UsageError("Give --data or --split, not both.")
     extra, block = split_plugins(plugins)
-    stage, name, scores = evaluate_run(run, data, split, extra, block, backend)
+    stage, name, scores = evaluate_run(run, data, split, extra, block, backend, batch_size)
     if as_json:
         click.echo(json.dumps({stage: {name: scores}}, indent=2))
     else:

@@ -22,6 +22,12 @@ CHUNK = 4096
 @click.argument("texts", nargs=-1)
 @click.option("--file", "source", metavar="FILE", help="Texts: .jsonl with a `text` key, or .txt.")
 @click.option("--output", metavar="FILE", help="Where to write; standard output by default.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Texts that are predicted together; 256 by default.",
+)
 @click.option("--backend", metavar="NAME", help="Another backend than the one that trained.")
 @plugin_options
 def command(
@@ -29,6 +35,7 @@ def command(
     texts: tuple[str, ...],
     source: str | None,
     output: str | None,
+    batch_size: int | None,
     backend: str | None,
     plugins: tuple[str, ...],
 ) -> None:
@@ -39,7 +46,7 @@ def command(
     `given_label`.
     """
     from loomlm.errors import UsageError
-    from loomlm.inference.model import load_model
+    from loomlm.inference.model import BATCH_SIZE, load_model
 
     if texts and source:
         raise click.UsageError("Give texts or --file, not both.")
@@ -53,7 +60,7 @@ def command(
     model = load_model(run, backend=backend, plugins=extra, block=block)
     with _output(output) as file:
         for chunk in _chunks(first, rows):
-            predictions = model.predict([row["text"] for row in chunk])
+            predictions = model.predict([row["text"] for row in chunk], batch_size or BATCH_SIZE)
             for row, prediction in zip(chunk, predictions, strict=True):
                 file.write(_line(_joined(row, prediction), file.encoding))
 

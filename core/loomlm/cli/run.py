@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from typing import NoReturn
+
 import click
 
 from loomlm.cli.options import config_options, read_config
@@ -17,6 +21,12 @@ from loomlm.cli.options import config_options, read_config
     help="Go on where a run of this name and config stopped; alone it means auto.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a run of this name.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train in N processes on this machine, one for each GPU; any number goes on with a run.",
+)
 def command(
     path: str,
     assignments: tuple[str, ...],
@@ -25,43 +35,52 @@ def command(
     runs: str | None,
     resume: str,
     overwrite: bool,
+    processes: int | None,
 ) -> None:
     """Carry out a config: prepare the data, train every stage, evaluate, save the model."""
+    from loomlm.training.processes import place
+
+    here = place()
+    if processes and processes > 1 and here is None:
+        _launch(path, assignments, backend, plugins, processes)
+    if here is not None:
+        from loomlm.training.launching import end_with_launcher
+
+        end_with_launcher()
     config = read_config(path, assignments, backend, plugins)
     if overwrite and resume != "never":
         raise click.UsageError("--overwrite and --resume do not go together.")
 
     from loomlm.cli.progress import ProgressLine
     from loomlm.cli.tables import evaluation_table
-    from loomlm.training.interrupts import StoppedError
     from loomlm.training.run import run
 
-    try:
-        done = run(
-            config,
-            runs=runs,
-            resume=resume,  # type: ignore[arg-type] - click lets no other word pass
-            overwrite=overwrite,
-            observers=[ProgressLine()],
-        )
-    except StoppedError as stopped:
-        stopped.args = (f"{stopped} Go on with:\n  {_resume_command(click.get_current_context())}",)
-        raise
+    done = run(
+        config,
+        runs=runs,
+        resume=resume,  # type: ignore[arg-type] - click lets no other word pass
+        overwrite=overwrite,
+        observers=[ProgressLine()],
+    )
+    if here is not None and here.rank > 0:
+        return
     evaluation_table(done.evaluation)
     click.echo(f"Run:   {done.folder}")
     click.echo(f"Model: {done.folder / 'model'}")
 
 
-def _resume_command(context: click.Context) -> str:
-    """The command line that was given, with --resume."""
-    import shlex
+def _launch(
+    path: str,
+    assignments: tuple[str, ...],
+    backend: str | None,
+    plugins: tuple[str, ...],
+    processes: int,
+) -> NoReturn:
+    """Run the command that was given in several processes; mistakes of the config are told once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The leader says them again.
+        read_config(path, assignments, backend, plugins)
 
-    given = context.params
-    words = ["loomlm", "run", given["path"]]
-    for option, values in (("--set", given["assignments"]), ("-p", given["plugins"])):
-        for value in values:
-            words += [option, value]
-    for option in ("backend", "runs"):
-        if given[option]:
-            words += [f"--{option}", given[option]]
-    return shlex.join([*words, "--resume"])
+    from loomlm.training.launching import launch
+
+    sys.exit(launch(click.get_current_context().obj, processes))

@@ -69,10 +69,14 @@ def _check_init_from(
         return
     try:
         refuse_foreign(Path(first))
+        here = Path(first).is_dir()
     except LoomlmError as error:
         yield Mistake((*path, "init_from"), str(error))
         return
-    if Path(first).is_dir():
+    except OSError as error:
+        yield Mistake((*path, "init_from"), f"{first[:80]!r} cannot be read: {error.strerror}")
+        return
+    if here:
         return
     if Path(first).is_absolute():
         near = did_you_mean(Path(first).name, earlier) if earlier else ""
@@ -132,7 +136,7 @@ def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iter
     yield from _check_trainer(stage.trainer)
     yield from _check_data(stage.data)
     size = stage.trainer.batch_size
-    if stage.data.streaming and size is not None and stage.data.shuffle_window < size:
+    if stage.data.streaming and isinstance(size, int) and stage.data.shuffle_window < size:
         yield Mistake(
             ("data", "shuffle_window"),
             f"a batch is of one window, so none would have the {size:,} examples that "
@@ -211,12 +215,18 @@ def _check_trainer(trainer: TrainerConfig) -> Iterator[Mistake]:
     if (trainer.steps is None) == (trainer.epochs is None):
         given = "both `steps` and `epochs`" if trainer.steps else "neither `steps` nor `epochs`"
         yield Mistake(("trainer",), f"give one of `steps` and `epochs`; there are {given}")
+    if trainer.non_finite == "rollback" and not isinstance(trainer.checkpoint_every, int):
+        message = (
+            'non_finite = "rollback" goes back to a checkpoint: where these stand must not depend '
+            "on the clock. Give a number of steps, such as 500"
+        )
+        yield Mistake(("trainer", "checkpoint_every"), message)
     if trainer.batch_size is None:
         return
     if trainer.batch_tokens is not None:
         message = "give one of `batch_size` and `batch_tokens`; there are both"
         yield Mistake(("trainer", "batch_tokens"), message)
-    if trainer.batch_size % trainer.accumulate:
+    if isinstance(trainer.batch_size, int) and trainer.batch_size % trainer.accumulate:
         yield Mistake(
             ("trainer", "accumulate"),
             f"{trainer.accumulate} microbatches do not divide a batch of {trainer.batch_size}",

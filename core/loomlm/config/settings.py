@@ -98,8 +98,9 @@ class TrainerConfig:
         None,
         minimum=1,
     )
-    batch_size: int | None = key(
-        "examples of one update; 32 without `batch_tokens`",
+    batch_size: int | Auto | None = key(
+        "examples of one update; 32 without `batch_tokens`; auto: the most that fit into the "
+        "device's memory, on a CPU at most 32",
         Factory(lambda self: BATCH_SIZE if self.batch_tokens is None else None, takes_self=True),
         minimum=1,
     )
@@ -135,6 +136,13 @@ class TrainerConfig:
     )
     early_stopping: EarlyStopping | None = key("when to stop before the last step", None)
     log_every: int = key("steps between lines of metrics.jsonl", 1, minimum=1)
+    non_finite: Literal["stop", "skip", "rollback"] = key(
+        "where a loss or gradient is not finite, which never reaches the weights: stop; skip that "
+        "update alone; rollback to the checkpoint before it and go on behind it, without the "
+        "batches since then",
+        "stop",
+    )
+    max_skips: int = key("how often a stage may skip or roll back before it stops", 10, minimum=1)
 
 
 @frozen

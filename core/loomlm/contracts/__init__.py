@@ -68,6 +68,7 @@ from loomlm.contracts.training import (
     Engine,
     StepContext,
     StepScalars,
+    Team,
     Trainer,
     UpdateContext,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "StepScalars",
     "StepsEnded",
     "Task",
+    "Team",
     "TemplateContext",
     "Tokenizer",
     "TokenizerFactory",

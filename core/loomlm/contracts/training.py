@@ -18,19 +18,24 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class StepContext:
-    """What an update is told: the step, counted from 1, the run's seed, the learning rate."""
+    """What an update is told: the step, counted from 1, the run's seed, the learning rate.
+
+    share: where several processes train together, the places of those microbatches that this one
+        trains on, maybe none; None where it trains alone, on all of them.
+    """
 
     step: int
     seed: int
     learning_rate: float
+    share: Sequence[int] | None = None
 
 
 @frozen(kw_only=True)
 class StepScalars:
     """What came out of an update.
 
-    finite: false when it was masked and the run is lost; true when it was left out for the sake
-    of fp16's loss scale, which is smaller then.
+    finite: false when it was masked, and `non_finite` of the trainer's config says what follows;
+    true when it was left out for the sake of fp16's loss scale, which is smaller then.
     """
 
     step: int
@@ -53,6 +58,9 @@ class Engine(Protocol):
         The loss is the sum of the weighted losses over all microbatches, divided by the sum of
         their weights: how the global batch was cut does not matter. Dropout is keyed
         (seed, step, microbatch, layer). A gradient that is not finite leaves the model alone.
+        With `context.share`, of an engine that shares (see Team): the gradients of those
+        microbatches alone, divided by the weights of all, then summed over the processes, so that
+        each of them clips and updates alike.
         """
         ...
 
@@ -107,8 +115,51 @@ class Device:
     description: str
 
 
+class Team(Protocol):
+    """Processes that train one model together, as each of them sees it.
+
+    rank: the number of this process; 0 leads. size: how many there are. Every method is called in
+    all of them at once, and raises LoomlmError where another one cannot be reached any more.
+    """
+
+    rank: int
+    size: int
+
+    def device(self, name: str) -> str:
+        """The device of this process where the config of the leader names that one.
+
+        Raises UsageError where this process has none.
+        """
+        ...
+
+    def send(self, data: bytes) -> bytes:
+        """What the leader gives, in every process."""
+        ...
+
+    def exchange(self, numbers: Sequence[int]) -> list[list[int]]:
+        """What each process gives, by rank: as many numbers of 64 bits in each."""
+        ...
+
+    def share(self, engine: Engine) -> None:
+        """From here on, `train_step` of an engine is shared: see StepContext."""
+        ...
+
+    def copy(self, engine: Engine, part: Literal["model", "optimizer"]) -> None:
+        """Make an engine's state that of the leader's engine."""
+        ...
+
+    def leave(self) -> None:
+        """Part, when all is done."""
+        ...
+
+
 class Trainer(Protocol):
-    """A backend. A `trainer` target is called with its own config (`[backends.NAME]`)."""
+    """A backend. A `trainer` target is called with its own config (`[backends.NAME]`).
+
+    One whose engines can train in several processes together also has
+    `team(rank, size, local) -> Team`, which waits for the others. local: the number of the process
+    on its machine. Where they meet is in the environment: MASTER_ADDR, MASTER_PORT.
+    """
 
     def devices(self) -> tuple[Device, ...]:
         """Usable devices, the one that `auto` takes first."""

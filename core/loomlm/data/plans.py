@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from attrs import define, field, frozen
 
-from loomlm.config.settings import TrainerConfig
+from loomlm.config.settings import BATCH_SIZE, TrainerConfig
 from loomlm.data.orders import Kept, Order, keys_of, permuted
 
 POOL = 64
@@ -38,8 +38,9 @@ class BatchSize:
 
     @classmethod
     def of(cls, trainer: TrainerConfig) -> BatchSize:
-        """What a trainer's keys say."""
-        return cls(trainer.batch_size, trainer.batch_tokens, trainer.accumulate)
+        """What a trainer's keys say; before it is settled, "auto" is as where nothing is said."""
+        rows = BATCH_SIZE if trainer.batch_size == "auto" else trainer.batch_size
+        return cls(rows, trainer.batch_tokens, trainer.accumulate)
 
     def rows(self, width: int) -> int:
         """The rows of a batch whose rows are padded to a width."""

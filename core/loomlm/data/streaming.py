@@ -19,6 +19,7 @@ from loomlm.contracts import Columns, Example, Ragged, ShardedSource, Task
 from loomlm.data.batches import ExampleRows, bucket_widths
 from loomlm.data.cleaning import Pass, Step
 from loomlm.data.columns import ColumnStore
+from loomlm.data.naming import examples_of
 from loomlm.data.packing import Packed
 from loomlm.data.plans import BatchSize, Shape
 from loomlm.data.windows import Windows
@@ -158,6 +159,8 @@ class StreamRows:
     task: Task
     encode: Callable[[Sequence[Example]], Columns]
     _rows: Windows | Packed | ExampleRows | None = field(default=None, init=False)
+    _places: list[str] = field(factory=list, init=False)
+    _offsets: np.ndarray = field(factory=lambda: np.zeros(1, np.int64), init=False)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -174,6 +177,11 @@ class StreamRows:
     def tokens(self, rows: np.ndarray) -> int:
         assert self._rows is not None
         return self._rows.tokens(rows)
+
+    def places(self, rows: np.ndarray) -> list[str]:
+        """Where the examples of some rows stand, as their source says."""
+        assert self._rows is not None
+        return [self._places[at] for at in examples_of(self._rows, rows, self._offsets)]
 
     def first_tokens(self) -> Ragged:
         """Those of the first window's examples."""
@@ -196,6 +204,8 @@ class StreamRows:
         tokens = columns["tokens"]
         assert isinstance(tokens, Ragged)
         context, left = self.task.context, ()
+        self._places = [examples[row].place for row in order]
+        self._offsets = np.asarray(tokens.offsets)
         if not self.task.stream:
             self._rows = ExampleRows(
                 ColumnStore(dict(columns), len(examples), {}), self.task.context
@@ -208,6 +218,8 @@ class StreamRows:
             rows = draw.permutation(self._rows.span)
         else:
             flat = np.concatenate([np.array(start.left, tokens.values.dtype), tokens.values])
+            self._places.insert(0, "the window before")
+            self._offsets = np.concatenate([[0], self._offsets + len(start.left)])
             count = max(0, (len(flat) - 1) // context)
             self._rows, left = Windows(flat, context, 0), tuple(flat[count * context :].tolist())
             rows = draw.permutation(count) * context

@@ -28,11 +28,13 @@ def evaluate_run(
     plugins: Sequence[str] = (),
     block: Iterable[str] = (),
     backend: str | None = None,
+    batch_size: int | None = None,
 ) -> tuple[str, str, dict[str, Any]]:
     """The stage, the split's name and the scores of a run's final model.
 
     split: one of the run's own; test by default. data: a file to score instead; read with the
     columns and options that the run's data has. plugins, block, backend: as of `load_model`.
+    batch_size: rows that are scored together, in place of the run's `evaluation_batch_size`.
 
     Raises UsageError when there is no such run or split, or its data takes no other file.
     """
@@ -66,8 +68,8 @@ def evaluate_run(
         model.recipe.task,
         model.recipe.facts,
     )
-    size = stage.trainer.evaluation_batch_size
-    scores = evaluate(model.engine, model.recipe, encoded.splits[name], metrics, size)
+    size = batch_size or stage.trainer.evaluation_batch_size
+    scores = evaluate(model.engine, model.recipe, encoded.splits[name], metrics, size, what=name)
     return stage.name, name, scores
 
 

@@ -12,6 +12,7 @@ from attrs import define, evolve
 from loomlm.config.load import Tree, control_of, read_tree
 from loomlm.config.settings import Auto, TrainerConfig
 from loomlm.config.structure import make_converter
+<<<<<<< HEAD
 from loomlm.contracts import (
     Cleaner,
     Engine,
@@ -21,6 +22,9 @@ from loomlm.contracts import (
     Predicts,
     Tokenizer,
 )
+=======
+from loomlm.contracts import Batch, Cleaner, Engine, Example, Generates, Predicts, Tokenizer
+>>>>>>> 10db814cbd1933e8bf49a66c3b408fa3acc20845
 from loomlm.data.batches import ExampleRows
 from loomlm.data.cleaning import clean, text_cleaners
 from loomlm.data.columns import ColumnStore
@@ -31,6 +35,7 @@ from loomlm.extending import Extensions
 from loomlm.inference.decoding import Decoding, HowToWrite
 from loomlm.inference.folders import CONFIG, MODEL_CONFIG, model_folder, models_of, run_of
 from loomlm.inference.generate import Generator
+from loomlm.inference.memory import memory_for, size_of
 from loomlm.inference.scoring import Recipe, ordered_batches
 from loomlm.models.arrays import from_safetensors
 from loomlm.models.fitting import check_weights, said_by
@@ -89,7 +94,8 @@ class Model:
         store = self._encode(texts)
         found: list[dict[str, Any]] = [{}] * len(texts)
         for rows, batch in ordered_batches(self.recipe, store, min(batch_size, max(1, len(texts)))):
-            logits = self.engine.forward(batch)[: len(rows)]
+            with memory_for(lambda batch=batch: _too_large(batch)):
+                logits = self.engine.forward(batch)[: len(rows)]
             decoded = task.decode(logits, self.recipe.facts)
             for row, prediction in zip(rows, decoded, strict=True):
                 found[row] = prediction
@@ -147,6 +153,13 @@ class Model:
             )
         columns = self.recipe.task.encode(examples, self.tokenizer, self.recipe.facts, False)
         return ExampleRows(ColumnStore(dict(columns), len(texts), {}), self.recipe.task.context)
+
+
+def _too_large(batch: Batch) -> str:
+    return (
+        f"A batch to predict had {size_of([batch])}. Give a smaller batch_size (`loomlm predict` "
+        "takes --batch-size), or shorter texts."
+    )
 
 
 def load_model(
@@ -244,8 +257,14 @@ def open_model(
         spec = _spec(config, recipe, tokenizer)
     check_weights(folder / WEIGHTS, spec.layout)
     where = {"device": device, "threads": threads}
+<<<<<<< HEAD
     engine = _engine(spec, recipe, registry, backend or config.backend, where)
     engine.load_state("model", from_safetensors(folder / WEIGHTS).items())
+=======
+    with memory_for(lambda: f"The model in {folder} needs a machine or device with more."):
+        engine = _engine(config, recipe, tokenizer, registry, backend or config.backend, where)
+        engine.load_state("model", from_safetensors(folder / WEIGHTS).items())
+>>>>>>> 10db814cbd1933e8bf49a66c3b408fa3acc20845
     cleaners = text_cleaners(made(registry, choice) for choice in config.clean)
     return Model(config, engine, recipe, tokenizer, cleaners)
 

@@ -8,6 +8,7 @@ import numpy as np
 from attrs import define, field
 
 from loomlm.contracts import Batch, Engine
+from loomlm.inference.memory import memory_for
 from loomlm.inference.scoring import Recipe
 
 
@@ -60,7 +61,8 @@ class Running:
         over = [len(row) > context for row in self.tokens]
         if not any(over):
             last = np.array([row[-1] for row in self.tokens], np.int32)
-            self._set_logits(self.engine.step(self._cache, last))
+            with memory_for(self._too_large):
+                self._set_logits(self.engine.step(self._cache, last))
             return
         # The other rows are read as they are, so that none depends on those beside it.
         half = max(1, context // 2)
@@ -71,8 +73,17 @@ class Running:
 
     def _read(self, batch: Batch) -> None:
         prepared = self.recipe.backbone.prepare(batch)
-        self._cache, logits = self.engine.start(prepared, self.recipe.task.context)
+        with memory_for(self._too_large):
+            self._cache, logits = self.engine.start(prepared, self.recipe.task.context)
         self._set_logits(logits)
+
+    def _too_large(self) -> str:
+        rows, longest = len(self.tokens), max(map(len, self.tokens), default=0)
+        return (
+            f"{'A row' if rows == 1 else f'{rows} rows'} of up to {longest:,} tokens were written, "
+            f"with room for {self.recipe.task.context:,}. Give fewer prompts at a time, shorter "
+            "ones, or fewer beams."
+        )
 
     def _set_logits(self, logits: np.ndarray) -> None:
         self.logits = np.array(logits, np.float32)

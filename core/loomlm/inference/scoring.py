@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from loomlm.contracts import (
 )
 from loomlm.data.batches import Rows, TrainingRows
 from loomlm.extending import Extensions
+from loomlm.inference.memory import memory_for, size_of
 from loomlm.registry import Registry
 
 
@@ -53,12 +54,20 @@ def evaluate(
     split: Rows,
     metrics: Sequence[Metric],
     batch_size: int,
+    between: Callable[[], None] = lambda: None,
+    what: str = "a split",
 ) -> dict[str, Any]:
-    """`loss` and every metric's entries, on a whole split."""
+    """`loss` and every metric's entries, on a whole split.
+
+    between: called before each batch; what it raises ends the evaluation. what: the split's name
+    for a user whose memory it does not fit into.
+    """
     task, predicts = recipe.task, isinstance(recipe.task, Predicts)
     total = weight = 0.0
     for _, batch in ordered_batches(recipe, split, batch_size):
-        part, logits = engine.score(batch, logits=predicts)
+        between()
+        with memory_for(lambda batch=batch: _too_large(what, batch)):
+            part, logits = engine.score(batch, logits=predicts)
         total, weight = total + part, weight + float(batch["weight"].sum())
         if logits is not None and isinstance(task, Predicts):
             outcome = task.outcome(logits, batch)
@@ -71,6 +80,13 @@ def evaluate(
     for metric in metrics:
         scores.update(metric.compute())
     return scores
+
+
+def _too_large(what: str, batch: Batch) -> str:
+    return (
+        f"To score {what}, a batch had {size_of([batch])}. Lower trainer.evaluation_batch_size "
+        "(`loomlm evaluate` takes --batch-size)."
+    )
 
 
 def make_metrics(

@@ -151,15 +151,13 @@ def size_of(content: Content) -> int:
 def remove(folder: Path) -> None:
     """Remove a committed folder, so that nobody ever finds half of it.
 
-    Raises WriteError where it cannot be; then it stands as it was.
+    Raises OSError where it cannot be; then it stands as it was.
     """
     gone = folder.parent / f".{folder.name}.gone-{secrets.token_hex(4)}"
     try:
         disk().rename(folder, gone)
     except FileNotFoundError:
         return
-    except OSError as error:
-        raise cannot_write(folder, error) from error
     remove_tree(gone)
 
 

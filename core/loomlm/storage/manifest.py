@@ -64,7 +64,8 @@ def file_digest(path: Path) -> str:
 def manifest_of(records: Mapping[str, Mapping[str, Any]]) -> bytes:
     """The manifest of files by name, each with `size` and `sha256`."""
     body = {"files": dict(sorted(records.items()))}
-    return (json.dumps({**body, "digest": _digest(body)}, indent=1) + "\n").encode()
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return (json.dumps({**body, "digest": digest}, indent=1) + "\n").encode()
 
 
 def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
@@ -73,16 +74,16 @@ def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
             raise unreadable
-        manifest = json.loads(path.read_bytes())
-        body = {"files": manifest["files"]}
-        whole = manifest["digest"] == _digest(body)
+        content = path.read_bytes()
+        files = json.loads(content)["files"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise unreadable from None
-    if not whole or manifest.keys() != {"files", "digest"}:
-        raise DamagedError(f"{path} has changed since it was written.")
-    if not _is_list(body["files"]):
+    if not _is_list(files):
         raise unreadable
-    return body["files"]
+    # To the byte, though JSON would let a space come or go.
+    if manifest_of(files) != content:
+        raise DamagedError(f"{path} has changed since it was written.")
+    return files
 
 
 def _is_list(files: Any) -> bool:
@@ -93,7 +94,3 @@ def _is_list(files: Any) -> bool:
         and isinstance(record.get("sha256"), str)
         for record in files.values()
     )
-
-
-def _digest(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

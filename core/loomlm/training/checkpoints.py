@@ -14,6 +14,7 @@ from loomlm.contracts import Engine
 from loomlm.errors import LoomlmError
 from loomlm.models.arrays import from_safetensors, to_safetensors
 from loomlm.storage.commit import DamagedError, commit, remove, verify
+from loomlm.storage.disk import WriteError, disk
 from loomlm.storage.foreign import read_json
 from loomlm.training.space import check_space
 
@@ -26,16 +27,20 @@ class Progress:
     """What a stage must remember besides weights: all else is a function of the step.
 
     best: the best validation score so far, with its step; stale: evaluations since then.
+    unscored: whether the evaluation that is due at the step is still to come.
     ended: why the stage is over, or "". place: where a stream goes on, None where the data is no
-    stream.
+    stream. left_out: pairs (a, b); the weights lack the updates behind step a up to step b, since
+    that of step b was not finite.
     """
 
     step: int = 0
     best: float | None = None
     best_step: int | None = None
     stale: int = 0
+    unscored: bool = False
     ended: str = ""
     place: dict[str, Any] | None = None
+    left_out: list[list[int]] = field(factory=list)
 
 
 @frozen
@@ -81,11 +86,13 @@ class Checkpoints:
     keep_last: how many of the newest stay. keep_every: those of every so many steps stay too.
     Beside them stay the best one, and the one that the run went on from, until there are newer ones
     to go back to. What is damaged counts as none of them, and is never removed.
+    back_to: steps of whose multiples a lost loss may go back to the last two, which stay for it.
     """
 
     folder: Path
     keep_last: int
     keep_every: int | None = None
+    back_to: int | None = None
     _whole: set[int] = field(factory=set, init=False)
     _damaged: set[int] = field(factory=set, init=False)
     _resumed: int | None = field(default=None, init=False)
@@ -171,9 +178,9 @@ class Checkpoints:
             number += 1
             aside = path.with_name(f"{path.name}.damaged-{number}")
         try:
-            path.rename(aside)
+            disk().rename(path, aside)
         except OSError as error:
-            raise LoomlmError(
+            raise WriteError(
                 f"{path} is damaged and cannot be moved aside: {error.strerror}. Move it yourself."
             ) from error
         self._damaged.discard(step)
@@ -185,6 +192,8 @@ class Checkpoints:
         kept = {*usable[-self.keep_last :], best_step}
         if self.keep_every is not None:
             kept |= {step for step in usable if step % self.keep_every == 0}
+        if self.back_to is not None:
+            kept |= set([step for step in usable if step % self.back_to == 0][-2:])
         if self._resumed is not None:
             newer = [step for step in usable if step > self._resumed]
             kept |= {self._resumed} if len(newer) < RESUMED_STAYS else set()
@@ -198,8 +207,8 @@ class Checkpoints:
                 continue
             try:
                 remove(self.path(step))
-            except OSError as error:
-                yield f"{self.path(step)} is no longer needed and cannot be removed: {error}."
+            except LoomlmError as error:
+                yield f"Checkpoint {step} is no longer needed and cannot be removed: {error}"
             self._whole.discard(step)
 
 

@@ -148,13 +148,15 @@ def _length(stage: StageConfig) -> str:
     length = f"{trainer.steps} steps" if trainer.steps else f"{trainer.epochs:g} epochs"
     if trainer.batch_tokens is not None:
         return f"{length} of up to {trainer.batch_tokens:,} tokens"
+    if trainer.batch_size == "auto":
+        return f"{length} of as many examples as fit into memory"
     return f"{length} of {trainer.batch_size} examples"
 
 
 def _height(stage: StageConfig) -> str:
     """The rows of a batch, in words."""
     size = stage.trainer.batch_size
-    return "batch" if size is None else str(size)
+    return str(size) if isinstance(size, int) else "batch"
 
 
 def _fields(spec: BatchSpec, stage: StageConfig) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from loomlm.config.load import Config, check_tree, origin_of, read_tree
 from loomlm.config.show import plain
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.folders import how_to_go_on
-from loomlm.storage.commit import sweep
+from loomlm.storage.commit import LEFT_OVER, sweep
 from loomlm.storage.disk import disk, remove_tree
 from loomlm.storage.foreign import read_json
 from loomlm.storage.lock import LOCKS
@@ -23,6 +24,7 @@ EVALUATION = "evaluation.json"
 DATA = "data.json"
 MODEL = "model"
 TOKENIZER = "tokenizer"
+ENVIRONMENT = "environment.json"
 
 ELSEWHERE = "Give the run another name, --set name=..., or another place, --runs DIR."
 
@@ -31,6 +33,9 @@ NOT_COMPARED = ("observers", "plugins")
 
 OF_BACKEND = ("compile", "device", "threads")
 """Keys of a trainer that may change where a run goes on with another backend."""
+
+OF_LOSSES = ("non_finite", "max_skips")
+"""Keys of a trainer that may change where a run goes on: so far they had no effect."""
 
 
 def runs_folder(given: str | Path | None) -> Path:
@@ -72,12 +77,17 @@ def differences(before: Config, now: Config, other_backend: bool = False) -> lis
         if old.get(key) != new.get(key)
         and key.split(".")[0] not in NOT_COMPARED
         and not (other_backend and _of_backend(key))
+        and not _of_trainer(key, OF_LOSSES)
     ]
 
 
 def _of_backend(key: str) -> bool:
+    return key == "backend" or _of_trainer(key, OF_BACKEND)
+
+
+def _of_trainer(key: str, names: tuple[str, ...]) -> bool:
     table, _, name = key.rpartition(".")
-    return key == "backend" or (name in OF_BACKEND and table.endswith(".trainer"))
+    return name in names and table.endswith(".trainer")
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -124,7 +134,9 @@ def check_place(folder: Path) -> None:
         raise UsageError(f"{folder} is a file; a run needs a folder of its name. {ELSEWHERE}")
     if not folder.is_dir() or (folder / CONFIG).is_file():
         return
-    others = sorted(path.name for path in folder.iterdir() if path.name not in LOCKS)
+    # A run that was killed before it had a config left what it was writing.
+    names = sorted(path.name for path in folder.iterdir())
+    others = [name for name in names if name not in LOCKS and not LEFT_OVER.fullmatch(name)]
     if others:
         raise UsageError(
             f"{folder} is no run: it has no {CONFIG}, but {', '.join(others[:3])}"
@@ -140,27 +152,33 @@ def claim(folder: Path, config: Config, resumes: bool, overwrite: bool) -> bool:
     if overwrite:
         _empty(folder)
         return False
-    before = stored_config(folder, config)
-    if before is None:
-        return False
-    check_same(folder, before, config, resumes)
     sweep(folder)
-    # Where nothing differs, the file keeps the reasons that it gives.
-    return not differences(before, config)
+    before = stored_config(folder, config)
+    if before is not None:
+        check_same(folder, before, config, resumes)
+    # Where nothing differs, the config keeps the reasons that it gives.
+    return before is not None and not differences(before, config)
+
+
+def started(folder: Path) -> bool:
+    """Whether a run has all that it writes when it starts: it may have been killed then."""
+    return all((folder / name).exists() for name in (CONFIG, ENVIRONMENT, TOKENIZER))
 
 
 def _empty(folder: Path) -> None:
-    # The config last: without one, what a crash leaves would be taken for somebody else's.
-    for path in sorted(folder.iterdir(), key=lambda path: path.name == CONFIG):
-        if path.name in LOCKS:
-            continue
-        try:
-            if path.is_dir() and not path.is_symlink():
-                remove_tree(path, ignore_errors=False)
-            else:
-                disk().remove(path)
-        except OSError as error:
-            raise UsageError(f"{path} cannot be removed: {error.strerror}.") from None
+    """Remove a run, part by part, its config last: killed meanwhile, it is one that can go on."""
+    gone = folder / f".overwritten.gone-{secrets.token_hex(4)}"
+    ends = {EVALUATION: -1, CONFIG: 1}
+    path = gone
+    try:
+        disk().make_folder(gone)
+        for path in sorted(folder.iterdir(), key=lambda path: (ends.get(path.name, 0), path.name)):
+            if path.name not in LOCKS and path != gone:
+                disk().rename(path, gone / path.name)
+        path = gone
+        remove_tree(gone, ignore_errors=False)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be removed: {error.strerror}.") from None
 
 
 def read_evaluation(folder: Path) -> dict[str, Any]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from attrs import define, field
 
 from loomlm.contracts import StepsEnded
-from loomlm.errors import LoomlmError
-from loomlm.training.stage import Stage
+from loomlm.training.lines import Lines
+from loomlm.training.lost import Losses
+from loomlm.training.stage import Held, Stage
+
+METRICS = "metrics.jsonl"
 
 REPORT_SECONDS = 0.2
 REPORT_STEPS = 64
@@ -24,24 +25,26 @@ class Log:
 
     stage: Stage
     _rates: list[float] = field(factory=list)
+    _held: list[Held] = field(factory=list)
     _examples: int = 0
     _tokens: int = 0
     _first: int = field(init=False)
+    _lines: Lines = field(init=False)
+    _losses: Losses = field(init=False)
     _started: float = field(factory=time.monotonic)
     _flushed: float = field(factory=time.monotonic)
 
     def __attrs_post_init__(self) -> None:
         self._first = self.stage.progress.step
-        _cut_back(self._path, self._first)
+        self._losses = Losses(self.stage)
+        self._lines = Lines(self.stage.folder / METRICS, self.stage.say)
+        self._lines.cut_back(self._first, self.stage.progress.unscored)
 
-    @property
-    def _path(self) -> Path:
-        return self.stage.folder / "metrics.jsonl"
-
-    def add(self, rate: float, examples: int, tokens: int) -> None:
+    def add(self, rate: float, held: Held, tokens: int) -> None:
         """Count an update."""
         self._rates.append(rate)
-        self._examples += examples
+        self._held.append(held)
+        self._examples += len(held)
         self._tokens += tokens
 
     def flush_when_due(self) -> None:
@@ -51,11 +54,12 @@ class Log:
             self.flush()
 
     def flush(self) -> None:
-        """Write the updates since the last flush, tell observers, and stop on a lost loss."""
+        """Write the updates since the last flush, tell observers, and act on lost ones."""
         scalars = self.stage.engine.scalars()
         if not scalars:
             return
         rates, self._rates = self._rates, []
+        held, self._held = self._held, []
         self.write(
             *(
                 {
@@ -66,7 +70,9 @@ class Log:
                     "gradient_norm": s.gradient_norm if isfinite(s.gradient_norm) else None,
                 }
                 for s, rate in zip(scalars, rates, strict=True)
-                if s.step % self.stage.trainer.log_every == 0 or s.step == self.stage.steps
+                if s.step % self.stage.trainer.log_every == 0
+                or s.step == self.stage.steps
+                or not s.finite
             )
         )
         self._flushed = time.monotonic()
@@ -83,29 +89,16 @@ class Log:
                 seconds_left=(self.stage.steps - scalars[-1].step) * seconds / done,
             )
         )
-        lost = next((s for s in scalars if not s.finite), None)
-        if lost is not None:
-            raise LoomlmError(
-                f"The loss or its gradient was no number at step {lost.step} of stage "
-                f"{self.stage.name!r}; the weights were left as they were. Lower "
-                f"stages.{self.stage.name}.trainer.learning_rate, or lower gradient_clip."
-            )
+        self._losses.see(scalars, held)
 
     def write(self, *lines: dict[str, Any]) -> None:
         """Append lines."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
+        self._lines.write(*lines)
 
+    def sync(self) -> None:
+        """See to it that a checkpoint that is written now does not outlast its lines."""
+        self._lines.sync()
 
-def _cut_back(path: Path, step: int) -> None:
-    """Leave the lines up to a step, so that a resumed run has each line once."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
-        except ValueError:
-            continue  # The line that a killed process was writing.
-    path.write_text("".join(kept), encoding="utf-8")
+    def end(self) -> None:
+        """Raise LoomlmError where lines could not be written in the end."""
+        self._lines.end()

@@ -7,15 +7,21 @@ learning rate, the batch and dropout are functions of the step.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 from loomlm.contracts import Evaluated, StepContext
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.scoring import evaluate
 from loomlm.storage.commit import DamagedError
-from loomlm.training.batching import batches
+from loomlm.training.batching import Made, batches
 from loomlm.training.interrupts import Interrupts, StoppedError
-from loomlm.training.log import Log
+from loomlm.training.lines import Lines
+from loomlm.training.log import METRICS, Log
+from loomlm.training.lost import LostError, go_back, summary
+from loomlm.training.memory import memory_for_step
 from loomlm.training.saving import Saver
 from loomlm.training.space import check_room
 from loomlm.training.stage import Stage
@@ -28,41 +34,72 @@ def train(stage: Stage, interrupts: Interrupts) -> None:
     """Train from `stage.progress` to the end of the stage, and leave the chosen weights.
 
     Raises StoppedError, after a checkpoint, when the user or the system asked to stop; LoomlmError
-    when the loss is no longer a number.
+    where a loss or gradient is not finite and `non_finite` says no more than to stop.
     """
+    check_room(stage)
+    with Saver(stage) as saver:
+        if stage.trainer.non_finite == "rollback" and not stage.checkpoints.steps():
+            saver.save_now()
+        while True:
+            try:
+                with closing(batches(stage)) as made:
+                    _train(stage, interrupts, saver, made)
+                break
+            except LostError as lost:
+                saver.settle()
+                target = go_back(stage, lost)
+                Lines(stage.folder / METRICS, stage.say).cut_back(target)
+                Log(stage).write(
+                    {"step": lost.step, "split": "train", "loss": None, "gone_back_to": target}
+                )
+        _finish(stage, saver)
+    if (lacks := summary(stage)) is not None:
+        stage.say(lacks)
+
+
+def _train(stage: Stage, interrupts: Interrupts, saver: Saver, made: Iterable[Made]) -> None:
     log = Log(stage)
     # Of a stream nobody knows how long an epoch is.
     epoch = stage.plan.steps_per_epoch or max(1, stage.steps // 20)
     evaluate_every = _every(stage.trainer.evaluate_every, epoch)
     saved_at = time.monotonic()
-    check_room(stage)
-    with Saver(stage) as saver:
-        for step, microbatches, examples, tokens in batches(stage):
-            saver.poll()
-            rate = stage.schedule(step)
-            context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
+    if stage.progress.unscored:
+        best = _evaluate(stage, log, interrupts, saver)
+        # What is gone back to has to know of its evaluation.
+        if best or stage.trainer.non_finite == "rollback":
+            saver.save()
+    # A stage that this evaluation has ended, or whose last step it was, has no more batches.
+    for step, microbatches, held, tokens in () if stage.progress.ended else made:
+        saver.poll()
+        rate = stage.schedule(step)
+        context = StepContext(step=step, seed=stage.seed, learning_rate=rate)
+        with memory_for_step(stage, step, microbatches):
             stage.engine.train_step(microbatches, context)
-            stage.progress.step = step
-            log.add(rate, examples, tokens)
-            best = False
-            if stage.validation is not None and _due(step, evaluate_every, stage.steps):
-                log.flush()
-                best = _evaluate(stage, log)
-            last = step == stage.steps or bool(stage.progress.ended)
-            # Looked at once: a signal that comes while this is decided is acted on after a step.
-            stopping = 0 if last else interrupts.signal
-            seconds = time.monotonic() - saved_at
-            if stopping or (not last and (best or _save_due(stage, step, seconds, saver.busy))):
-                log.flush()
-                saver.save_now() if stopping else saver.save()
-                saved_at = time.monotonic()
-            if stopping:
-                raise StoppedError(stage.name, step, stopping)
-            log.flush_when_due()
-            if last:
-                break
-        log.flush()
-        _finish(stage, saver)
+        stage.progress.step = step
+        log.add(rate, held, tokens)
+        best = False
+        if stage.validation is not None and _due(step, evaluate_every, stage.steps):
+            log.flush()
+            best = _evaluate(stage, log, interrupts, saver)
+        last = step == stage.steps or bool(stage.progress.ended)
+        # Looked at once: a signal that comes while this is decided is acted on after a step.
+        stopping = 0 if last else interrupts.signal
+        seconds = time.monotonic() - saved_at
+        if stopping or (not last and (best or _save_due(stage, step, seconds, saver.busy))):
+            log.flush()
+            log.sync()
+            saver.save_now() if stopping else saver.save()
+            saved_at = time.monotonic()
+        if stopping:
+            log.end()
+            raise StoppedError(
+                f"Stopped after step {step} of stage {stage.name!r}, with a checkpoint.", stopping
+            )
+        log.flush_when_due()
+        if last:
+            break
+    log.flush()
+    log.end()
 
 
 def _finish(stage: Stage, saver: Saver) -> None:
@@ -97,15 +134,20 @@ def _save_due(stage: Stage, step: int, seconds: float, busy: bool) -> bool:
     return _due(step, _every(trainer.checkpoint_every, None), None)
 
 
-def _evaluate(stage: Stage, log: Log) -> bool:
+def _evaluate(stage: Stage, log: Log, interrupts: Interrupts, saver: Saver) -> bool:
     """Score the validation split; note the best, and whether it is time to stop.
 
-    Whether these are the best weights so far, and they are to be kept.
+    Whether these are the best weights so far, and they are to be kept. Where it is broken off, the
+    step's checkpoint says that it is still to come.
     """
-    assert stage.validation is not None
     trainer, progress = stage.trainer, stage.progress
-    size = trainer.evaluation_batch_size
-    scores = evaluate(stage.engine, stage.recipe, stage.validation, stage.metrics(), size)
+    progress.unscored = True
+    try:
+        scores = _scores(stage, interrupts)
+    except StoppedError:
+        saver.save_now()
+        raise
+    progress.unscored = False
     log.write({"step": progress.step, "split": "validation", **scores})
     stage.hook.loomlm_evaluated(
         event=Evaluated(
@@ -130,6 +172,23 @@ def _evaluate(stage: Stage, log: Log) -> bool:
     if stopping and progress.stale >= stopping.patience:
         progress.ended = f"{watched} has not improved for {progress.stale} evaluations"
     return False
+
+
+def _scores(stage: Stage, interrupts: Interrupts) -> dict[str, Any]:
+    assert stage.validation is not None
+    stopped = (
+        f"Stopped after step {stage.progress.step} of stage {stage.name!r}, with a checkpoint; the "
+        "step's evaluation is done when the run goes on."
+    )
+    return evaluate(
+        stage.engine,
+        stage.recipe,
+        stage.validation,
+        stage.metrics(),
+        stage.trainer.evaluation_batch_size,
+        partial(interrupts.check, stopped),
+        f"validation of {stage.name} after step {stage.progress.step}",
+    )
 
 
 def _score(scores: dict[str, Any], name: str) -> float:

@@ -28,6 +28,7 @@ from loomlm.data.prepare import encode_examples, extended, make_tokenizer
 from loomlm.data.reading import identity, made, read_examples
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.extending import Extensions
+from loomlm.inference.memory import lack_of_memory, not_enough
 from loomlm.inference.model import Model, load_model
 from loomlm.inference.scoring import Recipe, evaluate
 from loomlm.models.card import model_card
@@ -36,12 +37,16 @@ from loomlm.registry import Registry, check_object
 from loomlm.registry.tracing import register
 from loomlm.storage.commit import commit, write_file
 from loomlm.storage.disk import make_folder
-from loomlm.storage.lock import locked
+from loomlm.storage.lock import locked, refuse_locked
 from loomlm.training import folder as run_folder
+from loomlm.training import processes
 from loomlm.training.environment import changes, environment
-from loomlm.training.interrupts import Interrupts
+from loomlm.training.following import follow
+from loomlm.training.interrupts import Interrupts, during
+from loomlm.training.leading import Lead
 from loomlm.training.loop import train
 from loomlm.training.settling import Resume, resolve
+from loomlm.training.sizing import settle_batch_sizes
 from loomlm.training.stage import Stage
 from loomlm.training.stages import Prepared, check_beginning, check_prepared, make_stage
 
@@ -80,6 +85,9 @@ def run(
     same name and config stopped, "must" insists that there is one. overwrite: replace a run of
     the same name, once the new one's data is ready. observers: objects with life-cycle hooks.
 
+    In each of several processes (see docs/distributed.md) it is called alike: the first carries the
+    run out, the others help it and give its evaluation.
+
     Raises LoomlmError for everything that a user can mend.
     """
     checked = config if isinstance(config, Config) else load_config(config)
@@ -90,6 +98,11 @@ def run(
         raise UsageError(f"resume is one of {', '.join(get_args(Resume))}, not {resume!r}.")
     if overwrite and resume != "never":
         raise UsageError("To overwrite a run and to resume it do not go together.")
+    place = processes.place()
+    if place is not None:
+        processes.check(checked, backend, place.size)
+        if place.rank > 0:
+            return Run(folder, follow(checked, backend, place, prepare))
     checked, reasons = resolve(checked, backend, folder, resume, overwrite)
     settings = checked.settings
     for watcher in observers:
@@ -102,6 +115,7 @@ def run(
     hook = registry.manager.hook
     error: str | None = None
     evaluation: dict[str, Any] = {}
+    lead = Lead.of(checked, backend, place)
     try:
         goes_on = not overwrite and (folder / run_folder.CONFIG).exists()
         hook.loomlm_run_started(
@@ -111,18 +125,20 @@ def run(
             _say(hook, "It has ended already.")
             evaluation = run_folder.read_evaluation(folder)
         else:
-            evaluation = _carry_out(checked, reasons, backend, folder, resume, overwrite, hook)
+            evaluation = _carry_out(
+                checked, reasons, backend, folder, resume, overwrite, hook, lead
+            )
         return Run(folder, evaluation)
     except BaseException as problem:
         error = str(problem) or type(problem).__name__
-        if (lack := _lack_of_memory(problem)) is not None:
+        if (lack := lack_of_memory(problem)) is not None:
             raise LoomlmError(
-                f"There is not enough memory: {lack.rstrip('.')}. Lower "
-                "trainer.batch_size or batch_tokens, or raise trainer.accumulate; lower the "
-                "backbone's sizes or the task's longest row."
+                f"{not_enough(lack)} Lower trainer.batch_size or batch_tokens, or raise "
+                "trainer.accumulate; lower the backbone's sizes or the task's longest row."
             ) from problem
         raise
     finally:
+        lead.end(evaluation)
         hook.loomlm_run_ended(
             event=RunEnded(folder=str(folder), evaluation=evaluation, error=error)
         )
@@ -134,25 +150,6 @@ def _origin(choice: Choice, registry: Registry) -> str:
     return registry.origin_of(choice.kind, choice.type)
 
 
-def _lack_of_memory(problem: BaseException | None) -> str | None:
-    """What is said of memory that ran out; frameworks have errors of their own for it.
-
-    They may try again then, and fail with another error: the first one is behind it.
-    """
-    if problem is None or isinstance(problem, LoomlmError):
-        return None
-    lines = str(problem).splitlines() or [""]
-    if isinstance(problem, MemoryError):
-        return lines[0]
-    words = ("out of memory", "when allocating", "allocate memory", "t allocate", "to allocate")
-    words += ("alloc_failed",)  # cuBLAS, for its workspace.
-    for line in lines:
-        if any(word in line.lower() for word in words):
-            # PyTorch goes on with its own settings, in one long line.
-            return ". ".join(line.split(". ")[:3])
-    return _lack_of_memory(problem.__cause__ or problem.__context__)
-
-
 def _carry_out(
     config: Config,
     reasons: Mapping[str, str],
@@ -161,33 +158,46 @@ def _carry_out(
     resume: Resume,
     overwrite: bool,
     hook: Any,
+    lead: Lead,
 ) -> dict[str, Any]:
     """Data first, so that bad input leaves an existing run alone; then the folder, the stages."""
     settings, registry = config.settings, config.registry
     say = partial(_say, hook)
+    refuse_locked(folder)
     tokenizer, stages = prepare(settings, registry, say)
     for prepared in stages:
         check_prepared(prepared, registry)
+    config, stages, found = settle_batch_sizes(config, stages, backend, tokenizer, say)
+    settings, reasons = config.settings, {**reasons, **found}
+    lead.prepared(settings)
+    for prepared in stages:
         check_beginning(prepared, config, folder, tokenizer, overwrite)
     make_folder(folder, named="--runs")
     evaluation: dict[str, Any] = {}
-    with locked(folder):
+    with Interrupts() as interrupts, locked(folder):
         # Before the folder is claimed: another backend's run writes its environment anew.
         changed = [] if overwrite else list(changes(folder, settings, backend, registry))
-        if not run_folder.claim(folder, config, resume != "never", overwrite):
-            _write_start(folder, config, reasons, backend, tokenizer)
+        goes_on = run_folder.claim(folder, config, resume != "never", overwrite)
+        if not goes_on:
+            _write_config(folder, config, reasons)
+        if not goes_on or not run_folder.started(folder):
+            _write_start(folder, config, backend, tokenizer)
         about = {prepared.config.name: prepared.about for prepared in stages}
         write_file(folder / run_folder.DATA, json.dumps(about, indent=2) + "\n")
         for change in changed:
             say(f"What follows may not be what an unbroken run would give: {change}.")
-        with Interrupts() as interrupts:
-            for index, prepared in enumerate(stages):
+        for index, prepared in enumerate(stages):
+            name = prepared.config.name
+            with interrupts.explaining(f"Stopped in stage {name!r}; its last checkpoint is whole."):
+                interrupts.check(f"Stopped before stage {name!r}.")
                 stage = make_stage(prepared, config, backend, folder, tokenizer, hook, say)
-                _train(stage, interrupts, hook, say)
-                evaluation[stage.name] = _evaluate(stage, prepared, say)
+                with lead.training(stage, interrupts):
+                    _train(stage, interrupts, hook, say)
+                evaluation[name] = _evaluate(stage, prepared, interrupts, say)
                 place = folder if index == len(stages) - 1 else stage.folder
                 model = place / run_folder.MODEL
                 _save_model(model, config, backend, stage, prepared, tokenizer, evaluation)
+                interrupts.check(f"Stopped after the model of stage {name!r} was saved.")
         write_file(folder / run_folder.EVALUATION, json.dumps(evaluation, indent=2) + "\n")
     return evaluation
 
@@ -196,6 +206,7 @@ def _say(hook: Any, message: str) -> None:
     hook.loomlm_progress(event=Progress(message=message))
 
 
+@during("while the data was prepared")
 def prepare(
     settings: RunConfig, registry: Registry, say: Callable[[str], None]
 ) -> tuple[Tokenizer, list[Prepared]]:
@@ -215,18 +226,12 @@ def prepare(
         if len(settings.stages) > 1:
             say(f"The data of {stage.name}:")
         say_about(about, say)
-        stages.append(Prepared(stage, recipe, data, about))
+        stages.append(Prepared(stage, recipe, data, about, examples.splits.get("train")))
     assert tokenizer is not None
     return tokenizer, stages
 
 
-def _write_start(
-    folder: Path,
-    config: Config,
-    reasons: Mapping[str, str],
-    backend: str,
-    tokenizer: Tokenizer,
-) -> None:
+def _write_config(folder: Path, config: Config, reasons: Mapping[str, str]) -> None:
     def comment(path: tuple[str | int, ...]) -> str:
         if len(path) == 4 and path[0] == "stages" and isinstance(path[1], int):
             stage = config.settings.stages[path[1]].name
@@ -235,8 +240,11 @@ def _write_start(
 
     settings = evolve(config.settings, plugins=_plugins(config.registry))
     write_file(folder / run_folder.CONFIG, to_toml(plain(settings), comment))
+
+
+def _write_start(folder: Path, config: Config, backend: str, tokenizer: Tokenizer) -> None:
     about = environment(config.settings, backend, config.registry)
-    write_file(folder / "environment.json", json.dumps(about, indent=2) + "\n")
+    write_file(folder / run_folder.ENVIRONMENT, json.dumps(about, indent=2) + "\n")
     commit(folder / run_folder.TOKENIZER, dict(tokenizer.files()))
 
 
@@ -256,6 +264,10 @@ def _train(
     if stage.progress.ended:
         say(f"Stage {stage.name!r} has ended already, after step {stage.progress.step}.")
         return
+    interrupts.check(
+        f"Stopped before step {stage.progress.step + 1} of stage {stage.name!r}"
+        f"{', which has its checkpoint' if stage.progress.step else ''}."
+    )
     count = sum(array.size for _, array in stage.engine.state("model"))
     hook.loomlm_stage_started(
         event=StageStarted(
@@ -272,8 +284,11 @@ def _train(
     )
 
 
-def _evaluate(stage: Stage, prepared: Prepared, say: Callable[[str], None]) -> dict[str, Any]:
+def _evaluate(
+    stage: Stage, prepared: Prepared, interrupts: Interrupts, say: Callable[[str], None]
+) -> dict[str, Any]:
     scores = {}
+    stopped = f"Stopped before stage {stage.name!r} was evaluated; its last checkpoint is whole."
     if set(prepared.data.splits) == {"train"}:
         say(f"{stage.name} has no test and no validation split, so there is no score.")
     for name, store in prepared.data.splits.items():
@@ -281,7 +296,16 @@ def _evaluate(stage: Stage, prepared: Prepared, say: Callable[[str], None]) -> d
             continue
         say(f"Evaluating {name}")
         size = stage.trainer.evaluation_batch_size
-        scores[name] = evaluate(stage.engine, stage.recipe, store, stage.metrics(), size)
+        scores[name] = evaluate(
+            stage.engine,
+            stage.recipe,
+            store,
+            stage.metrics(),
+            size,
+            partial(interrupts.check, stopped),
+            f"{name} of {stage.name}",
+        )
+    interrupts.check(stopped)
     return scores
 
 

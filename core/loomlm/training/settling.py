@@ -34,6 +34,10 @@ def resolve(
         old = known[index].trainer if index < len(known) else None
         same = before is not None and before.settings.backend == backend
         settled = _take_old(stage.trainer, old, same)
+        if settled.batch_size == "auto" and before and index < len(before.settings.stages):
+            # What it was found to be is compared, too, where the run is not gone on with.
+            found = before.settings.stages[index].trainer.batch_size
+            settled = evolve(settled, batch_size=found)
         for key, (value, reason) in trainer.resolve(settled, backbone).items():
             settled = evolve(settled, **{key: value})
             reasons[f"{stage.name}.{key}"] = reason

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loomlm.errors import LoomlmError
+from loomlm.storage.disk import WriteError, cannot_write, disk
 
 if TYPE_CHECKING:
     from loomlm.training.stage import Stage
@@ -16,17 +17,14 @@ BESIDES = 1 << 16
 
 
 def check_space(target: Path, size: int) -> None:
-    """Raise LoomlmError unless a folder with arrays of this size can be written."""
-    needed, free = size + BESIDES, free_space(target)
-    if free < needed:
-        raise LoomlmError(
-            f"{target} cannot be written: it needs {megabytes(needed)} and {megabytes(free)} are "
-            "free. Free space, then go on."
-        )
+    """Raise WriteError, as a full disk does, unless a folder with arrays of this size fits."""
+    needed = size + BESIDES
+    if disk().free(target) < needed:
+        raise cannot_write(target, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), needed)
 
 
 def check_room(stage: Stage) -> None:
-    """Raise LoomlmError unless the checkpoints can be written that stand there at one time."""
+    """Raise WriteError unless the checkpoints can be written that stand there at one time."""
     trainer, checkpoints = stage.trainer, stage.checkpoints
     size = sum(
         array.nbytes for part in ("model", "optimizer") for _, array in stage.engine.state(part)
@@ -39,23 +37,11 @@ def check_room(stage: Stage) -> None:
     # reason not to begin: there is time to move them away.
     most = due + 1 + (trainer.keep_best is not None)
     missing = max(most - len(checkpoints.steps()), 1)
-    needed, free = missing * (size + BESIDES), free_space(checkpoints.folder)
+    needed, free = missing * (size + BESIDES), disk().free(checkpoints.folder)
     if free < needed:
-        raise LoomlmError(
+        raise WriteError(
             f"{checkpoints.folder} has no room for the checkpoints of stage {stage.name!r}: "
-            f"{missing} of {megabytes(size)} are to come, and {megabytes(free)} are free. Free "
-            f"space, lower stages.{stage.name}.trainer.keep_last, or choose another place with "
-            "--runs."
+            f"{missing} of {size / 1e6:,.1f} MB are to come, which takes {needed:,} bytes, and "
+            f"{free:,} are free. Free space, lower stages.{stage.name}.trainer.keep_last, or "
+            "choose another place with --runs."
         )
-
-
-def free_space(path: Path) -> int:
-    """Bytes that can be written where a path is, or will be."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return shutil.disk_usage(path).free
-
-
-def megabytes(size: int) -> str:
-    """A size for a sentence."""
-    return f"{size / 1e6:,.1f} MB"

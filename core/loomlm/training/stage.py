@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from attrs import define, field
 
 from loomlm.config.settings import TrainerConfig
@@ -15,10 +16,16 @@ from loomlm.errors import UsageError
 from loomlm.inference.scoring import Recipe
 from loomlm.training.checkpoints import Checkpoints, Progress
 
+Held = np.ndarray | list[str]
+"""What a batch holds: names of rows, or, of a stream, where its examples stand."""
+
 
 @define
 class Stage:
-    """Everything that training one stage needs; `follows` is the stage before it."""
+    """Everything that training one stage needs; `follows` is the stage before it.
+
+    places: where the examples of a batch stand, as their source says.
+    """
 
     name: str
     follows: str | None
@@ -30,6 +37,7 @@ class Stage:
     train: TrainingRows
     validation: Rows | None
     plan: Plan
+    places: Callable[[Held], list[str]]
     steps: int
     schedule: Callable[[int], float]
     metrics: Callable[[], list[Metric]]

@@ -7,13 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from attrs import field, frozen
 
 from loomlm.config.load import Config
 from loomlm.config.settings import SCRATCH, RunConfig, StageConfig
-from loomlm.contracts import FitContext, Generates, ModelSpec, Tokenizer
+from loomlm.contracts import Engine, FitContext, Generates, ModelSpec, Tokenizer
 from loomlm.data.batches import padding
 from loomlm.data.cleaning import text_cleaners
+from loomlm.data.examples import Split
+from loomlm.data.inspection.texts import pick
+from loomlm.data.naming import examples_of
 from loomlm.data.plans import BatchSize, Plan
 from loomlm.data.prepare import Encoded
 from loomlm.data.reading import made
@@ -32,8 +36,9 @@ from loomlm.storage.disk import make_folder
 from loomlm.storage.manifest import file_digest
 from loomlm.training.beginning import check_first, check_stays, first_model, with_model
 from loomlm.training.checkpoints import Checkpoints, read_state, restore
+from loomlm.training.lost import NAMED
 from loomlm.training.settling import engine_options
-from loomlm.training.stage import Stage, total_steps
+from loomlm.training.stage import Held, Stage, total_steps
 
 Say = Callable[[str], None]
 
@@ -43,13 +48,29 @@ PADDING = 0.3
 
 @frozen
 class Prepared:
-    """A stage's data, encoded, with the objects that made it. about: what data.json says of it."""
+    """A stage's data, encoded, with the objects that made it.
+
+    about: what data.json says of it. examples: those to train on, None for a stream.
+    """
 
     config: StageConfig
     recipe: Recipe
     data: Encoded
     about: Mapping[str, Any]
+    examples: Split | None = None
     _plans: dict[int, Plan] = field(factory=dict, init=False, eq=False, repr=False)
+
+    def places(self, held: Held) -> list[str]:
+        """Where the examples of a batch stand, with their numbers in the training split."""
+        if isinstance(held, list):
+            return held
+        assert self.data.train is not None
+        assert self.examples is not None
+        tokens = self.data.tokens["train"]
+        numbers = examples_of(self.data.train, held, np.asarray(tokens.offsets)).tolist()
+        found = pick(self.examples, numbers[:NAMED])
+        shown = [f"{one.place} (row {row})" for row, one in zip(numbers, found, strict=False)]
+        return shown + [f"row {row}" for row in numbers[NAMED:]]
 
     def plan(self, seed: int) -> Plan:
         """The batches to train on; made once for each seed."""
@@ -75,8 +96,7 @@ def make_stage(
     rows = prepared.data.train
     assert rows is not None
     spec = stage_spec(prepared, settings, tokenizer)
-    made_trainer = registry.target("trainer", backend)(engine_options(config, backend))
-    engine = made_trainer.engine(spec, trainer, recipe.extensions.builders(registry, backend))
+    engine = make_engine(prepared, config, backend, spec)
     plan = prepared.plan(settings.seed)
     for sentence in _of_plan(prepared, plan):
         say(sentence)
@@ -98,6 +118,7 @@ def make_stage(
         train=rows,
         validation=prepared.data.splits.get("validation"),
         plan=plan,
+        places=prepared.places,
         steps=steps,
         schedule=lambda step: trainer.learning_rate * factor(trainer.schedule.config, step, steps),
         metrics=partial(make_metrics, choices, registry, recipe.task, recipe.facts),
@@ -106,7 +127,12 @@ def make_stage(
         hook=hook,
         say=say,
         checkpoints=Checkpoints(
-            folder / stage.name / "checkpoints", trainer.keep_last, trainer.keep_every
+            folder / stage.name / "checkpoints",
+            trainer.keep_last,
+            trainer.keep_every,
+            trainer.checkpoint_every
+            if trainer.non_finite == "rollback" and isinstance(trainer.checkpoint_every, int)
+            else None,
         ),
         world={
             "data": prepared.data.key,
@@ -123,6 +149,13 @@ def make_stage(
         added = _added(prepared, settings, tokenizer, spec)
         _begin(made_stage, context, spec, added, first, registry)
     return made_stage
+
+
+def make_engine(prepared: Prepared, config: Config, backend: str, spec: ModelSpec) -> Engine:
+    """A stage's engine, with uninitialised weights."""
+    trainer = config.registry.target("trainer", backend)(engine_options(config, backend))
+    builders = prepared.recipe.extensions.builders(config.registry, backend)
+    return trainer.engine(spec, prepared.config.trainer, builders)
 
 
 def stage_spec(prepared: Prepared, settings: RunConfig, tokenizer: Tokenizer) -> ModelSpec:

@@ -4,8 +4,8 @@
 
 trains in FOLDER, or goes on from the checkpoint there: 200 updates, a checkpoint after every 20,
 dropout 0.1. It writes FOLDER/losses.jsonl, {"step": n, "loss": hex} for every update, and at the
-end FOLDER/weights, the SHA-256 of all weights. --draws: a tenth of the input tokens is drawn anew each
-time that an example is read, as augmentation does.
+end FOLDER/weights, the SHA-256 of all weights. --draws: a tenth of the input tokens is drawn anew
+each time that an example is read, as augmentation does.
 """
 
 from __future__ import annotations

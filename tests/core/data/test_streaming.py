@@ -115,6 +115,17 @@ def test_every_example_comes_once_an_epoch(sizes, window, batch):
         assert seen == dict.fromkeys(range(sum(sizes)), epoch)
 
 
+@given(SIZES, st.integers(1, 12), st.integers(1, 5), st.booleans())
+def test_what_stands_in_a_batch_is_named_as_the_source_does(sizes, window, batch, stream):
+    rows, plan = plan_of(sizes, window, batch, stream)
+    for step in range(1, 9):
+        held = {token for row in content(rows, plan, step) for token in row}
+        places = rows.places(plan.batch(step)[0])
+        named = {int(place.split(":")[1]) for place in places if ":" in place}
+        assert named <= held
+        assert named == held or (stream and "the window before" in places)
+
+
 @given(SIZES, st.integers(1, 12), st.integers(1, 5))
 def test_no_token_of_a_stream_is_lost(sizes, window, batch):
     rows, plan = plan_of(sizes, window, batch, True)

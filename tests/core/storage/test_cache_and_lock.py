@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -12,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from loomlm.errors import UsageError
-from loomlm.storage import cache, manifest, seals
+from loomlm.storage import cache, lock, manifest, seals
 from loomlm.storage.cache import cache_key, cached, place_of
 from loomlm.storage.commit import Staging
-from loomlm.storage.lock import locked
+from loomlm.storage.lock import locked, refuse_locked
 from loomlm.storage.manifest import verify
 
 
@@ -99,7 +101,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
 HOLD = """
 import sys
 from pathlib import Path
-from loomlm.storage.lock import locked
+from loomlm.storage.lock import locked, refuse_locked
 
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
@@ -124,7 +126,8 @@ def holder(tmp_path: Path):
 
 
 def test_a_second_process_is_refused_and_told_who_writes(tmp_path, holder):
-    refused = pytest.raises(UsageError, match=rf"another process \(pid {holder.pid}\)")
+    said = rf"another process \(pid {holder.pid} on {socket.gethostname()}, since 20"
+    refused = pytest.raises(UsageError, match=said)
     with refused, locked(tmp_path):
         pass
 
@@ -138,8 +141,35 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path, holder):
     holder.wait()
 
     with locked(tmp_path):
-        assert (tmp_path / ".owner").read_text() == str(os.getpid())
+        assert json.loads((tmp_path / ".owner").read_text())["pid"] == os.getpid()
     assert not (tmp_path / ".owner").exists()
+
+
+def test_who_is_refused_leaves_the_note_of_the_owner(tmp_path, holder):
+    before = (tmp_path / ".owner").read_bytes()
+
+    refused = f"pid {holder.pid}"
+    with pytest.raises(UsageError, match=refused), locked(tmp_path):
+        pass
+    with pytest.raises(UsageError, match=refused):
+        refuse_locked(tmp_path)
+    assert (tmp_path / ".owner").read_bytes() == before
+
+
+def test_an_owner_that_has_not_said_who_it_is_is_unknown(tmp_path, holder, monkeypatch):
+    monkeypatch.setattr(lock, "PATIENCE", 0.05)
+    (tmp_path / ".owner").unlink()
+
+    with pytest.raises(UsageError, match="it has not said which"), locked(tmp_path):
+        pass
+
+
+def test_an_early_look_at_a_free_lock_changes_nothing(tmp_path):
+    refuse_locked(tmp_path)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / ".owner").write_text('{"pid": 1}')
+    refuse_locked(tmp_path)
+    assert (tmp_path / ".owner").read_text() == '{"pid": 1}'
 
 
 def test_an_error_inside_frees_the_lock(tmp_path):

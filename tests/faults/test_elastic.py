@@ -1,0 +1,283 @@
+"""Proof 8: a run on one process and on several gives one model, whichever it goes on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from attrs import frozen
+
+from .harness import Job, Server, until
+
+pytestmark = pytest.mark.one_backend("torch")
+
+RELATIVE = 1e-5
+
+RECORD = """
+import json, os, zlib
+import numpy as np
+from loomlm.inference.scoring import Recipe
+from loomlm_torch.engine import TorchEngine
+
+rank = os.environ.get("RANK", "0")
+batch, train_step = Recipe.batch, TorchEngine.train_step
+
+def recorded_batch(self, split, rows, shape):
+    if os.environ["RECORD"] != "no":
+        with open(os.environ["RECORD"] + "-ids-" + rank, "a") as file:
+            file.write(json.dumps(np.asarray(rows).tolist()) + "\\n")
+    return batch(self, split, rows, shape)
+
+def recorded_step(self, microbatches, context):
+    places = range(len(microbatches)) if context.share is None else context.share
+    with open(os.environ["RECORD"] + "-trained-" + rank, "a") as file:
+        for place in places:
+            arrays = microbatches[place].arrays
+            digest = zlib.crc32(b"".join(arrays[name].tobytes() for name in sorted(arrays)))
+            file.write(json.dumps([context.step, place, digest]) + "\\n")
+    return train_step(self, microbatches, context)
+
+Recipe.batch, TorchEngine.train_step = recorded_batch, recorded_step
+"""
+"""What each process makes batches of, and what it trains on, in files of its own."""
+
+
+@frozen
+class Together:
+    """The processes of a run, forked: the first leads."""
+
+    jobs: list[Job]
+
+    def send(self, number: signal.Signals) -> None:
+        """As torchrun does: to all of them."""
+        for job in self.jobs:
+            job.send(number)
+
+    def wait(self) -> list[int]:
+        return [job.wait() for job in self.jobs]
+
+
+@pytest.fixture
+def start(server: Server, tmp_path: Path) -> Callable[..., Together]:
+    """Starts `loomlm WORDS` on so many processes."""
+
+    def begin(count: int, *words: object, before: str = "", record: str = "no") -> Together:
+        meeting = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1"}
+        if sys.platform == "linux":
+            meeting["GLOO_SOCKET_IFNAME"] = "lo"
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            meeting["MASTER_PORT"] = str(one.getsockname()[1])
+        return Together(
+            [
+                server.start(
+                    words,
+                    tmp_path,
+                    {**meeting, "RANK": str(rank), "RECORD": record},
+                    before,
+                )
+                for rank in range(count)
+            ]
+        )
+
+    return begin
+
+
+@pytest.fixture
+def configs(config_file, lm_config) -> Mapping[str, Callable[..., Path]]:
+    """Dropout in both; one has tables of which only the rows of a batch learn."""
+    return {"small": config_file, "lm": lm_config}
+
+
+STAGES = {"small": "finetune", "lm": "pretrain"}
+
+
+def losses(run: Path, name: str) -> dict[tuple[str, int], float]:
+    """By split and step; each stands there once."""
+    found: dict[tuple[str, int], float] = {}
+    for line in (run / STAGES[name] / "metrics.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        assert (entry["split"], entry["step"]) not in found
+        found[entry["split"], entry["step"]] = entry["loss"]
+    return found
+
+
+def assert_alike(found: Mapping[object, float], expected: Mapping[object, float]) -> None:
+    assert found.keys() == expected.keys()
+    for key, loss in expected.items():
+        assert abs(found[key] - loss) <= RELATIVE * abs(loss), key
+
+
+def lines(path: Path) -> list[list[int]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("name", ["small", "lm"])
+def test_one_process_and_several_train_on_the_same_batches_and_get_the_same_losses(
+    start, configs, tmp_path, name
+):
+    path = configs[name](name, steps="40", accumulate="4", checkpoint_every="20")
+    trained, ids, found = {}, {}, {}
+    for count in (1, 2, 3):
+        runs, record = tmp_path / f"on{count}", str(tmp_path / f"record{count}")
+        done = start(count, "run", path, "--runs", runs, before=RECORD, record=record)
+        assert done.wait() == [0] * count, done.jobs[0].err
+        by_place = {}
+        for rank in range(count):
+            for step, place, digest in lines(Path(f"{record}-trained-{rank}")):
+                assert (step, place) not in by_place  # Each microbatch is one process's.
+                by_place[step, place] = digest
+            # Every process makes the same global batches, in the same order; the leader evaluates.
+            made = lines(Path(f"{record}-ids-{rank}"))
+            ids[count, rank] = [json.dumps(rows) for rows in made][:40]
+        trained[count] = by_place
+        found[count] = losses(runs / name, name)
+
+    assert trained[1] == trained[2] == trained[3]
+    assert len(ids[1, 0]) == 40
+    assert len({json.dumps(one) for one in ids.values()}) == 1
+    for count in (2, 3):
+        assert_alike(found[count], found[1])
+
+
+def reached(run: Path, name: str, step: int) -> Callable[[], bool]:
+    """Whether an update is noted in a run's log."""
+
+    def so() -> bool:
+        path = run / STAGES[name] / "metrics.jsonl"
+        return path.exists() and f'{{"step": {step}, "split": "train"' in path.read_text()
+
+    return so
+
+
+@pytest.mark.parametrize("name", ["small", "lm"])
+def test_a_run_is_stopped_on_two_goes_on_on_one_and_back(start, configs, tmp_path, times, name):
+    steps = 200
+    path = configs[name](name, steps=str(steps), accumulate="4", checkpoint_every="50")
+    # Slow enough to be stopped in the middle.
+    slow = """
+import time
+from loomlm_torch.engine import TorchEngine
+train_step = TorchEngine.train_step
+def slowly(self, *given):
+    time.sleep(0.01)
+    return train_step(self, *given)
+TorchEngine.train_step = slowly
+"""
+    alone = start(1, "run", path, "--runs", tmp_path / "alone")
+    assert alone.wait() == [0]
+    expected = losses(tmp_path / "alone" / name, name)
+    draw = np.random.default_rng(1)
+    for number in range(times(10)):
+        runs = tmp_path / f"elastic{number}"
+        last = 0
+        for count in (2, 1, 2):
+            going = start(count, "run", path, "--runs", runs, "--resume", before=slow)
+            stop = last + int(draw.integers(1, 20))
+            assert until(reached(runs / name, name, stop), 120), going.jobs[0].err
+            going.send(signal.SIGTERM)
+            codes = going.wait()
+            assert codes[0] == 143, going.jobs[0].err
+            assert "--resume" in going.jobs[0].err
+            last = max(step for _, step in losses(runs / name, name))
+            assert last < steps
+        rest = start(1, "run", path, "--runs", runs, "--resume")
+        assert rest.wait() == [0], rest.jobs[0].err
+        assert_alike(losses(runs / name, name), expected)
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_where_one_process_is_killed_the_others_end_and_the_run_goes_on(
+    start, configs, tmp_path, victim
+):
+    path = configs["lm"]("lm", steps="400", accumulate="2", checkpoint_every="20")
+    alone = start(1, "run", path, "--runs", tmp_path / "alone")
+    together = start(2, "run", path, "--runs", tmp_path / "two")
+    run = tmp_path / "two" / "lm"
+    assert until(lambda: any((run / "pretrain" / "checkpoints").glob("0*")), 120)
+    together.jobs[victim].send(signal.SIGKILL)
+    survivor = together.jobs[1 - victim]
+
+    assert survivor.wait(60) == 1
+    assert "Another process of this run has ended" in survivor.err
+    assert "Traceback" not in survivor.err
+    assert together.jobs[victim].wait() == -signal.SIGKILL
+    last = start(1, "run", path, "--runs", tmp_path / "two", "--resume=must")
+    assert [*last.wait(), *alone.wait()] == [0, 0], last.jobs[0].err
+    assert_alike(losses(run, "lm"), losses(tmp_path / "alone" / "lm", "lm"))
+
+
+def test_a_signal_of_one_process_stops_them_all(start, configs, tmp_path):
+    path = configs["lm"]("lm", steps="100000", accumulate="2")
+    together = start(2, "run", path)
+    assert until(reached(tmp_path / "runs" / "lm", "lm", 5), 120)
+    together.jobs[1].send(signal.SIGTERM)
+
+    assert together.wait() == [143, 0]
+    assert "with a checkpoint" in together.jobs[0].err
+
+
+def children(pid: int) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "ppid=,pid="], capture_output=True, text=True, check=True
+    )
+    pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
+    by_parent = defaultdict(list)
+    for parent, child in pairs:
+        by_parent[parent].append(child)
+    return sorted(by_parent[pid])
+
+
+def test_the_launcher_passes_a_signal_on_and_the_printed_command_goes_on(server, configs, tmp_path):
+    path = configs["lm"]("lm", steps="1000", accumulate="2", checkpoint_every="100")
+    run = tmp_path / "runs" / "lm"
+    job = server.start(["run", path, "--processes", "2"], tmp_path)
+    assert until(reached(run, "lm", 20), 120), job.err
+    job.send(signal.SIGTERM)
+    assert job.wait() == 143
+    command = next(line for line in job.err.splitlines() if line.startswith("  loomlm run"))
+    assert "--processes 2" in command
+    stopped = max(step for _, step in losses(run, "lm"))
+
+    again = server.start(shlex.split(command)[1:], tmp_path)
+    assert until(reached(run, "lm", stopped + 1), 120), again.err
+    assert until(lambda: len(children(again.pid)) == 2, 10)
+    os.kill(children(again.pid)[1], signal.SIGKILL)
+    assert again.wait(90) == 1
+    assert "Process 1 of 2 was killed by SIGKILL" in again.err
+    assert "Traceback" not in again.err
+
+    # On one process, by the words of the command without the number of processes.
+    words = shlex.split(re.sub(r"--processes \d+", "", command))[1:]
+    last = server.start(words, tmp_path)
+    assert last.wait() == 0, last.err
+    assert losses(run, "lm").keys() == {("train", step) for step in range(1, 1001)} | {
+        pair for pair in losses(run, "lm") if pair[0] == "validation"
+    }
+
+
+def test_torchrun_starts_a_run_as_well(configs, tmp_path):
+    path = configs["small"]("small", steps="10", accumulate="2")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*command, "--nproc-per-node", "2", "-m", "loomlm", "run", str(path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("accuracy") == 1  # One of them speaks.
+    assert len(losses(tmp_path / "runs" / "small", "small")) == 10
