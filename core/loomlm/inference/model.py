@@ -12,8 +12,8 @@ from attrs import define, evolve
 from loomlm.config.load import Tree, control_of, read_tree
 from loomlm.config.settings import Auto, TrainerConfig
 from loomlm.config.structure import make_converter
-<<<<<<< HEAD
 from loomlm.contracts import (
+    Batch,
     Cleaner,
     Engine,
     Example,
@@ -22,9 +22,6 @@ from loomlm.contracts import (
     Predicts,
     Tokenizer,
 )
-=======
-from loomlm.contracts import Batch, Cleaner, Engine, Example, Generates, Predicts, Tokenizer
->>>>>>> 10db814cbd1933e8bf49a66c3b408fa3acc20845
 from loomlm.data.batches import ExampleRows
 from loomlm.data.cleaning import clean, text_cleaners
 from loomlm.data.columns import ColumnStore
@@ -257,14 +254,9 @@ def open_model(
         spec = _spec(config, recipe, tokenizer)
     check_weights(folder / WEIGHTS, spec.layout)
     where = {"device": device, "threads": threads}
-<<<<<<< HEAD
-    engine = _engine(spec, recipe, registry, backend or config.backend, where)
-    engine.load_state("model", from_safetensors(folder / WEIGHTS).items())
-=======
     with memory_for(lambda: f"The model in {folder} needs a machine or device with more."):
-        engine = _engine(config, recipe, tokenizer, registry, backend or config.backend, where)
+        engine = _engine(spec, recipe, registry, backend or config.backend, where)
         engine.load_state("model", from_safetensors(folder / WEIGHTS).items())
->>>>>>> 10db814cbd1933e8bf49a66c3b408fa3acc20845
     cleaners = text_cleaners(made(registry, choice) for choice in config.clean)
     return Model(config, engine, recipe, tokenizer, cleaners)
 
