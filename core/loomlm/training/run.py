@@ -181,13 +181,13 @@ def _carry_out(
         check_prepared(prepared, registry)
     config, stages, found = settle_batch_sizes(config, stages, backend, tokenizer, say)
     settled = evolve(settled, config=config, reasons={**settled.reasons, **found})
-    lead.prepared(config.settings, folder / run_folder.TOKENIZER if own else None)
     for prepared in stages:
         check_beginning(prepared, config, folder, tokenizer, overwrite)
     if going is not None:
         going = check_data(going, stages, tokenizer, config)
         if not going.found and (folder / run_folder.EVALUATION).exists():
             return _ended(folder, hook)
+    lead.prepared(config, folder / run_folder.TOKENIZER if own else None)
     make_folder(folder, named="--runs")
     evaluation: dict[str, Any] = {}
     with Interrupts() as interrupts, locked(folder):
