@@ -11,10 +11,10 @@ import numpy as np
 from attrs import asdict, define, field, frozen
 
 from loomlm.contracts import Engine
-from loomlm.errors import LoomlmError
 from loomlm.models.arrays import from_safetensors, to_safetensors
 from loomlm.storage.commit import DamagedError, commit, remove, verify
 from loomlm.storage.disk import WriteError, disk
+from loomlm.storage.foreign import read_json
 from loomlm.training.space import check_space
 
 RESUMED_STAYS = 2
@@ -206,15 +206,23 @@ class Checkpoints:
                 continue
             try:
                 remove(self.path(step))
-            except LoomlmError as error:
-                yield f"Checkpoint {step} is no longer needed and cannot be removed: {error}"
+            except OSError as error:
+                reason = f"cannot be removed: {error.strerror}."
+                yield f"Checkpoint {step} is no longer needed and {reason}"
             self._whole.discard(step)
 
 
 def read_state(checkpoint: Path) -> tuple[Progress, dict[str, Any]]:
     """A checkpoint's progress, and the world that it was made in."""
-    state = json.loads((checkpoint / "state.json").read_bytes())
-    return Progress(**state["progress"]), state["world"]
+    path = checkpoint / "state.json"
+    state = read_json(path)
+    try:
+        progress = Progress(**state["progress"])
+        if type(progress.step) is not int or not isinstance(state["world"], dict):
+            raise TypeError("a value of another type")
+        return progress, state["world"]
+    except (KeyError, TypeError) as error:
+        raise DamagedError(f"{path} is no state of a stage: {error}.") from None
 
 
 def restore(engine: Engine, checkpoint: Path) -> None:

@@ -115,7 +115,8 @@ class Lead:
         """
         if self.team is not None:
             trainers = [_plain(stage.trainer) for stage in config.settings.stages]
-            self.team.send(_json({"trainers": trainers, "tokenizer": str(tokenizer or "")}))
+            own = str(tokenizer or "")
+            self.team.send(_json({"trainers": trainers, "tokenizer": own}))
 
     @contextmanager
     def training(self, stage: Stage, interrupts: Interrupts) -> Iterator[None]:
