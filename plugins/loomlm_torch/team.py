@@ -109,6 +109,8 @@ def _reaching() -> Iterator[None]:
     """Within, other processes are reached; where they cannot, it is a LoomlmError."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         said = (str(error).splitlines() or [""])[0]
         raise LoomlmError(

@@ -139,7 +139,10 @@ def writes(path: Path) -> Iterator[str]:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         of = node.func.value if isinstance(node.func, ast.Attribute) else None
         module = of.id if isinstance(of, ast.Name) else ""
-        through = isinstance(of, ast.Call) and ast.unparse(of) == "disk()"
+        # What Linux shows of a process as files is no disk.
+        through = isinstance(of, ast.Call) and ast.unparse(of).startswith(
+            ("disk()", "Path('/proc/")
+        )
         modes = [
             a.value
             for a in (*node.args, *(k.value for k in node.keywords))

@@ -136,7 +136,7 @@ def test_another_window_or_shard_is_another_run(config_file, shards):
     changed = sorted(shards.parent.glob(shards.name))[-1]
     with gzip.open(changed, "at") as file:
         file.write(json.dumps({"text": "one more of rain", "label": "weather"}) + "\n")
-    with pytest.raises(UsageError, match="made with other data"):
+    with pytest.raises(UsageError, match=r"data\.finetune: 'content"):
         loomlm.run(path, resume="must")
 
 

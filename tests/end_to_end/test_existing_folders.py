@@ -58,15 +58,15 @@ def test_a_run_that_came_in_between_is_not_gone_on_with(config_file, monkeypatch
     from loomlm.training import run as module
 
     path = config_file(steps="3")
-    make, entered = module._make_folder, []
+    make, entered = module.make_folder, []
 
-    def quicker(folder: Path) -> None:
+    def quicker(folder: Path, named: str) -> None:
         if not entered:
             entered.append(True)
             loomlm.run(loomlm.load_config(path, set=["trainer.learning_rate=1e-4"]))
-        make(folder)
+        make(folder, named)
 
-    monkeypatch.setattr(module, "_make_folder", quicker)
+    monkeypatch.setattr(module, "make_folder", quicker)
     with pytest.raises(loomlm.UsageError, match=r"learning_rate: 0\.0001 there, 0\.01 now"):
         loomlm.run(path)
 

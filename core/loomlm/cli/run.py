@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import NoReturn
 
 import click
 
@@ -20,6 +19,13 @@ from loomlm.cli.options import config_options, read_config
     default="never",
     help="Go on where a run of this name and config stopped; alone it means auto.",
 )
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="NAME",
+    help="What may differ from the run that goes on, such as library or "
+    "stages.finetune.trainer.steps; what differs is listed with its name.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a run of this name.")
 @click.option(
     "--processes",
@@ -34,6 +40,7 @@ def command(
     plugins: tuple[str, ...],
     runs: str | None,
     resume: str,
+    allow: tuple[str, ...],
     overwrite: bool,
     processes: int | None,
 ) -> None:
@@ -41,15 +48,19 @@ def command(
     from loomlm.training.processes import place
 
     here = place()
-    if processes and processes > 1 and here is None:
-        _launch(path, assignments, backend, plugins, processes)
-    if here is not None:
-        from loomlm.training.launching import end_with_launcher
-
-        end_with_launcher()
-    config = read_config(path, assignments, backend, plugins)
+    launches = here is None and processes is not None and processes > 1
+    with warnings.catch_warnings():
+        if launches:
+            warnings.simplefilter("ignore")  # The leader says them again.
+        config = read_config(path, assignments, backend, plugins)
     if overwrite and resume != "never":
         raise click.UsageError("--overwrite and --resume do not go together.")
+    if launches or here is not None:
+        from loomlm.training import launching
+
+        if launches:
+            sys.exit(launching.launch(click.get_current_context().obj, processes or 1))
+        launching.end_with_launcher()
 
     from loomlm.cli.progress import ProgressLine
     from loomlm.cli.tables import evaluation_table
@@ -60,6 +71,7 @@ def command(
         runs=runs,
         resume=resume,  # type: ignore[arg-type] - click lets no other word pass
         overwrite=overwrite,
+        allow=allow,
         observers=[ProgressLine()],
     )
     if here is not None and here.rank > 0:
@@ -67,20 +79,3 @@ def command(
     evaluation_table(done.evaluation)
     click.echo(f"Run:   {done.folder}")
     click.echo(f"Model: {done.folder / 'model'}")
-
-
-def _launch(
-    path: str,
-    assignments: tuple[str, ...],
-    backend: str | None,
-    plugins: tuple[str, ...],
-    processes: int,
-) -> NoReturn:
-    """Run the command that was given in several processes; mistakes of the config are told once."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # The leader says them again.
-        read_config(path, assignments, backend, plugins)
-
-    from loomlm.training.launching import launch
-
-    sys.exit(launch(click.get_current_context().obj, processes))

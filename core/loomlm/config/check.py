@@ -32,6 +32,7 @@ TAKEN = (
     "environment.json",
     "evaluation.json",
     "data.json",
+    "resumed.jsonl",
     "report.html",
 )
 """What stands in a run's folder beside its stages, or means something else."""

@@ -230,6 +230,12 @@ def _content(named: Path | None) -> dict[str, str]:
     return {path.name: file_digest(path) for path in {*beside, named} if path.is_file()}
 
 
+def tokenizer_key(choice: Choice, registry: Registry) -> str:
+    """The same for a tokenizer of the same config, code and file, whatever it is trained on."""
+    named: Path | None = getattr(choice.config, "file", None)
+    return cache_key("tokenizer", identity(registry, choice), _content(named))
+
+
 def tokenizer_digest(tokenizer: Tokenizer) -> str:
     """The same for tokenizers that are the same."""
     return cache_key({name: content.hex() for name, content in tokenizer.files().items()})

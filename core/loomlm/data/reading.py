@@ -33,8 +33,9 @@ class Examples:
 
     given: of each split, what the sources gave, before it was cleaned and cut. reports: of each
     split, what the cleaning steps did to it. weights: of the sources, where they have any.
-    stream: the training split, where it is read while training; then `splits` has none. resolved:
-    what each source says of names that may mean another thing tomorrow.
+    sources: the fingerprint of each.
+    stream: the training split, where it is read while training; then `splits` has none.
+    resolved: what each says of names that may mean another thing tomorrow.
     """
 
     splits: Mapping[str, Split]
@@ -43,15 +44,20 @@ class Examples:
     reports: Mapping[str, list[dict[str, Any]]] = field(factory=dict)
     weights: tuple[float, ...] = ()
     stream: ExampleStream | None = None
+    sources: tuple[str, ...] = ()
     resolved: tuple[Mapping[str, str], ...] = ()
 
 
 @frozen
 class _Level:
-    """Splits at one point of their cleaning, in parts, with what tells each from others."""
+    """Splits at one point of their cleaning, in parts, with what tells each from others.
+
+    fingerprint: what the source says of its content, where it is one source.
+    """
 
     splits: Mapping[str, tuple[Split, ...]]
     keys: Mapping[str, str]
+    fingerprint: str = ""
 
 
 @frozen
@@ -129,8 +135,25 @@ def read_examples(
         reports,
         tuple(part.weight for part in data.parts if part.weight is not None and data.sources),
         stream,
+        tuple(given.fingerprint for given, _ in levels),
         tuple(resolved),
     )
+
+
+def source_fingerprints(data: DataConfig, registry: Registry) -> tuple[str, ...]:
+    """What each source says of its content, as `Examples.sources` has it; nothing else is read."""
+    found = []
+    for part in data.parts:
+        source: DataSource = made(registry, part.source)
+        found.append(_fingerprint(source, source.splits(), data.streaming))
+    return tuple(found)
+
+
+def _fingerprint(source: Any, names: Iterable[str], streaming: bool) -> str:
+    by_shards = streaming and hasattr(source, "shards")
+    if by_shards:
+        return source.shards_fingerprint()  # Of the training split, too, which is not read here.
+    return source.fingerprint() if names else ""
 
 
 def make_steps(choices: Sequence[Choice], registry: Registry) -> list[Step]:
@@ -151,15 +174,14 @@ def _given(
     """What a source gives, kept as it is; of a stream by shards, so that none is fetched whole."""
     entry = registry.find("data_source", part.source.type)
     by_shards = streaming and hasattr(source, "shards")
-    digest = getattr(source, "shards_fingerprint" if by_shards else "fingerprint")
-    fingerprint = digest() if names else ""
-    fingerprint += code_of(entry.plugin, entry.component.target)
+    content = _fingerprint(source, names, streaming)
+    fingerprint = content + code_of(entry.plugin, entry.component.target)
     splits, keys = {}, {}
     for name in names:
         # Kept examples name their places, so a file that was renamed is read anew.
         keys[name] = cache_key("examples", fingerprint, name, plain(part.source.config))
         splits[name] = (_read_split(source, name, keys[name], say, by_shards),)
-    return _Level(splits, keys)
+    return _Level(splits, keys, content)
 
 
 def _read_split(source: Any, name: str, key: str, say: Say, by_shards: bool) -> Split:

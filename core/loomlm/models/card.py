@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loomlm.config.settings import RunConfig
@@ -14,9 +14,10 @@ def model_card(
     data: Mapping[str, Any],
     evaluation: Mapping[str, Any],
     writes: bool,
+    changes: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Markdown for the model's folder. data: what data.json says of the stage's. writes: whether
-    the model writes text.
+    the model writes text. changes: what resumed.jsonl says, of a run that went on otherwise.
     """
     chosen = next(s for s in settings.stages if s.name == stage)
     train = data["splits"]["train"]
@@ -38,7 +39,7 @@ def model_card(
                 for metric, value in scores.items()
                 if isinstance(value, int | float)
             ]
-    lines += ["", *_data(data["splits"])]
+    lines += ["", *_data(data["splits"]), *_changes(changes)]
     use = ["", "```python", "import loomlm", "", 'model = loomlm.load_model("path/to/this/folder")']
     call = 'model.generate("some text")' if writes else 'model.predict(["some text"])'
     return "\n".join([*lines, *use, call, "```", ""])
@@ -63,6 +64,21 @@ def _data(splits: Mapping[str, Any]) -> list[str]:
         return lines
     head = ["", "| split | cleaning step | read | changed | left out | why |"]
     return [*lines, *head, "|---|---|---|---|---|---|", *steps]
+
+
+def _changes(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a run went on with in another way than it began."""
+    if not changes:
+        return []
+    rows = []
+    for change in changes:
+        steps = ", ".join(f"{name} {step:,}" for name, step in change["steps"].items())
+        rows += [
+            f"| {steps or 'none'} | {one['name']} | {one['before']} | {one['now']} |"
+            for one in change["differences"]
+        ]
+    said = "The run went on with changes, so its config alone does not give these weights again."
+    return ["", said, "", "| after step | what | before | then |", "|---|---|---|---|", *rows]
 
 
 def _reasons(dropped: Mapping[str, int]) -> str:

@@ -49,7 +49,7 @@ def check_first(
     place = f"stages.{stage}.init_from"
     _check_vocabulary(first, place, tokenizer, registry)
     given = from_safetensors(first / WEIGHTS)
-    _check_shapes(given, _stored(spec.layout), added, first)
+    _check_shapes(given, stored_shapes(spec.layout), added, first)
 
 
 def check_stays(first: Path, stage: str, folder: Path) -> None:
@@ -92,13 +92,14 @@ def with_model(
     """
     labels = read_model(first, registry).facts.get("labels")
     given = from_safetensors(first / WEIGHTS)
-    stored = _stored(spec.layout)
+    stored = stored_shapes(spec.layout)
     _check_shapes(given, stored, added, first)
     same_head = labels == facts.get("labels") and _head_fits(given, stored)
     return _replaced(arrays, given, same_head)
 
 
-def _stored(layout: tuple[Parameter, ...]) -> dict[str, tuple[int, ...]]:
+def stored_shapes(layout: tuple[Parameter, ...]) -> dict[str, tuple[int, ...]]:
+    """The shapes that a file of weights has: what is tied to another parameter is in it once."""
     return {p.name: p.shape for p in layout if p.tied_to is None}
 
 
@@ -133,7 +134,7 @@ def _check_shapes(
     if not differing:
         return
     shown = [
-        f"  {name}: {_shape(given.get(name))} there, {_shape(stored.get(name))} here"
+        f"  {name}: {shape_words(given.get(name))} there, {shape_words(stored.get(name))} here"
         for name in differing[:MOST]
     ]
     more = [f"  and {len(differing) - MOST} more"] if len(differing) > MOST else []
@@ -144,5 +145,6 @@ def _check_shapes(
     )
 
 
-def _shape(shape: tuple[int, ...] | None) -> str:
+def shape_words(shape: tuple[int, ...] | None) -> str:
+    """A shape in a sentence; none of what is not there."""
     return "none" if shape is None else f"({', '.join(map(str, shape))})"

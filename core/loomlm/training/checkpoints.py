@@ -11,7 +11,6 @@ import numpy as np
 from attrs import asdict, define, field, frozen
 
 from loomlm.contracts import Engine
-from loomlm.errors import LoomlmError
 from loomlm.models.arrays import from_safetensors, to_safetensors
 from loomlm.storage.commit import DamagedError, commit, remove, verify
 from loomlm.storage.disk import WriteError, disk
@@ -60,7 +59,7 @@ class Snapshot:
         cls, engine: Engine, progress: Progress, world: Mapping[str, Any], copied: bool
     ) -> Snapshot:
         """The state now. copied: whether it may outlive the step; what an engine gives is often
-        its own memory. A stage that has ended needs no optimizer state any more.
+        its own memory. One of a stage that has ended has all, too: it may be trained on.
         """
         parts: tuple[Literal["model", "optimizer"], ...] = ("model", "optimizer")
         return cls(
@@ -69,7 +68,7 @@ class Snapshot:
             state={"progress": asdict(progress), "world": dict(world)},
             parts={
                 part: {name: a.copy() if copied else a for name, a in engine.state(part)}
-                for part in parts[: 1 if progress.ended else 2]
+                for part in parts
             },
         )
 
@@ -207,8 +206,9 @@ class Checkpoints:
                 continue
             try:
                 remove(self.path(step))
-            except LoomlmError as error:
-                yield f"Checkpoint {step} is no longer needed and cannot be removed: {error}"
+            except OSError as error:
+                reason = f"cannot be removed: {error.strerror}."
+                yield f"Checkpoint {step} is no longer needed and {reason}"
             self._whole.discard(step)
 
 
@@ -226,8 +226,14 @@ def read_state(checkpoint: Path) -> tuple[Progress, dict[str, Any]]:
 
 
 def restore(engine: Engine, checkpoint: Path) -> None:
-    """Weights and, where the stage has not ended, the optimizer's state."""
+    """Weights, and the optimizer's state.
+
+    A loss scaler's is left out where the engine has none: its precision may be another one now.
+    """
     engine.load_state("model", from_safetensors(checkpoint / "model.safetensors").items())
     optimizer = checkpoint / "optimizer.safetensors"
     if optimizer.exists():
-        engine.load_state("optimizer", from_safetensors(optimizer).items())
+        arrays = from_safetensors(optimizer)
+        scaler = {name for name in arrays if name.startswith("scaler.")}
+        missing = scaler - ({name for name, _ in engine.state("optimizer")} if scaler else set())
+        engine.load_state("optimizer", ((n, a) for n, a in arrays.items() if n not in missing))

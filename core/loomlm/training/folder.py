@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
-
-from loomlm.config.load import Config, check_tree, origin_of, read_tree
-from loomlm.config.show import plain
+from loomlm.config.load import Config, check_tree, read_tree
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.folders import how_to_go_on
-from loomlm.storage.commit import LEFT_OVER, sweep
+from loomlm.storage.commit import LEFT_OVER, sweep, write_file
 from loomlm.storage.disk import disk, remove_tree
 from loomlm.storage.foreign import read_json
 from loomlm.storage.lock import LOCKS
+from loomlm.training.differences import (
+    ANEW,
+    Difference,
+    changed_keys,
+    exists,
+    of_config,
+    refused,
+)
 
 CONFIG = "config.toml"
 EVALUATION = "evaluation.json"
+RESUMED = "resumed.jsonl"
 DATA = "data.json"
 MODEL = "model"
 TOKENIZER = "tokenizer"
@@ -28,31 +36,10 @@ ENVIRONMENT = "environment.json"
 
 ELSEWHERE = "Give the run another name, --set name=..., or another place, --runs DIR."
 
-NOT_COMPARED = ("observers", "plugins")
-"""Keys that may change between a run and its resumption."""
-
-OF_BACKEND = ("compile", "device", "threads")
-"""Keys of a trainer that may change where a run goes on with another backend."""
-
-OF_LOSSES = ("non_finite", "max_skips")
-"""Keys of a trainer that may change where a run goes on: so far they had no effect."""
-
 
 def runs_folder(given: str | Path | None) -> Path:
     """Where runs go: what was given, or `LOOMLM_RUNS`, or ./runs."""
     return Path(given or os.environ.get("LOOMLM_RUNS") or "runs")
-
-
-@frozen
-class Difference:
-    """A key that an existing run and a config see differently."""
-
-    key: str
-    before: Any
-    now: Any
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.before!r} there, {self.now!r} now"
 
 
 def stored_config(folder: Path, config: Config) -> Config | None:
@@ -66,66 +53,6 @@ def stored_config(folder: Path, config: Config) -> Config | None:
         raise UsageError(
             f"{path} cannot be read ({error}). Use --overwrite, or give the run another name."
         ) from None
-
-
-def differences(before: Config, now: Config, other_backend: bool = False) -> list[Difference]:
-    """The keys whose values differ. other_backend: whether the backend's own may."""
-    old, new = dict(_leaves(plain(before.settings))), dict(_leaves(plain(now.settings)))
-    return [
-        Difference(key, old.get(key), new.get(key))
-        for key in {**old, **new}
-        if old.get(key) != new.get(key)
-        and key.split(".")[0] not in NOT_COMPARED
-        and not (other_backend and _of_backend(key))
-        and not _of_trainer(key, OF_LOSSES)
-    ]
-
-
-def _of_backend(key: str) -> bool:
-    return key == "backend" or _of_trainer(key, OF_BACKEND)
-
-
-def _of_trainer(key: str, names: tuple[str, ...]) -> bool:
-    table, _, name = key.rpartition(".")
-    return name in names and table.endswith(".trainer")
-
-
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _leaves(inner, f"{key}.{name}" if key else name)
-    elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
-        for index, inner in enumerate(value):
-            yield from _leaves(inner, f"{key}.{inner.get('name', index)}")
-    else:
-        yield key, value
-
-
-def refuse_existing(folder: Path, found: list[Difference]) -> UsageError:
-    """The error for a folder that holds a run already."""
-    if not found:
-        return UsageError(
-            f"{folder} holds this run already. Go on with --resume, start anew with --overwrite, "
-            "or give it another name: --set name=..."
-        )
-    listed = "\n".join(f"  {difference}" for difference in found)
-    return UsageError(
-        f"{folder} holds a run with another config:\n{listed}\n"
-        "Use the old values with --resume, start anew with --overwrite, or give this run another "
-        "name: --set name=..."
-    )
-
-
-def check_same(folder: Path, before: Config, now: Config, resumes: bool) -> None:
-    """Raise UsageError unless the run in a folder is gone on with, by the same config.
-
-    `--backend` allows another backend, and what that settles otherwise.
-    """
-    other = before.settings.backend != now.settings.backend
-    named = other and origin_of(("backend",), now.origins) == "--backend"
-    found = differences(before, now, named)
-    if found or not resumes:
-        raise refuse_existing(folder, found)
 
 
 def check_place(folder: Path) -> None:
@@ -144,20 +71,51 @@ def check_place(folder: Path) -> None:
         )
 
 
-def claim(folder: Path, config: Config, resumes: bool, overwrite: bool) -> bool:
-    """Take a locked folder for a run; whether it goes on with the one that stands there.
+def claim(folder: Path, config: Config, overwrite: bool, known: Config | None) -> bool:
+    """Take a locked folder for a run; whether its config.toml says all that it is to say.
 
-    Looks once more: another process may have run there since the config was checked.
+    known: the config of the run that goes on. Looks once more: another process may have run there
+    since it was read.
     """
     if overwrite:
         _empty(folder)
         return False
     sweep(folder)
     before = stored_config(folder, config)
-    if before is not None:
-        check_same(folder, before, config, resumes)
-    # Where nothing differs, the config keeps the reasons that it gives.
-    return before is not None and not differences(before, config)
+    if before is None:
+        return False
+    if known is None or changed_keys(known, before):
+        found = of_config(before, config, (), False)
+        raise refused(folder, found, ()) or exists(folder)
+    # Where nothing differs, the file keeps the reasons that it gives.
+    return not changed_keys(before, config)
+
+
+def read_changes(folder: Path) -> list[dict[str, Any]]:
+    """What the run in a folder went on with in another way than it began, each time."""
+    path = folder / RESUMED
+    if not path.is_file():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be read ({error}). Bring it back, {ANEW}") from None
+
+
+def note_changes(folder: Path, steps: Mapping[str, int], found: Sequence[Difference]) -> None:
+    """Add that a run goes on otherwise. steps: of each stage, how many it has done.
+
+    Its evaluation goes: it is no longer what the run comes to.
+    """
+    line = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "steps": dict(steps),
+        "differences": [one.plain() for one in found],
+    }
+    lines = [json.dumps(one) + "\n" for one in (*read_changes(folder), line)]
+    write_file(folder / RESUMED, "".join(lines))
+    if (folder / EVALUATION).exists():
+        disk().remove(folder / EVALUATION)
 
 
 def started(folder: Path) -> bool:

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
 from loomlm.config.load import Config
 from loomlm.config.settings import RunConfig, TrainerConfig
-from loomlm.contracts import Engine, StepContext, Team, Tokenizer
+from loomlm.contracts import Batch, Engine, StepContext, Team, Tokenizer
 from loomlm.data.batches import Plan, TrainingRows
+from loomlm.data.prepare import load_tokenizer
 from loomlm.data.streaming import StreamPlan
 from loomlm.errors import LoomlmError
 from loomlm.inference.scoring import Recipe
 from loomlm.registry import Registry
 from loomlm.training.batching import Made, batches, share
 from loomlm.training.checkpoints import Progress
+from loomlm.training.interrupts import Interrupts
+from loomlm.training.options import engine_options
 from loomlm.training.processes import Place
-from loomlm.training.settling import engine_options
 from loomlm.training.sharing import ANSWER, Do, Order, compare, digest
 from loomlm.training.stage import total_steps
 from loomlm.training.stages import Prepared, make_engine, stage_spec
 
-Prepare = Callable[[RunConfig, Registry, Callable[[str], None]], tuple[Tokenizer, list[Prepared]]]
+Prepare = Callable[
+    [RunConfig, Registry, Callable[[str], None], Tokenizer | None],
+    tuple[Tokenizer, list[Prepared]],
+]
 
 PATIENCE = 1.0
 """Seconds after which a signal is passed on to the leader: most often it has had it as well."""
@@ -53,29 +56,17 @@ class Following:
 
 @define
 class Signals:
-    """SIGINT and SIGTERM, while the leader decides what comes of them. A second one ends all."""
+    """What the leader is told of signals that came to this process."""
 
-    number: int = 0
-    _at: float = 0.0
-    _before: dict[int, Any] = field(factory=dict)
-
-    def __enter__(self) -> Signals:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self._before:
-            signal.signal(*self._before.popitem())
-
-    def _note(self, number: int, _: FrameType | None) -> None:
-        self.number, self._at = number, time.monotonic()
-        self.__exit__()
+    interrupts: Interrupts
+    _since: float | None = None
 
     def due(self) -> int:
         """The signal, where it is time to pass it on; else 0."""
-        return self.number if self.number and time.monotonic() - self._at > PATIENCE else 0
+        now = time.monotonic()
+        if self.interrupts.signal and self._since is None:
+            self._since = now
+        return self.interrupts.signal if now - (self._since or now) > PATIENCE else 0
 
 
 def follow(config: Config, backend: str, place: Place, prepare: Prepare) -> dict[str, Any]:
@@ -85,19 +76,29 @@ def follow(config: Config, backend: str, place: Place, prepare: Prepare) -> dict
     """
     trainer = config.registry.target("trainer", backend)(engine_options(config, backend))
     team = trainer.team(place.rank, place.size, place.local)
-    settled = _settled(config, backend, team, _received(team)["trainers"])
-    with Signals() as signals:
+    with Interrupts() as interrupts:
         message = _received(team)
-        if "batch_sizes" in message:
-            settled = _with_sizes(settled, message["batch_sizes"])
-            tokenizer, stages = prepare(settled.settings, settled.registry, lambda _: None)
+        for name in message["devices"]:
+            team.device(name)
+        message = _received(team)
+        if "trainers" in message:
+            settled = _settled(config, backend, team, message["trainers"])
+            own = _tokenizer(settled, message["tokenizer"])
+            tokenizer, stages = prepare(settled.settings, settled.registry, lambda _: None, own)
             by_name = {prepared.config.name: prepared for prepared in stages}
             while "stage" in (message := _received(team)):
                 prepared = by_name[message["stage"]]
                 stage = _stage(prepared, settled, backend, tokenizer, message)
-                _train(stage, team, signals)
+                _train(stage, team, Signals(interrupts))
     team.leave()
     return message["evaluation"]
+
+
+def _tokenizer(config: Config, folder: str) -> Tokenizer | None:
+    """The tokenizer that the run has already, if any."""
+    if not folder:
+        return None
+    return load_tokenizer(config.settings.tokenizer, config.registry, Path(folder))
 
 
 def _received(team: Team) -> dict[str, Any]:
@@ -112,15 +113,6 @@ def _settled(config: Config, backend: str, team: Team, trainers: list[Any]) -> C
         stages.append(evolve(stage, trainer=evolve(stage.trainer, **own)))
     settings = evolve(config.settings, backend=backend, stages=tuple(stages))
     return evolve(config, settings=settings)
-
-
-def _with_sizes(config: Config, sizes: list[int | None]) -> Config:
-    """The config with the batch sizes that the leader has found or was given."""
-    stages = tuple(
-        evolve(stage, trainer=evolve(stage.trainer, batch_size=size))
-        for stage, size in zip(config.settings.stages, sizes, strict=True)
-    )
-    return evolve(config, settings=evolve(config.settings, stages=stages))
 
 
 def _stage(
@@ -191,12 +183,13 @@ class _Batches:
 
     stage: Following
     _next: int = 0
-    _made: Iterator[Made] = field(factory=lambda: iter(()))
+    _made: Generator[Made] | None = None
 
-    def of(self, step: int) -> Any:
+    def of(self, step: int) -> Sequence[Batch]:
         """The microbatches of a step."""
         if step != self._next:
             self.close()
+        if self._made is None:
             self.stage.progress.step = step - 1
             self._made = batches(self.stage)
         _, microbatches, *_ = next(self._made)
@@ -205,5 +198,6 @@ class _Batches:
 
     def close(self) -> None:
         """Make no more ahead."""
-        if hasattr(self._made, "close"):
-            self._made.close()  # type: ignore[attr-defined] - a generator has it
+        if self._made is not None:
+            self._made.close()
+            self._made = None

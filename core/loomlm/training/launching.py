@@ -34,9 +34,13 @@ USAGE = 2
 
 @define
 class Launch:
-    """The processes of a run. The first leads; what the others say is kept, and told if need be."""
+    """The processes of a run. The first leads; what the others say is kept, and told if need be.
+
+    signal: the last that came, or 0.
+    """
 
     words: Sequence[str]
+    signal: int = 0
     processes: list[subprocess.Popen[bytes]] = field(factory=list)
     said: list[IO[bytes]] = field(factory=list)
 
@@ -58,9 +62,12 @@ class Launch:
                     process_group=0,
                 )
             )
+        if self.signal:
+            self.pass_on(self.signal)
 
     def pass_on(self, number: int, _: FrameType | None = None) -> None:
         """Hand a signal to the leader, which ends the run."""
+        self.signal = number
         if self.processes and self.processes[0].poll() is None:
             self.processes[0].send_signal(number)
 

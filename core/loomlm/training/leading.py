@@ -6,19 +6,19 @@ import json
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import attrs
 from attrs import define, evolve
 
 from loomlm.config.load import Config
-from loomlm.config.settings import RunConfig
 from loomlm.contracts import Batch, Engine, StepContext, Team
 from loomlm.errors import LoomlmError
 from loomlm.training import processes
 from loomlm.training.batching import share
 from loomlm.training.interrupts import Interrupts
-from loomlm.training.settling import engine_options
+from loomlm.training.options import engine_options
 from loomlm.training.sharing import Do, Order, compare, digest
 from loomlm.training.stage import Stage
 
@@ -102,16 +102,21 @@ class Lead:
             return cls(None)
         trainer = config.registry.target("trainer", backend)(engine_options(config, backend))
         team = trainer.team(place.rank, place.size, place.local)
-        for stage in config.settings.stages:
-            team.device(stage.trainer.device)
-        team.send(_json({"trainers": [_plain(stage.trainer) for stage in config.settings.stages]}))
+        devices = [stage.trainer.device for stage in config.settings.stages]
+        for name in devices:
+            team.device(name)
+        team.send(_json({"devices": devices}))
         return cls(team)
 
-    def prepared(self, settings: RunConfig) -> None:
-        """Let the others read the data, which the cache has now, for batches of the sizes found."""
+    def prepared(self, config: Config, tokenizer: Path | None) -> None:
+        """Let the others read the data, which the cache has now; all of the config is settled.
+
+        tokenizer: the folder of the run's own, where it has one already.
+        """
         if self.team is not None:
-            sizes = [stage.trainer.batch_size for stage in settings.stages]
-            self.team.send(_json({"batch_sizes": sizes}))
+            trainers = [_plain(stage.trainer) for stage in config.settings.stages]
+            own = str(tokenizer or "")
+            self.team.send(_json({"trainers": trainers, "tokenizer": own}))
 
     @contextmanager
     def training(self, stage: Stage, interrupts: Interrupts) -> Iterator[None]:

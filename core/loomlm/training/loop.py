@@ -24,7 +24,10 @@ from loomlm.training.lost import LostError, go_back, summary
 from loomlm.training.memory import memory_for_step
 from loomlm.training.saving import Saver
 from loomlm.training.space import check_room
-from loomlm.training.stage import Stage
+from loomlm.training.stage import DONE, Stage
+
+LOST = "; the best weights were lost, these are the last"
+"""What stands behind the reason for which a stage is over."""
 
 CHECKPOINT_SECONDS = 300
 """How much training `checkpoint_every = "auto"` may lose."""
@@ -103,24 +106,37 @@ def _train(stage: Stage, interrupts: Interrupts, saver: Saver, made: Iterable[Ma
 
 
 def _finish(stage: Stage, saver: Saver) -> None:
-    """End with the best weights where they were asked for, and a checkpoint that says so."""
+    """A checkpoint that says that the stage has ended, then the weights that were asked for.
+
+    The checkpoint has those of the last step, so that it can be trained on from there.
+    """
     progress = stage.progress
-    progress.ended = progress.ended or "done"
-    lost: DamagedError | None = None
-    if stage.trainer.keep_best and progress.best_step not in (None, progress.step):
-        assert progress.best_step is not None
-        saver.settle(needed=progress.best_step)
-        try:
-            stage.checkpoints.load_model(stage.engine, progress.best_step)
-        except DamagedError as error:
-            lost = error
-            progress.ended = f"{progress.ended}; the best weights were lost, these are the last"
+    progress.ended = progress.ended or DONE
+    best = progress.best_step if stage.trainer.keep_best else None
+    if best is not None:
+        saver.settle(needed=best)
     saver.save_now()
-    if lost is not None:
+    try:
+        take_best(stage)
+    except DamagedError as error:
+        progress.ended = f"{progress.ended}{LOST}"
+        saver.save_now()
         raise LoomlmError(
-            f"{lost} So the best weights of stage {stage.name!r}, those of step "
-            f"{progress.best_step}, are lost. With --resume, it ends with those of its last step."
-        )
+            f"{error} So the best weights of stage {stage.name!r}, those of step {best}, are lost. "
+            "With --resume, it ends with those of its last step."
+        ) from None
+
+
+def take_best(stage: Stage) -> None:
+    """The best weights of a stage that has ended, where they were asked for.
+
+    Raises DamagedError where their checkpoint is not whole.
+    """
+    progress = stage.progress
+    wanted = stage.trainer.keep_best and not progress.ended.endswith(LOST)
+    if wanted and progress.best_step not in (None, progress.step):
+        assert progress.best_step is not None
+        stage.checkpoints.load_model(stage.engine, progress.best_step)
 
 
 def _save_due(stage: Stage, step: int, seconds: float, busy: bool) -> bool:

@@ -12,8 +12,8 @@ from attrs import evolve, frozen
 
 from loomlm.config.check import choose_backend
 from loomlm.config.load import Config, load_config
-from loomlm.config.settings import Choice, PluginsConfig, RunConfig
-from loomlm.config.show import plain, to_toml
+from loomlm.config.settings import Choice, RunConfig
+from loomlm.config.show import plain
 from loomlm.contracts import (
     Generates,
     Progress,
@@ -35,20 +35,23 @@ from loomlm.models.card import model_card
 from loomlm.models.folder import ModelConfig, save_model
 from loomlm.registry import Registry, check_object
 from loomlm.registry.tracing import register
-from loomlm.storage.commit import commit, write_file
+from loomlm.storage.commit import write_file
 from loomlm.storage.disk import make_folder
 from loomlm.storage.lock import locked, refuse_locked
 from loomlm.training import folder as run_folder
 from loomlm.training import processes
-from loomlm.training.environment import changes, environment
+from loomlm.training.claiming import claim, what_changed
+from loomlm.training.environment import environment
+from loomlm.training.folder import read_changes
 from loomlm.training.following import follow
 from loomlm.training.interrupts import Interrupts, during
 from loomlm.training.leading import Lead
-from loomlm.training.loop import train
-from loomlm.training.settling import Resume, resolve
+from loomlm.training.loop import take_best, train
+from loomlm.training.settling import Resume, Settled, resolve
 from loomlm.training.sizing import settle_batch_sizes
 from loomlm.training.stage import Stage
 from loomlm.training.stages import Prepared, check_beginning, check_prepared, make_stage
+from loomlm.training.world import check_data, of_data, own_tokenizer
 
 
 @frozen
@@ -77,13 +80,16 @@ def run(
     runs: str | Path | None = None,
     resume: Resume = "never",
     overwrite: bool = False,
+    allow: Sequence[str] = (),
     observers: Sequence[Any] = (),
 ) -> Run:
     """Train, evaluate and save what a config describes.
 
     runs: the folder that the run's folder goes into. resume: "auto" goes on where a run of the
     same name and config stopped, "must" insists that there is one. overwrite: replace a run of
-    the same name, once the new one's data is ready. observers: objects with life-cycle hooks.
+    the same name, once the new one's data is ready. allow: names of what may differ from the run
+    that goes on, such as "library" or "stages.finetune.trainer.steps"; an error lists them.
+    observers: objects with life-cycle hooks.
 
     In each of several processes (see docs/distributed.md) it is called alike: the first carries the
     run out, the others help it and give its evaluation.
@@ -94,17 +100,14 @@ def run(
     registry = checked.registry
     backend = choose_backend(checked.settings.backend, registry)
     folder = run_folder.runs_folder(runs) / checked.settings.name
-    if resume not in get_args(Resume):
-        raise UsageError(f"resume is one of {', '.join(get_args(Resume))}, not {resume!r}.")
-    if overwrite and resume != "never":
-        raise UsageError("To overwrite a run and to resume it do not go together.")
+    _check_words(resume, overwrite, allow)
     place = processes.place()
     if place is not None:
         processes.check(checked, backend, place.size)
         if place.rank > 0:
             return Run(folder, follow(checked, backend, place, prepare))
-    checked, reasons = resolve(checked, backend, folder, resume, overwrite)
-    settings = checked.settings
+    settled = resolve(checked, backend, folder, resume, overwrite, allow)
+    settings, going = settled.config.settings, settled.going
     for watcher in observers:
         check_object(watcher, f"The observer {type(watcher).__name__}")
     watchers = [(watcher, "") for watcher in observers]
@@ -115,19 +118,18 @@ def run(
     hook = registry.manager.hook
     error: str | None = None
     evaluation: dict[str, Any] = {}
-    lead = Lead.of(checked, backend, place)
+    lead = Lead.of(settled.config, backend, place)
     try:
-        goes_on = not overwrite and (folder / run_folder.CONFIG).exists()
         hook.loomlm_run_started(
-            event=RunStarted(folder=str(folder), config=plain(settings), resumed=goes_on)
+            event=RunStarted(folder=str(folder), config=plain(settings), resumed=going is not None)
         )
-        if goes_on and (folder / run_folder.EVALUATION).exists():
-            _say(hook, "It has ended already.")
-            evaluation = run_folder.read_evaluation(folder)
+        if resume == "auto" and going is None:
+            _say(hook, "No run of this name is there yet, so it starts from the beginning.")
+        ended = going is not None and (folder / run_folder.EVALUATION).exists()
+        if ended and not allow:
+            evaluation = _ended(folder, hook)
         else:
-            evaluation = _carry_out(
-                checked, reasons, backend, folder, resume, overwrite, hook, lead
-            )
+            evaluation = _carry_out(settled, folder, overwrite, hook, lead)
         return Run(folder, evaluation)
     except BaseException as problem:
         error = str(problem) or type(problem).__name__
@@ -146,46 +148,55 @@ def run(
             registry.manager.unregister(watcher)
 
 
+def _check_words(resume: str, overwrite: bool, allow: Sequence[str]) -> None:
+    """Raise UsageError for words that do not go together."""
+    if resume not in get_args(Resume):
+        raise UsageError(f"resume is one of {', '.join(get_args(Resume))}, not {resume!r}.")
+    if overwrite and resume != "never":
+        raise UsageError("To overwrite a run and to resume it do not go together.")
+    if allow and resume == "never":
+        raise UsageError("What may differ is said of a run that goes on: add --resume to --allow.")
+
+
 def _origin(choice: Choice, registry: Registry) -> str:
     return registry.origin_of(choice.kind, choice.type)
 
 
+def _ended(folder: Path, hook: Any) -> dict[str, Any]:
+    _say(hook, "It has ended already.")
+    return run_folder.read_evaluation(folder)
+
+
 def _carry_out(
-    config: Config,
-    reasons: Mapping[str, str],
-    backend: str,
-    folder: Path,
-    resume: Resume,
-    overwrite: bool,
-    hook: Any,
-    lead: Lead,
+    settled: Settled, folder: Path, overwrite: bool, hook: Any, lead: Lead
 ) -> dict[str, Any]:
     """Data first, so that bad input leaves an existing run alone; then the folder, the stages."""
-    settings, registry = config.settings, config.registry
+    config, going = settled.config, settled.going
+    settings, registry, backend = config.settings, config.registry, config.settings.backend
     say = partial(_say, hook)
     refuse_locked(folder)
-    tokenizer, stages = prepare(settings, registry, say)
+    own = own_tokenizer(going, config) if going else None
+    tokenizer, stages = prepare(settings, registry, say, own)
     for prepared in stages:
         check_prepared(prepared, registry)
     config, stages, found = settle_batch_sizes(config, stages, backend, tokenizer, say)
-    settings, reasons = config.settings, {**reasons, **found}
-    lead.prepared(settings)
+    settled = evolve(settled, config=config, reasons={**settled.reasons, **found})
     for prepared in stages:
         check_beginning(prepared, config, folder, tokenizer, overwrite)
+    if going is not None:
+        going = check_data(going, stages, tokenizer, config)
+        if not going.found and (folder / run_folder.EVALUATION).exists():
+            return _ended(folder, hook)
+    lead.prepared(config, folder / run_folder.TOKENIZER if own else None)
     make_folder(folder, named="--runs")
     evaluation: dict[str, Any] = {}
     with Interrupts() as interrupts, locked(folder):
-        # Before the folder is claimed: another backend's run writes its environment anew.
-        changed = [] if overwrite else list(changes(folder, settings, backend, registry))
-        goes_on = run_folder.claim(folder, config, resume != "never", overwrite)
-        if not goes_on:
-            _write_config(folder, config, reasons)
-        if not goes_on or not run_folder.started(folder):
-            _write_start(folder, config, backend, tokenizer)
+        world = {**environment(config, backend), **of_data(stages, tokenizer, config, folder)}
+        claim(settled, going, folder, overwrite, world, tokenizer)
         about = {prepared.config.name: prepared.about for prepared in stages}
         write_file(folder / run_folder.DATA, json.dumps(about, indent=2) + "\n")
-        for change in changed:
-            say(f"What follows may not be what an unbroken run would give: {change}.")
+        for sentence in what_changed(going, world):
+            say(sentence)
         for index, prepared in enumerate(stages):
             name = prepared.config.name
             with interrupts.explaining(f"Stopped in stage {name!r}; its last checkpoint is whole."):
@@ -208,10 +219,15 @@ def _say(hook: Any, message: str) -> None:
 
 @during("while the data was prepared")
 def prepare(
-    settings: RunConfig, registry: Registry, say: Callable[[str], None]
+    settings: RunConfig,
+    registry: Registry,
+    say: Callable[[str], None],
+    tokenizer: Tokenizer | None = None,
 ) -> tuple[Tokenizer, list[Prepared]]:
-    """The tokenizer, and every stage's data, encoded; from the cache where it is there."""
-    tokenizer: Tokenizer | None = None
+    """The tokenizer, and every stage's data, encoded; from the cache where it is there.
+
+    tokenizer: the one to take, where a run has its own already.
+    """
     stages = []
     for stage in settings.stages:
         examples = read_examples(stage.data, registry, settings.seed, say)
@@ -226,33 +242,10 @@ def prepare(
         if len(settings.stages) > 1:
             say(f"The data of {stage.name}:")
         say_about(about, say)
-        stages.append(Prepared(stage, recipe, data, about, examples.splits.get("train")))
+        train = examples.splits.get("train")
+        stages.append(Prepared(stage, recipe, data, about, examples.sources, train))
     assert tokenizer is not None
     return tokenizer, stages
-
-
-def _write_config(folder: Path, config: Config, reasons: Mapping[str, str]) -> None:
-    def comment(path: tuple[str | int, ...]) -> str:
-        if len(path) == 4 and path[0] == "stages" and isinstance(path[1], int):
-            stage = config.settings.stages[path[1]].name
-            return reasons.get(f"{stage}.{path[3]}", "")
-        return ""
-
-    settings = evolve(config.settings, plugins=_plugins(config.registry))
-    write_file(folder / run_folder.CONFIG, to_toml(plain(settings), comment))
-
-
-def _write_start(folder: Path, config: Config, backend: str, tokenizer: Tokenizer) -> None:
-    about = environment(config.settings, backend, config.registry)
-    write_file(folder / run_folder.ENVIRONMENT, json.dumps(about, indent=2) + "\n")
-    commit(folder / run_folder.TOKENIZER, dict(tokenizer.files()))
-
-
-def _plugins(registry: Registry) -> PluginsConfig:
-    """What was said of plugins, in the config or by -p; files by their whole path."""
-    named = tuple(plugin.module for plugin in registry.plugins if not plugin.distribution)
-    control = registry.control
-    return PluginsConfig(named, control.block, control.allow, control.order)
 
 
 def _train(
@@ -262,6 +255,7 @@ def _train(
     say: Callable[[str], None],
 ) -> None:
     if stage.progress.ended:
+        take_best(stage)
         say(f"Stage {stage.name!r} has ended already, after step {stage.progress.step}.")
         return
     interrupts.check(
@@ -337,7 +331,8 @@ def _save_model(
         facts=prepared.data.facts,
     )
     writes = isinstance(stage.recipe.task, Generates)
-    card = model_card(settings, stage.name, prepared.about, evaluation, writes)
+    went_on = read_changes(stage.folder.parent)
+    card = model_card(settings, stage.name, prepared.about, evaluation, writes, went_on)
     save_model(
         folder,
         model,

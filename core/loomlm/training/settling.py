@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from loomlm.config.load import Config
 from loomlm.config.settings import TrainerConfig
-from loomlm.config.structure import make_converter
 from loomlm.data.reading import made
 from loomlm.errors import UsageError
 from loomlm.training import folder as run_folder
+from loomlm.training.differences import check_allow, exists, of_config, refused
+from loomlm.training.options import engine_options
+from loomlm.training.world import Going, go_on
 
 Resume = Literal["never", "auto", "must"]
 
 
+@frozen
+class Settled:
+    """A config without an "auto", why each was settled so, and the run that goes on, if any."""
+
+    config: Config
+    reasons: Mapping[str, str]
+    going: Going | None
+
+
 def resolve(
-    config: Config, backend: str, folder: Path, resume: Resume, overwrite: bool
-) -> tuple[Config, dict[str, str]]:
-    """Settle every "auto" once; take a resumed run's own answers. Checks the folder's state."""
+    config: Config,
+    backend: str,
+    folder: Path,
+    resume: Resume,
+    overwrite: bool,
+    allow: Sequence[str],
+) -> Settled:
+    """Settle every "auto" once; take a resumed run's own answers. Checks the folder's state.
+
+    allow: names of what may differ where a run goes on.
+    """
     run_folder.check_place(folder)
+    check_allow(allow)
     before = None if overwrite else run_folder.stored_config(folder, config)
     if before is None and resume == "must":
         raise UsageError(f"There is no run in {folder} to resume. Leave --resume=must out.")
@@ -44,9 +65,13 @@ def resolve(
         stages.append(evolve(stage, trainer=settled))
     settings = evolve(config.settings, backend=backend, stages=tuple(stages))
     resolved = evolve(config, settings=settings)
-    if before is not None:
-        run_folder.check_same(folder, before, resolved, resume != "never")
-    return resolved, reasons
+    if before is None:
+        return Settled(resolved, reasons, None)
+    if resume == "never":
+        found = of_config(before, resolved, (), False)
+        raise refused(folder, found, ()) or exists(folder)
+    ended = (folder / run_folder.EVALUATION).exists()
+    return Settled(resolved, reasons, go_on(folder, before, resolved, allow, ended))
 
 
 def _take_old(
@@ -61,10 +86,3 @@ def _take_old(
     names = ("device", "precision", "compile", "threads") if same_backend else ("precision",)
     settled = {name: getattr(old, name) for name in names if getattr(trainer, name) == "auto"}
     return evolve(trainer, **settled)
-
-
-def engine_options(config: Config, backend: str) -> Any:
-    """The config of `[backends.NAME]`, as the trainer's own class."""
-    component = config.registry.find("trainer", backend).component
-    converter = make_converter(config.registry, config.folder)
-    return converter.structure(config.settings.backends.get(backend, {}), component.config)

@@ -25,7 +25,7 @@ from loomlm.contracts import Fitted, StepContext, Tokenizer
 from loomlm.inference.memory import LackOfMemoryError, free_memory, memory_for
 from loomlm.models.initial import initial_arrays
 from loomlm.training.batching import cut
-from loomlm.training.settling import engine_options
+from loomlm.training.options import engine_options
 from loomlm.training.stages import Prepared, stage_spec
 
 Say = Callable[[str], None]

@@ -50,6 +50,18 @@ class Stage:
     progress: Progress = field(factory=Progress)
 
 
+DONE = "done"
+"""Why a stage is over that had all its steps."""
+
+
+def reopens(progress: Progress, trainer: TrainerConfig, steps: int) -> bool:
+    """Whether a stage that has ended goes on, since it may have more steps than it was to have."""
+    if not progress.ended or progress.step >= steps:
+        return False
+    stopping = trainer.early_stopping
+    return progress.ended.startswith(DONE) or stopping is None or progress.stale < stopping.patience
+
+
 def total_steps(trainer: TrainerConfig, plan: Plan) -> int:
     """The updates of a stage."""
     if trainer.steps is not None:

@@ -36,9 +36,11 @@ from loomlm.storage.disk import make_folder
 from loomlm.storage.manifest import file_digest
 from loomlm.training.beginning import check_first, check_stays, first_model, with_model
 from loomlm.training.checkpoints import Checkpoints, read_state, restore
+from loomlm.training.differences import ANEW
+from loomlm.training.folder import read_changes
 from loomlm.training.lost import NAMED
-from loomlm.training.settling import engine_options
-from loomlm.training.stage import Held, Stage, total_steps
+from loomlm.training.options import engine_options
+from loomlm.training.stage import Held, Stage, reopens, total_steps
 
 Say = Callable[[str], None]
 
@@ -50,13 +52,15 @@ PADDING = 0.3
 class Prepared:
     """A stage's data, encoded, with the objects that made it.
 
-    about: what data.json says of it. examples: those to train on, None for a stream.
+    about: what data.json says of it. sources: the fingerprint of each of its sources. examples:
+    those to train on, None for a stream.
     """
 
     config: StageConfig
     recipe: Recipe
     data: Encoded
     about: Mapping[str, Any]
+    sources: tuple[str, ...] = ()
     examples: Split | None = None
     _plans: dict[int, Plan] = field(factory=dict, init=False, eq=False, repr=False)
 
@@ -285,16 +289,14 @@ def _goes_on(stage: Stage) -> bool:
                 f"No checkpoint in {stage.checkpoints.folder} is whole. Start anew with "
                 "--overwrite."
             )
+        _say_from_the_start(stage)
         return False
     progress, world = read_state(checkpoint)
-    for name, value in stage.world.items():
-        if world.get(name) != value:
-            what = "data, or code that prepares it" if name == "data" else name
-            raise UsageError(
-                f"{checkpoint} was made with other {what}; this run would not be the same. "
-                "Bring the old state back, or start anew with --overwrite."
-            )
+    _check_world(stage, checkpoint, world)
     restore(stage.engine, checkpoint)
+    if reopens(progress, stage.trainer, stage.steps):
+        stage.say(f"{stage.name} had ended after step {progress.step:,}, and is trained on")
+        progress.ended = ""
     stage.progress = progress
     if passed_over:
         stage.say(f"{stage.name} goes on from checkpoint {progress.step}, the newest whole one.")
@@ -304,6 +306,30 @@ def _goes_on(stage: Stage) -> bool:
     if progress.place is not None and isinstance(stage.plan, StreamPlan):
         stage.plan.go_to(progress.place)
     return True
+
+
+def _say_from_the_start(stage: Stage) -> None:
+    """What was done before a first checkpoint is done again, and a user is to know."""
+    lines = stage.folder / "metrics.jsonl"
+    if lines.is_file() and lines.stat().st_size:
+        stage.say(
+            f"{stage.name} was stopped before its first checkpoint, so it starts from its beginning"
+        )
+
+
+def _check_world(stage: Stage, checkpoint: Path, world: Mapping[str, Any]) -> None:
+    """Raise UsageError for a checkpoint that is not of this run.
+
+    One that went on in another world has checkpoints of both.
+    """
+    names = ("layout",) if read_changes(stage.folder.parent) else tuple(stage.world)
+    for name in names:
+        if world.get(name) != stage.world[name]:
+            what = "data, or code that prepares it" if name == "data" else name
+            raise UsageError(
+                f"{checkpoint} was made with other {what}; this run would not be the same. "
+                f"Bring the old state back, {ANEW}"
+            )
 
 
 def _begin(

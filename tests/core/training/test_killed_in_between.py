@@ -10,7 +10,7 @@ import pytest
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.storage.disk import Disk, using
 from loomlm.training.folder import check_place, claim, started
-from loomlm.training.log import cut_back
+from loomlm.training.lines import Lines
 
 
 class KilledError(BaseException):
@@ -46,6 +46,10 @@ def a_run(folder: Path) -> Path:
         (folder / name).parent.mkdir()
         (folder / name).write_text("{}")
     return folder
+
+
+def lines_of(path: Path) -> Lines:
+    return Lines(path, lambda said: None)
 
 
 def names(folder: Path) -> set[str]:
@@ -98,8 +102,8 @@ def test_a_log_that_is_cut_back_is_never_half_there(tmp_path):
     before = path.read_text()
 
     with using(Killing(0)), pytest.raises((KilledError, LoomlmError)):
-        cut_back(path, 5, False)
+        lines_of(path).cut_back(5)
     assert path.read_text() == before
 
-    cut_back(path, 5, False)
+    lines_of(path).cut_back(5)
     assert path.read_text() == "".join(lines[:5])
