@@ -136,6 +136,8 @@ def test_no_model_runs_anything(each, model, tmp_path, canary):
     )
     assert codes.pop("right") == 0
     assert set(codes.values()) <= {1, 2}, codes
+    # Found by the header, before a backend is asked for that much memory.
+    assert "does not fit the config.json beside it" in said
     assert sum(line.startswith("Error: ") for line in said.splitlines()) == len(codes)
 
 
