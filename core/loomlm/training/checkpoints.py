@@ -129,7 +129,7 @@ class Checkpoints:
         """The steps that have a checkpoint, whole or not."""
         if not self.folder.is_dir():
             return []
-        return [int(path.name) for path in self.folder.iterdir() if path.name.isdigit()]
+        return [int(path.name) for path in self.folder.iterdir() if path.name.isdecimal()]
 
     def load_model(self, engine: Engine, step: int) -> None:
         """Take the weights of a checkpoint. Raises DamagedError when it is not whole."""
