@@ -273,7 +273,8 @@ def check_same(run: Path, unbroken: Path) -> None:
         unbroken / "model" / "model.safetensors"
     )
     ours, theirs = contents(run), contents(unbroken)
-    assert [name for name in theirs if ours.get(name) != theirs[name]] == []
+    other = [name for name in theirs if ours.get(name) != theirs[name]]
+    assert other == []
     # The checkpoint that a run went on from stays for a while.
     assert [name for name in ours.keys() - theirs.keys() if "/checkpoints/" not in name] == []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -64,6 +65,7 @@ def _run(job: dict[str, Any]) -> None:
         (2, folder / "err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
     ):
         os.dup2(os.open(name, flags, 0o644), target)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # The tests may run under `nohup`.
     os.chdir(job["cwd"])
     os.environ.update(job["env"])
     if job["before"]:

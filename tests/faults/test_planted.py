@@ -59,7 +59,9 @@ def test_a_run_stops_at_a_loss_that_is_no_number_and_goes_on_without_it(server, 
     assert "that of step 22 was " in job.err
     assert job.err.count("train.csv:") == 8
     assert "and 8 more" in job.err
-    assert "go on from step 20 without this update: --resume --set " + skip[1] in job.err
+    assert (
+        "go on from the last checkpoint without this update: --resume --set " + skip[1] in job.err
+    )
     assert "Traceback" not in job.err
     assert lines(folder)[22]["loss"] is None
     assert max(p.name for p in (folder / "finetune" / "checkpoints").iterdir()) == "00000020"

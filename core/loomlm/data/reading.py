@@ -31,12 +31,11 @@ ORDER = ("test", "validation", "train")
 class Examples:
     """A stage's splits, with the key that everything made from them is kept under.
 
-        given: of each split, what the sources gave, before it was cleaned and cut. reports: of each
-        split, what the cleaning steps did to it. weights: of the sources, where they have any.
-            sources: the fingerprint of each. stream: the training split, where it is read while training;
-        then `splits` has none. resolved: what each source says of names that may mean another thing
-        tomorrow.
-        """
+    given: of each split, what the sources gave, before it was cleaned and cut. reports: of each
+    split, what the cleaning steps did to it. weights: of the sources, where they have any. stream:
+    the training split, where it is read while training; then `splits` has none. sources: the
+    fingerprint of each. resolved: what each says of names that may mean another thing tomorrow.
+    """
 
     splits: Mapping[str, Split]
     key: str

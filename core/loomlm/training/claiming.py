@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve
 
-from loomlm.config.load import Config
 from loomlm.config.settings import PluginsConfig
 from loomlm.config.show import plain, to_toml
 from loomlm.contracts import Tokenizer
@@ -40,8 +39,16 @@ def claim(
     if going and going.found:
         run_folder.note_changes(folder, steps_done(folder, settled.config), going.found)
     known = going is not None and bool(going.known) and not going.found
+    # Of a new run the config comes first: a folder without it is no run. Of one that goes on it
+    # comes last: until then it goes on as it was. Where it says all already, it keeps its reasons.
+    new = not (folder / run_folder.CONFIG).exists()
+    if new:
+        _write_config(folder, settled)
     if not whole or not known or not run_folder.started(folder):
-        _write_start(folder, settled.config, settled.reasons, world, tokenizer)
+        commit(folder / run_folder.TOKENIZER, dict(tokenizer.files()))
+        write_file(folder / ENVIRONMENT, json.dumps(world, indent=2) + "\n")
+    if not whole and not new:
+        _write_config(folder, settled)
 
 
 def what_changed(going: Going | None, world: Mapping[str, Any]) -> Iterator[str]:
@@ -55,33 +62,16 @@ def what_changed(going: Going | None, world: Mapping[str, Any]) -> Iterator[str]
         yield f"What follows may not be what an unbroken run would give: {one}."
 
 
-def _write_start(
-    folder: Path,
-    config: Config,
-    reasons: Mapping[str, str],
-    world: Mapping[str, Any],
-    tokenizer: Tokenizer,
-) -> None:
-    """What was run, and where. The config comes first of a new run, and last of one that goes on:
-    a folder without it is no run, and one whose config has not changed yet goes on as it was.
-    """
-
+def _write_config(folder: Path, settled: Settled) -> None:
     def comment(path: tuple[str | int, ...]) -> str:
         if len(path) == 4 and path[0] == "stages" and isinstance(path[1], int):
-            stage = config.settings.stages[path[1]].name
-            return reasons.get(f"{stage}.{path[3]}", "")
+            stage = settled.config.settings.stages[path[1]].name
+            return settled.reasons.get(f"{stage}.{path[3]}", "")
         return ""
 
+    config = settled.config
     settings = evolve(config.settings, plugins=_plugins(config.registry))
-    parts: list[Callable[[], None]] = [
-        lambda: write_file(folder / run_folder.CONFIG, to_toml(plain(settings), comment)),
-        lambda: commit(folder / run_folder.TOKENIZER, dict(tokenizer.files())),
-        lambda: write_file(folder / ENVIRONMENT, json.dumps(world, indent=2) + "\n"),
-    ]
-    if (folder / run_folder.CONFIG).exists():
-        parts.append(parts.pop(0))
-    for write in parts:
-        write()
+    write_file(folder / run_folder.CONFIG, to_toml(plain(settings), comment))
 
 
 def _plugins(registry: Registry) -> PluginsConfig:

@@ -57,7 +57,7 @@ class Losses:
         stage, trainer = self.stage, self.stage.trainer
         said = _what(stage, lost, self.before, batch)
         if trainer.non_finite == "stop":
-            raise LoomlmError(f"{said} {_what_to_do(stage, lost)}")
+            raise LoomlmError(f"{said} {_what_to_do(stage)}")
         count = len(stage.progress.left_out) + 1
         if count > trainer.max_skips:
             before = ", ".join(str(step) for _, step in stage.progress.left_out[-NAMED:])
@@ -136,10 +136,10 @@ def _what(stage: Stage, lost: StepScalars, before: tuple[int, float] | None, bat
     )
 
 
-def _what_to_do(stage: Stage, lost: StepScalars) -> str:
+def _what_to_do(stage: Stage) -> str:
     key = f"stages.{stage.name}.trainer"
-    earlier = [step for step in stage.checkpoints.steps() if step < lost.step]
-    since = f"from step {max(earlier)} " if earlier else ""
+    # The one that it will be may still be in flight: no step is named.
+    since = "from the last checkpoint " if stage.checkpoints.steps() else ""
     return (
         f"{_mend(stage)} Or go on {since}without this update: --resume --set {key}.non_finite=skip."
     )
