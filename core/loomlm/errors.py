@@ -76,10 +76,16 @@ def sentence(text: str) -> str:
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
+LONGEST = 100
+"""Characters of a name that may be misspelt; what is longer takes long to compare, and is none."""
+
+
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The known name that `name` most likely meant, or None."""
     from difflib import get_close_matches
 
+    if len(name) > LONGEST:
+        return None
     by_folded = {known.lower().replace("-", "_"): known for known in names}
     found = get_close_matches(name.lower().replace("-", "_"), by_folded, n=1, cutoff=0.6)
     return by_folded[found[0]] if found else None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
-import datasets
 from attrs import define
 
 from loomlm.plugin import DataError, Example, did_you_mean
@@ -19,6 +20,12 @@ from loomlm_sources.config import SPLITS, HuggingFaceConfig
 from loomlm_sources.lines import BadLine
 from loomlm_sources.values import check_split, joined_text, label_of
 from loomlm_sources.watching import sampled
+
+# Read by the library when it is imported.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+import datasets
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Value = TypeVar("Value", bound=str | tuple[str, ...] | None)
 
@@ -115,6 +122,29 @@ class HuggingFace:
     def notes(self) -> tuple[str, ...]:
         return ()
 
+    def resolved(self) -> Mapping[str, str]:
+        """Of a data set of the hub its id, and the commit that is read."""
+        if self._is_local:
+            return {}
+        return {"path": self.config.path, "commit": self._commit or str(self._builder.hash)}
+
+    @property
+    def _is_local(self) -> bool:
+        return Path(self.config.path).exists()
+
+    @cached_property
+    def _commit(self) -> str | None:
+        """What the revision means now; None where the hub cannot be asked, and a copy is read."""
+        from huggingface_hub import HfApi
+
+        revision = self.config.revision
+        if self._is_local or (revision is not None and _COMMIT.fullmatch(revision)):
+            return revision
+        try:
+            return HfApi().dataset_info(self.config.path, revision=revision).sha
+        except Exception:  # Whatever it is, `datasets` meets it too, unless it has a copy.
+            return None
+
     def _texts(self) -> tuple[str, ...]:
         return (self.config.text,) if isinstance(self.config.text, str) else self.config.text
 
@@ -197,7 +227,7 @@ class HuggingFace:
         return _loaded(
             config,
             lambda: datasets.load_dataset_builder(
-                config.path, config.subset, revision=config.revision
+                config.path, config.subset, revision=self._commit or config.revision
             ),
         )
 

@@ -56,6 +56,12 @@ class CausalLm:
     def fit(self, examples: Iterable[Example], tokenizer: Tokenizer) -> Facts:
         return {"outputs": tokenizer.vocab_size}
 
+    def check_facts(self, facts: Facts) -> None:
+        """Raise ValueError for facts that `fit` never gives."""
+        outputs = facts.get("outputs")
+        if type(outputs) is not int or not 0 < outputs < 1 << 31:
+            raise ValueError("facts.outputs is no size of a vocabulary")
+
     def encode(
         self, examples: Sequence[Example], tokenizer: Tokenizer, facts: Facts, labelled: bool
     ) -> Columns:

@@ -74,6 +74,16 @@ class Classification:
                     )
         return facts
 
+    def check_facts(self, facts: Facts) -> None:
+        """Raise ValueError for facts that `fit` never gives."""
+        labels, counts = facts.get("labels"), facts.get("counts")
+        if not isinstance(labels, list) or len(labels) < 2:
+            raise ValueError("facts.labels are not at least two labels")
+        if not isinstance(counts, list) or len(counts) != len(labels):
+            raise ValueError("facts.counts are not one number for each label")
+        if not all(type(count) is int and 0 < count < 1 << 53 for count in counts):
+            raise ValueError("facts.counts are no counts")
+
     def encode(
         self, examples: Sequence[Example], tokenizer: Tokenizer, facts: Facts, labelled: bool
     ) -> Columns:

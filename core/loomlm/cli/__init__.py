@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 import warnings
 from collections.abc import Sequence
@@ -148,6 +149,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _shown(given: list[str], program: Program) -> int:
     """Do it all, with warnings in our words and hooks traced where that was asked for."""
     before, warnings.showwarning = warnings.showwarning, _show_warning
+    told = _Told()
+    logger = logging.getLogger("loomlm.plugins")
+    logger.addHandler(told)
+    logger.setLevel(logging.INFO)
     try:
         if TRACE_HOOKS not in _options(given):
             return _stopped(given, program)
@@ -158,6 +163,22 @@ def _shown(given: list[str], program: Program) -> int:
             return _stopped(given, program)
     finally:
         warnings.showwarning = before
+        logger.removeHandler(told)
+
+
+class _Told(logging.Handler):
+    """Shows what is said of code that is about to be loaded, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line to standard error."""
+        message = record.getMessage()
+        if message not in self._said:
+            self._said.add(message)
+            click.echo(message, err=True)
 
 
 def _stopped(given: list[str], program: Program) -> int:

@@ -10,15 +10,38 @@ import click
 Function = Callable[..., Any]
 
 
+NO_LOCAL = "no:local"
+"""What -p says of all plugins that are not installed."""
+
+
 def plugin_options(function: Function) -> Function:
-    """-p NAME and -p no:NAME."""
+    """-p NAME and -p no:NAME, --no-local-plugins."""
+    function = click.option(
+        "--no-local-plugins",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_note_no_local,
+        help="Load no code besides what is installed, whatever a config or -p names.",
+    )(function)
     return click.option(
         "-p",
         "plugins",
         multiple=True,
         metavar="MODULE|no:NAME",
+        callback=_with_no_local,
         help="Load a plugin besides the installed ones, or leave one out.",
     )(function)
+
+
+def _note_no_local(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    context.meta[NO_LOCAL] = given
+
+
+def _with_no_local(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    return (*given, NO_LOCAL) if context.meta.get(NO_LOCAL) else given
 
 
 def config_options(function: Function) -> Function:

@@ -19,6 +19,7 @@ from loomlm.config.structure import Mistake, make_converter, structure
 from loomlm.contracts import Backbone, Task
 from loomlm.errors import LoomlmError, PluginError, did_you_mean
 from loomlm.registry import Registry
+from loomlm.storage.foreign import refuse_foreign
 
 NAME = re.compile(r"[^\W_][\w.-]*")
 """Names of runs and stages become folders."""
@@ -65,7 +66,18 @@ def _check_init_from(
     stage: StageConfig, earlier: list[str], path: tuple[str | int, ...]
 ) -> Iterator[Mistake]:
     first = stage.init_from
-    if first in (SCRATCH, *earlier) or Path(first).is_dir():
+    if first in (SCRATCH, *earlier):
+        return
+    try:
+        refuse_foreign(Path(first))
+        here = Path(first).is_dir()
+    except LoomlmError as error:
+        yield Mistake((*path, "init_from"), str(error))
+        return
+    except OSError as error:
+        yield Mistake((*path, "init_from"), f"{first[:80]!r} cannot be read: {error.strerror}")
+        return
+    if here:
         return
     if Path(first).is_absolute():
         near = did_you_mean(Path(first).name, earlier) if earlier else ""

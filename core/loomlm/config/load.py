@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -12,7 +11,9 @@ from attrs import evolve, frozen
 
 from loomlm.config.check import check_run
 from loomlm.config.needs import required_problems
+from loomlm.config.parsing import parse_toml
 from loomlm.config.positions import KeyPath, key_lines
+from loomlm.config.secrets import secrets_in
 from loomlm.config.settings import SCRATCH, RunConfig
 from loomlm.config.structure import Mistake, make_converter, structure
 from loomlm.deprecations import warn_of_keys
@@ -90,7 +91,8 @@ def _plugin_problems(tree: Tree, registry: Registry) -> Iterator[Problem]:
     """A plugin that a config names has to load."""
     for index, name in enumerate(control_of(tree).load):
         for plugin in registry.plugins:
-            if plugin.state in ("broken", "incompatible") and name in (plugin.name, plugin.module):
+            # One that is blocked by its name is left out without a word: somebody said so.
+            if plugin.error and name in (plugin.name, plugin.module):
                 said = sentence(f"The plugin cannot be loaded: {plugin.error}")
                 place = origin_of(("plugins", "load", index), tree.origins)
                 yield Problem(said, f"plugins.{index}", place)
@@ -110,6 +112,10 @@ def check_tree(tree: Tree, registry: Registry) -> Config:
     merged = _merge_defaults(tree)
     converter = make_converter(registry, merged.folder)
     settings, mistakes = structure(merged.values, RunConfig, converter)
+    secrets = tuple(secrets_in(merged.values))
+    if secrets:
+        # Alone: what else is wrong may show the value.
+        raise ConfigError(dict.fromkeys(_problem(mistake, tree, merged) for mistake in secrets))
     # What is wrong between keys is told at once too, where the other keys make a config.
     sound = structure(_without(merged.values, mistakes), RunConfig, converter)
     if not sound[1]:
@@ -129,7 +135,9 @@ def _without(values: Mapping[str, Any], mistakes: Sequence[Mistake]) -> dict[str
     for *steps, last in (mistake.path for mistake in mistakes if mistake.path):
         node: Any = copy
         for step in steps:
-            node = node.get(step, {}) if isinstance(node, dict) else node[step]
+            # Of plugins a list is short for a table, so that what is wrong in it has a longer path.
+            named = isinstance(node, dict)
+            node = node.get(step, {}) if named else node[step] if isinstance(step, int) else {}
         if isinstance(node, dict):
             node.pop(last, None)
     return copy
@@ -155,9 +163,9 @@ def read_tree(config: str | Path | Mapping[str, Any]) -> Tree:
     path = Path(config)
     text = _read(path)
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not valid TOML: {error}.") from None
+        values = parse_toml(text)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
     origins: dict[KeyPath, str] = {(): str(path)}
     origins |= {key: f"{path}:{line}" for key, line in key_lines(text).items()}
     return Tree(values, origins, path.resolve().parent)
@@ -207,7 +215,10 @@ def _assign(tree: Tree, assignment: str) -> None:
     name, equals, text = assignment.partition("=")
     if not equals or not all(step.strip() for step in name.split(".")):
         raise UsageError(f"--set {assignment}: expected KEY=VALUE, such as seed=3.")
-    value = parse_value(text.strip())
+    try:
+        value = parse_value(text.strip())
+    except UsageError as error:
+        raise UsageError(f"--set {assignment[:80]}: {error}") from None
     node: Any = tree.values
     path: KeyPath = ()
     *steps, last = name.strip().split(".")
@@ -253,11 +264,17 @@ def _index(items: list[Any], step: str, assignment: str) -> int:
 
 
 def parse_value(text: str) -> Any:
-    """A TOML value, or else the text itself, so that `name=news` needs no quotes."""
+    """A TOML value, or else the text itself, so that `name=news` needs no quotes.
+
+    Raises UsageError for one that is nested too deep.
+    """
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
-        return text
+        found = parse_toml(f"value = {text}")
+    except UsageError as error:
+        if str(error).startswith("not valid"):
+            return text
+        raise
+    return found["value"]
 
 
 def _merge_defaults(tree: Tree) -> Tree:

@@ -28,6 +28,9 @@ from loomlm.config.settings import Choice, DataConfig, PartConfig, PluginsConfig
 from loomlm.errors import LoomlmError, PluginError, did_you_mean, nearest
 from loomlm.registry import Registry
 
+LARGEST = 1 << 63
+"""Whole numbers are below it, as TOML says: what goes on with them has 64 bits."""
+
 BOUNDS = {
     "minimum": (">=", operator.ge),
     "above": (">", operator.gt),
@@ -269,9 +272,13 @@ def _choice(value: Any, kind: str, registry: Registry, converter: cattrs.Convert
 def _scalar(scalar: type) -> Any:
     def hook(value: Any, _: Any) -> Any:
         if scalar is float and (type(value) is int or isinstance(value, float)):
+            if type(value) is int and abs(value) > LARGEST:
+                raise WrongValueError(f"expected {describe(scalar)}, got one of over 64 bits")
             if not math.isfinite(value):
                 raise WrongValueError(f"expected a finite number, got {value!r}")
             return float(value)
+        if type(value) is int and scalar is int and not -LARGEST <= value < LARGEST:
+            raise WrongValueError(f"expected {describe(scalar)}, got one of over 64 bits")
         if type(value) is not scalar:
             raise WrongValueError(f"expected {describe(scalar)}, got {value!r}")
         return value

@@ -65,7 +65,8 @@ class DataSource(Protocol):
 
     The source may also have `skipped() -> Mapping[str, tuple[int, tuple[int, ...]]]`: by file, how
     many lines of what was read so far were left out since they cannot be read, and the numbers of
-    the first of them, at most 20.
+    the first of them, at most 20. And `resolved() -> Mapping[str, str]`: what a name that may mean
+    another thing tomorrow, a branch say, meant when the data was read; kept in the run's data.json.
     """
 
     def fingerprint(self) -> str:

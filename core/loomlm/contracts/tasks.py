@@ -39,6 +39,8 @@ class Task(Protocol):
     A task with `stream` may also have `packed`; where it is True, a row has the tokens of several
     whole examples, each of which takes one place less than it has tokens: the last is predicted
     alone. An example that takes more than `context` places is cut.
+    A task may have `check_facts(facts)`, called before a model's folder is used: raises ValueError
+    for facts that `fit` never gives.
     """
 
     needs: frozenset[str]

@@ -11,6 +11,7 @@ from loomlm.data.prepare import Encoded
 from loomlm.data.reading import Examples
 from loomlm.storage.cache import cache_key, cached
 from loomlm.storage.commit import Staging
+from loomlm.storage.foreign import read_json
 
 FACTS = "facts.json"
 
@@ -31,11 +32,13 @@ def about_data(
         staging.write(FACTS, json.dumps(facts).encode())
 
     folder = cached("facts", cache_key("about", encoded.key), make)
-    about = {"key": encoded.key, **json.loads((folder / FACTS).read_bytes())}
+    about = {"key": encoded.key, **read_json(folder / FACTS)}
     for name, split in examples.splits.items():
         about["splits"][name]["cleaning"] = examples.reports.get(name, [])
         if len(split.parts) > 1:
             about["splits"][name]["of_each_source"] = split.parts
+    if any(examples.resolved):
+        about["resolved"] = [dict(of_source) for of_source in examples.resolved]
     stream = examples.stream
     if stream is not None:
         cleaning = [{"step": step.name} for step in stream.steps]

@@ -19,6 +19,7 @@ from attrs import define, field
 from loomlm.contracts import Columns, Ragged
 from loomlm.data.asking import ask_for
 from loomlm.storage.commit import HashingFile, Staging
+from loomlm.storage.foreign import ForeignError, is_inside, read_json
 
 INDEX = "columns.json"
 
@@ -127,14 +128,31 @@ class ColumnStore:
 
 def open_columns(folder: Path) -> ColumnStore:
     """The columns in a folder."""
-    index = json.loads((folder / INDEX).read_bytes())
+    path = folder / INDEX
+    index = read_json(path)
     columns: dict[str, Ragged | np.ndarray] = {}
-    for name, form in index["columns"].items():
-        values = _map(folder / f"{name}.bin", np.dtype(form["dtype"])).reshape(-1, *form["shape"])
-        columns[name] = values
-        if form["ragged"]:
-            columns[name] = Ragged(values, _map(folder / f"{name}.offsets.bin", np.dtype("i8")))
-    return ColumnStore(columns, index["rows"], index["meta"])
+    try:
+        for name, form in index["columns"].items():
+            columns[name] = _column(folder, name, form, index["rows"])
+        return ColumnStore(columns, index["rows"], index["meta"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ForeignError(f"{path} does not fit the files beside it: {error}.") from None
+
+
+def _column(folder: Path, name: str, form: Mapping[str, Any], rows: int) -> Ragged | np.ndarray:
+    """A column, held against what the index says of it. Raises ValueError where it is another."""
+    dtype = np.dtype(form["dtype"])
+    if not is_inside(name) or "/" in name or dtype.kind not in "iufb":
+        raise ValueError(f"{name!r} of {form['dtype']!r} is no column")
+    values = _map(folder / f"{name}.bin", dtype).reshape(-1, *form["shape"])
+    if not form["ragged"]:
+        if len(values) != rows:
+            raise ValueError(f"{name!r} has {len(values):,} rows, not {rows:,}")
+        return values
+    offsets = _map(folder / f"{name}.offsets.bin", np.dtype("i8"))
+    if len(offsets) != rows + 1 or offsets[0] != 0 or offsets[-1] != len(values):
+        raise ValueError(f"the rows of {name!r} do not end where its values do")
+    return Ragged(values, offsets)
 
 
 def _map(path: Path, dtype: np.dtype) -> np.ndarray:

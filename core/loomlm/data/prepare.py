@@ -23,9 +23,11 @@ from loomlm.data.streaming import StreamRows
 from loomlm.data.windows import Windows
 from loomlm.errors import DataError, UsageError
 from loomlm.extending import Extensions
+from loomlm.models.fitting import said_by
 from loomlm.registry import Registry
 from loomlm.storage.cache import cache_key, cached
 from loomlm.storage.commit import Staging
+from loomlm.storage.foreign import read_json
 from loomlm.storage.manifest import file_digest
 
 Say = Callable[[str], None]
@@ -102,8 +104,14 @@ def _training_texts(examples: Examples) -> Iterator[str]:
 def load_tokenizer(choice: Choice, registry: Registry, folder: Path) -> Tokenizer:
     """The tokenizer whose files stand in a committed folder."""
     factory: TokenizerFactory = registry.target("tokenizer", choice.type)
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    return factory.load(choice.config, files)
+    # Weights beside them are not read to be thrown away.
+    files = {
+        path.name: path.read_bytes()
+        for path in folder.iterdir()
+        if path.is_file() and path.suffix != ".safetensors"
+    }
+    with said_by(folder, f"its files are no {choice.type} tokenizer"):
+        return factory.load(choice.config, files)
 
 
 def encode_examples(
@@ -162,7 +170,7 @@ def _facts(
         staging.write("facts.json", json.dumps(task.fit(stream.once(), tokenizer)).encode())
 
     folder = cached("facts", cache_key("facts", examples.key, *made_by), make)
-    return json.loads((folder / "facts.json").read_bytes())
+    return read_json(folder / "facts.json")
 
 
 def _mixed(store: ColumnStore, parts: Sequence[int], weights: Sequence[float], task: Task) -> Mixed:

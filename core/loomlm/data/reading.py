@@ -31,11 +31,12 @@ ORDER = ("test", "validation", "train")
 class Examples:
     """A stage's splits, with the key that everything made from them is kept under.
 
-    given: of each split, what the sources gave, before it was cleaned and cut. reports: of each
-    split, what the cleaning steps did to it. weights: of the sources, where they have any.
-    sources: the fingerprint of each.
-    stream: the training split, where it is read while training; then `splits` has none.
-    """
+        given: of each split, what the sources gave, before it was cleaned and cut. reports: of each
+        split, what the cleaning steps did to it. weights: of the sources, where they have any.
+            sources: the fingerprint of each. stream: the training split, where it is read while training;
+        then `splits` has none. resolved: what each source says of names that may mean another thing
+        tomorrow.
+        """
 
     splits: Mapping[str, Split]
     key: str
@@ -44,6 +45,7 @@ class Examples:
     weights: tuple[float, ...] = ()
     stream: ExampleStream | None = None
     sources: tuple[str, ...] = ()
+    resolved: tuple[Mapping[str, str], ...] = ()
 
 
 @frozen
@@ -91,13 +93,14 @@ def read_examples(
     With `streaming`, the training split is left to be read while training.
     """
     joint = make_steps(data.clean, registry)
-    levels, reports = [], {}
+    levels, reports, resolved = [], {}, []
     for number, part in enumerate(data.parts):
         source: DataSource = made(registry, part.source)
         names = source.splits() if only is None else tuple({only} & set(source.splits()))
         if data.streaming:
             names = tuple(name for name in names if name != "train")
         given = _given(source, names, part, registry, say, data.streaming)
+        resolved.append(dict(source.resolved()) if hasattr(source, "resolved") else {})  # type: ignore[attr-defined] - it may have it
         own = make_steps(part.clean, registry)
         # What a source drops is told with its number, where there are several.
         cleaned = _cleaned(given, passes(own), say, reports, number if data.sources else None)
@@ -133,6 +136,7 @@ def read_examples(
         tuple(part.weight for part in data.parts if part.weight is not None and data.sources),
         stream,
         tuple(given.fingerprint for given, _ in levels),
+        tuple(resolved),
     )
 
 

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 from loomlm.errors import UsageError, did_you_mean
+from loomlm.storage.foreign import is_inside, refuse_foreign
 
 CONFIG, MODEL, MODEL_CONFIG = "config.toml", "model", "config.json"
 
@@ -34,7 +35,12 @@ def model_folder(path: Path, stage: str | None = None) -> Path:
 
 
 def run_of(path: Path) -> tuple[Path | None, str | None]:
-    """The run whose folder a path is, or in which it is a stage's, with that stage's name."""
+    """The run whose folder a path is, or in which it is a stage's, with that stage's name.
+
+    A model's folder is no run, whatever else lies in it: a run's config may name code to load.
+    """
+    if (path / MODEL_CONFIG).is_file():
+        return None, None
     if (path / CONFIG).is_file():
         return path, None
     whole = path.resolve()
@@ -44,12 +50,19 @@ def run_of(path: Path) -> tuple[Path | None, str | None]:
 
 
 def stages_of(run: Path) -> list[str]:
-    """The names of a run's stages, in order; of a config that cannot be read, none."""
+    """The names of a run's stages, in order; of a config that cannot be read, none.
+
+    Raises UsageError for one that would be a folder elsewhere.
+    """
     try:
         stages = tomllib.loads((run / CONFIG).read_text(encoding="utf-8")).get("stages", [])
-        return [stage["name"] for stage in stages]
-    except (ValueError, TypeError, KeyError):
+        names = [stage["name"] for stage in stages]
+    except (ValueError, TypeError, KeyError, RecursionError):
         return []
+    for name in names:
+        if not is_inside(name) or "/" in name:
+            raise UsageError(f"{run / CONFIG}: {str(name)[:80]!r} names no stage.")
+    return names
 
 
 def models_of(run: Path) -> dict[str, Path]:
@@ -67,6 +80,7 @@ def how_to_go_on(run: Path) -> str:
 
 
 def _nothing_there(path: Path) -> UsageError:
+    refuse_foreign(path)
     around = path if path.is_dir() else path.parent
     runs = [found.parent.name for found in around.glob(f"*/{CONFIG}")]
     near = did_you_mean(path.name, runs)

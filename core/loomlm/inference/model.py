@@ -12,7 +12,16 @@ from attrs import define, evolve
 from loomlm.config.load import Tree, control_of, read_tree
 from loomlm.config.settings import Auto, TrainerConfig
 from loomlm.config.structure import make_converter
-from loomlm.contracts import Batch, Cleaner, Engine, Example, Generates, Predicts, Tokenizer
+from loomlm.contracts import (
+    Batch,
+    Cleaner,
+    Engine,
+    Example,
+    Generates,
+    ModelSpec,
+    Predicts,
+    Tokenizer,
+)
 from loomlm.data.batches import ExampleRows
 from loomlm.data.cleaning import clean, text_cleaners
 from loomlm.data.columns import ColumnStore
@@ -21,14 +30,16 @@ from loomlm.data.reading import made
 from loomlm.errors import PluginError, UsageError
 from loomlm.extending import Extensions
 from loomlm.inference.decoding import Decoding, HowToWrite
-from loomlm.inference.folders import CONFIG, model_folder, models_of, run_of
+from loomlm.inference.folders import CONFIG, MODEL_CONFIG, model_folder, models_of, run_of
 from loomlm.inference.generate import Generator
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.inference.scoring import Recipe, ordered_batches
 from loomlm.models.arrays import from_safetensors
+from loomlm.models.fitting import check_weights, said_by
 from loomlm.models.folder import WEIGHTS, ModelConfig, describe_model, read_model
 from loomlm.models.spec import model_spec
-from loomlm.registry import Registry
+from loomlm.registry import Registry, forbids_local
+from loomlm.storage.foreign import ForeignError
 
 BATCH_SIZE = 256
 
@@ -199,8 +210,28 @@ def registry_of_run(tree: Tree | None, plugins: Sequence[str], block: Iterable[s
     """The installed plugins, those that are given, and those that a run's config names.
 
     One of a run's that has moved or broken since is an error only where a part of it is needed.
+    Raises ForeignError for a file in the run's own folder: a run writes no code into it, and names
+    files by their whole paths, so somebody else has put it there.
     """
+    block = tuple(block)
+    if tree is not None and not forbids_local(block):
+        _refuse_code_of(tree)
     return Registry.load(plugins, block, control_of(tree) if tree else None)
+
+
+def _refuse_code_of(tree: Tree) -> None:
+    table = tree.values.get("plugins", {})
+    named = table.get("load", []) if isinstance(table, dict) else table
+    for name in named if isinstance(named, list) else []:
+        if not isinstance(name, str) or not name.endswith(".py"):
+            continue
+        path = Path(name).expanduser()
+        if not path.is_absolute() or tree.folder in path.resolve().parents:
+            raise ForeignError(
+                f"{tree.folder / CONFIG} loads the code {name}, which no run has in its folder. "
+                "Read it, and load it yourself with -p if you trust it; --no-local-plugins goes "
+                "on without it."
+            )
 
 
 def open_model(
@@ -219,29 +250,21 @@ def open_model(
         config.facts,
         Extensions.of(config.extensions, registry),
     )
+    with said_by(folder / MODEL_CONFIG, "its parts do not fit together"):
+        spec = _spec(config, recipe, tokenizer)
+    check_weights(folder / WEIGHTS, spec.layout)
     where = {"device": device, "threads": threads}
     with memory_for(lambda: f"The model in {folder} needs a machine or device with more."):
-        engine = _engine(config, recipe, tokenizer, registry, backend or config.backend, where)
+        engine = _engine(spec, recipe, registry, backend or config.backend, where)
         engine.load_state("model", from_safetensors(folder / WEIGHTS).items())
     cleaners = text_cleaners(made(registry, choice) for choice in config.clean)
     return Model(config, engine, recipe, tokenizer, cleaners)
 
 
-def _engine(
-    config: ModelConfig,
-    recipe: Recipe,
-    tokenizer: Tokenizer,
-    registry: Registry,
-    backend: str,
-    where: dict[str, Any],
-) -> Engine:
-    component = registry.usable("trainer", backend)
-    trainer = registry.target("trainer", backend)(component.config())
-    converter = make_converter(registry, Path())
-    settings = converter.structure({**where, "precision": "fp32"}, TrainerConfig)
-    resolved = {
-        name: value for name, (value, _) in trainer.resolve(settings, recipe.backbone).items()
-    }
+def _spec(config: ModelConfig, recipe: Recipe, tokenizer: Tokenizer) -> ModelSpec:
+    check_facts = getattr(recipe.task, "check_facts", None)
+    if check_facts is not None:
+        check_facts(recipe.facts)
     plain_spec = model_spec(
         config.backbone.type,
         config.backbone.config,
@@ -251,6 +274,18 @@ def _engine(
         tokenizer,
         recipe.task.batch_spec(recipe.facts, []),
     )
-    spec = recipe.extensions.spec(plain_spec)
+    return recipe.extensions.spec(plain_spec)
+
+
+def _engine(
+    spec: ModelSpec, recipe: Recipe, registry: Registry, backend: str, where: dict[str, Any]
+) -> Engine:
+    component = registry.usable("trainer", backend)
+    trainer = registry.target("trainer", backend)(component.config())
+    converter = make_converter(registry, Path())
+    settings = converter.structure({**where, "precision": "fp32"}, TrainerConfig)
+    resolved = {
+        name: value for name, (value, _) in trainer.resolve(settings, recipe.backbone).items()
+    }
     builders = recipe.extensions.builders(registry, backend)
     return trainer.engine(spec, evolve(settings, **resolved), builders)

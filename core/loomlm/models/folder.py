@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,14 +15,15 @@ from attrs import frozen
 from loomlm.components import Component
 from loomlm.config.settings import Choice
 from loomlm.config.show import plain
-from loomlm.config.structure import make_converter, structure
+from loomlm.config.structure import WrongValueError, make_converter, structure
 from loomlm.contracts import Facts, Tokenizer
-from loomlm.errors import PluginError, PluginWarning, UsageError
+from loomlm.errors import PluginError, PluginWarning, UsageError, did_you_mean
 from loomlm.models.arrays import to_safetensors
 from loomlm.registry import Registry
 from loomlm.registry.plugins import version_of
 from loomlm.registry.sources import code_of
 from loomlm.storage.commit import Content, commit, verify
+from loomlm.storage.foreign import ForeignError, check_files, is_inside, read_json, refuse_foreign
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
@@ -105,7 +107,7 @@ def changed(made: Mapping[str, str], now: Mapping[str, str], what: str) -> str |
 def _maker(source: Mapping[str, str], registry: Registry) -> tuple[str, str]:
     """Two sentences: what brought a component, and how to have it again."""
     name, release = source.get("distribution", ""), source.get("version", "")
-    if not release:
+    if not release or not all(map(_INSTALLED.fullmatch, (name, release))):
         return f"The model was made with {name}.", "Have that module or file, and load it with -p."
     made_with = f"The model was made with {name} {release}."
     there = version_of(name)
@@ -134,10 +136,13 @@ def _without_file(tokenizer: dict[str, Any]) -> dict[str, Any]:
 def read_model(folder: Path, registry: Registry) -> ModelConfig:
     """A model folder's config, its components checked. Verifies every file first.
 
-    Raises DamagedError for a folder that is not as it was written, and what `describe_model` does.
+    Raises ForeignError for a folder that holds what no model has, DamagedError for one that is not
+    as it was written, and what `describe_model` does.
     """
+    refuse_foreign(folder)
     if not (folder / "config.json").is_file():
         raise UsageError(f"{folder} is not a model: it has no config.json.")
+    check_files(folder)
     verify(folder)
     return describe_model(folder, registry)
 
@@ -145,41 +150,139 @@ def read_model(folder: Path, registry: Registry) -> ModelConfig:
 def describe_model(folder: Path, registry: Registry) -> ModelConfig:
     """A model folder's config, its components checked, its files taken as they are.
 
-    Raises PluginError for a component that is not installed, or not in a version that knows its
-    keys.
+    A model's folder may come from anywhere: each of its keys is checked, an unknown one refused,
+    and it names registered components, never code; a path in it is that of a file in the folder.
+
+    Raises ForeignError for a config.json that is wrong, PluginError for a component that is not
+    installed, or not in a version that knows its keys.
     """
-    described: Mapping[str, Any] = json.loads((folder / "config.json").read_bytes())
-    if described.get("format") != FORMAT:
+    described = _described(folder / "config.json")
+    parts = _Parts(folder, described["made_by"], registry)
+    try:
+        return ModelConfig(
+            backend=described["backend"],
+            stage=described["stage"],
+            backbone=parts.choice("backbone", described["backbone"]),
+            task=parts.choice("task", described["task"]),
+            tokenizer=parts.choice("tokenizer", described["tokenizer"]),
+            clean=tuple(parts.choice("cleaner", value) for value in described["clean"]),
+            facts=described["facts"],
+            extensions=tuple(parts.choice("extension", v) for v in described["extensions"]),
+        )
+    except RecursionError:
+        raise ForeignError(f"{folder / 'config.json'} is nested too deep to be read.") from None
+
+
+_KEYS = {
+    "format": int,
+    "backend": str,
+    "stage": str,
+    "backbone": dict,
+    "task": dict,
+    "tokenizer": dict,
+    "clean": list,
+    "extensions": list,
+    "facts": dict,
+    "made_by": dict,
+}
+"""What a model's config.json has, and the type of each."""
+
+_OPTIONAL = {"extensions": list, "made_by": dict}
+"""Keys that a folder may lack, with what makes an empty one."""
+
+_WORDS = {int: "a whole number", str: "a string", dict: "an object", list: "a list"}
+
+_SHOWN = re.compile(r"[^\x00-\x1f\x7f]{0,1000}")
+"""What is shown of who made a part."""
+
+_INSTALLED = re.compile(r"[A-Za-z0-9][\w.+!-]{0,100}")
+"""The names and versions that go into a command to type: nothing that a shell would heed."""
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """A model's config.json with every key, each of its type."""
+    described = read_json(path)
+    if not isinstance(described, dict):
+        raise ForeignError(f"{path} is {type(described).__name__}, not an object.")
+    if described.get("format") != FORMAT or isinstance(described["format"], bool):
+        given = repr(described.get("format"))[:40]
         raise UsageError(
-            f"{folder} has format {described.get('format')}; this loomlm reads {FORMAT}. "
+            f"{path.parent} has format {given}; this loomlm reads {FORMAT}. "
             "Use the version that wrote it."
         )
-    converter = make_converter(registry, folder)
+    for name in described:
+        if name not in _KEYS:
+            raise ForeignError(
+                f"{path}: there is no such key as {name[:80]!r}. {did_you_mean(name, _KEYS)}"
+            )
+    described |= {name: make() for name, make in _OPTIONAL.items() if name not in described}
+    for name, kind in _KEYS.items():
+        if name not in described:
+            raise ForeignError(f"{path}: the key {name!r} is missing.")
+        if not isinstance(described[name], kind):
+            raise ForeignError(f"{path}: {name}: expected {_WORDS[kind]}.")
+    if not is_inside(described["stage"]) or "/" in described["stage"]:
+        raise ForeignError(f"{path}: stage: {described['stage'][:80]!r} names no stage.")
+    _check_labels(path, described["facts"])
+    _check_makers(path, described["made_by"])
+    return described
 
-    def choice(kind: str, value: Mapping[str, Any]) -> Choice:
-        source = described["made_by"].get(f"{kind}:{value['type']}", {})
-        made_with, way_out = _maker(source, registry)
+
+def _check_labels(path: Path, facts: Mapping[str, Any]) -> None:
+    """What a task learnt is its own to check, but for its labels, which are shown."""
+    labels = facts.get("labels", [])
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ForeignError(f"{path}: facts.labels: expected a list of strings.")
+    if len(set(labels)) < len(labels):
+        raise ForeignError(f"{path}: facts.labels: a label stands there twice.")
+
+
+def _check_makers(path: Path, makers: Mapping[str, Any]) -> None:
+    for part, made in makers.items():
+        fields = made if isinstance(made, dict) else {"": None}
+        if not all(isinstance(said, str) and _SHOWN.fullmatch(said) for said in fields.values()):
+            raise ForeignError(f"{path}: made_by.{part[:80]!r}: expected names and versions.")
+
+
+@frozen
+class _Parts:
+    """Makes choices of what a model's folder says of its parts."""
+
+    folder: Path
+    made_by: Mapping[str, Mapping[str, str]]
+    registry: Registry
+
+    def choice(self, kind: str, value: Any) -> Choice:
+        """A component and its keys, as the folder has them."""
+        path = self.folder / "config.json"
+        name = value.get("type") if isinstance(value, dict) else None
+        if not isinstance(name, str):
+            raise ForeignError(f"{path}: {kind}: expected an object with a `type`.")
+        source = self.made_by.get(f"{kind}:{name}", {})
+        made_with, way_out = _maker(source, self.registry)
         try:
-            component = registry.find(kind, value["type"]).component
+            component = self.registry.find(kind, name).component
         except PluginError as error:
             raise PluginError(f"{error} {made_with} {way_out}".rstrip()) from None
-        options = {name: inner for name, inner in value.items() if name != "type"}
-        given = {name: inner for name, inner in options.items() if inner is not None}
+        given = {key: inner for key, inner in value.items() if key != "type" and inner is not None}
+        converter = make_converter(self.registry, self.folder)
+        converter.register_structure_hook(Path, lambda path, _: _own_file(path, self.folder))
         config, mistakes = structure(given, component.config, converter)
         if mistakes:
-            path = ".".join(map(str, (kind, *mistakes[0].path)))
-            said = f"{folder / 'config.json'}: {path}: {mistakes[0].message.rstrip('.')}."
+            place = ".".join(map(str, (kind, *mistakes[0].path)))
+            said = f"{path}: {place}: {mistakes[0].message.rstrip('.')}."
             raise PluginError(f"{said} {made_with} {way_out}".rstrip())
-        _warn_of_change(source, made_by(registry, Choice(kind, value["type"], None)), component)
-        return Choice(kind, value["type"], config)
+        now = made_by(self.registry, Choice(kind, name, None))
+        _warn_of_change(source, now, component)
+        return Choice(kind, name, config)
 
-    return ModelConfig(
-        backend=described["backend"],
-        stage=described["stage"],
-        backbone=choice("backbone", described["backbone"]),
-        task=choice("task", described["task"]),
-        tokenizer=choice("tokenizer", described["tokenizer"]),
-        clean=tuple(choice("cleaner", value) for value in described["clean"]),
-        facts=described["facts"],
-        extensions=tuple(choice("extension", value) for value in described.get("extensions", ())),
-    )
+
+def _own_file(value: Any, folder: Path) -> Path:
+    """A path that a component's keys have: of a file in the folder, wherever it was once.
+
+    What a part was first made from, word vectors say, is in the weights by now.
+    """
+    name = Path(value).name if isinstance(value, str | Path) else ""
+    if not is_inside(name):
+        raise WrongValueError(f"expected a path, got {value!r}")
+    return folder / name

@@ -26,6 +26,7 @@ from loomlm.registry.entry_points import (
     in_order,
     plugin_entry_points,
 )
+from loomlm.registry.local import LOCAL, NO_LOCAL, forbids_local, say_loading
 from loomlm.registry.plugins import (
     Plugin,
     ambiguous,
@@ -68,8 +69,8 @@ class Control:
     """What is decided of plugins before any is imported, by the names that they go by.
 
     load: modules, or paths of .py files, to load besides the installed ones. block: not to be
-    imported. allow: of the installed ones that are not built in, the only ones to import; None
-    for all. order: who comes first.
+    imported; "local" is all that are not installed. allow: of the installed ones that are not built
+    in, the only ones to import; None for all. order: who comes first.
     """
 
     load: tuple[str, ...] = ()
@@ -117,14 +118,14 @@ class Registry:
         for plugin, point in in_order(GROUP, whole.order):
             registry._load(plugin, partial(loading.from_entry_point, point))
         for spec in extra:
-            registry.load_extra(spec)
+            registry.load_extra(spec, named_by="-p")
         for spec in control.load:
             registry.load_extra(spec, needed=False)
         registry._in_order()
         registry._check_names(tuple(map(_spec, block)))
         return registry
 
-    def load_extra(self, spec: str, *, needed: bool = True) -> None:
+    def load_extra(self, spec: str, *, needed: bool = True, named_by: str = "the config") -> None:
         """Load a plugin that was named: a module, or a path that ends in .py.
 
         Raises PluginError when it fails and is needed; otherwise it is broken, as an installed
@@ -138,9 +139,12 @@ class Registry:
             self._load(plugin, partial(loading.from_entry_point, point))
         if not installed:
             plugin = Plugin(name=spec, module=spec, distribution="", version="")
+            if not self._is_left_out(plugin):
+                say_loading(spec, named_by)
             self._load(plugin, partial(loading.from_spec, spec))
         plugin = self.plugins[-1]
-        if needed and plugin.state in ("broken", "incompatible"):
+        forbidden = plugin.state == "blocked" and plugin.error
+        if needed and (forbidden or plugin.state in ("broken", "incompatible")):
             file = f"{spec}.py"
             hint = f" A file is named with its ending: {file}." if Path(file).is_file() else ""
             said = sentence(f"The plugin {spec!r} cannot be loaded: {plugin.error}")
@@ -151,6 +155,9 @@ class Registry:
         self.plugins.append(plugin)
         if self._is_left_out(plugin):
             plugin.state = "blocked"
+            plugin.error = (
+                "" if plugin.distribution or not forbids_local(self.control.block) else NO_LOCAL
+            )
             return
         module = loading.load(plugin, importing)
         if module is not None:
@@ -158,6 +165,8 @@ class Registry:
         _warn(plugin)
 
     def _is_left_out(self, plugin: Plugin) -> bool:
+        if not plugin.distribution and forbids_local(self.control.block):
+            return True
         if any(plugin.is_called(name) for name in self.control.block):
             return True
         allow = self.control.allow
@@ -195,7 +204,7 @@ class Registry:
         known = [name for plugin in self.plugins for name in plugin.names]
 
         def is_there(name: str) -> bool:
-            return any(plugin.is_called(name) for plugin in self.plugins)
+            return name == LOCAL or any(plugin.is_called(name) for plugin in self.plugins)
 
         for name in block:
             if not is_there(name):
@@ -378,5 +387,6 @@ __all__ = [
     "Plugin",
     "Registry",
     "check_object",
+    "forbids_local",
     "plugin_entry_points",
 ]

@@ -118,6 +118,8 @@ def unknown(kind: str, name: str, entries: list[Any], plugins: list[Plugin]) -> 
 
 def why_not(plugin: Plugin) -> str:
     """Why a plugin is not loaded: a clause."""
+    if plugin.state == "blocked" and plugin.error:
+        return f"{plugin.full_origin}: {plugin.error}"
     if plugin.state == "blocked":
         return f"{plugin.full_origin} is blocked"
     if plugin.state == "incompatible":

@@ -72,7 +72,7 @@ def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / MANIFEST
     unreadable = DamagedError(f"{path} is missing or cannot be read.")
     try:
-        if path.is_symlink() or path.stat().st_size > LARGEST:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
             raise unreadable
         content = path.read_bytes()
         files = json.loads(content)["files"]

@@ -18,6 +18,7 @@ from pathlib import Path
 from loomlm.errors import UsageError
 from loomlm.storage.commit import write_file
 from loomlm.storage.disk import WriteError, disk
+from loomlm.storage.foreign import read_json
 from loomlm.storage.manifest import MANIFEST, file_digest, verify
 
 Form = dict[str, int]
@@ -84,9 +85,9 @@ def _sealed(folder: Path, forms: Mapping[str, Form]) -> frozenset[str]:
     path = _place(folder)
     try:
         status = path.stat()
-        said = json.loads(path.read_bytes())
+        said = read_json(path)
         known = said["files"] if said["manifest"] == file_digest(folder / MANIFEST) else {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return frozenset()
     if not 0 <= time.time() - status.st_mtime <= LASTS:
         return frozenset()

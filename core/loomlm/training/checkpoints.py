@@ -14,6 +14,7 @@ from loomlm.contracts import Engine
 from loomlm.models.arrays import from_safetensors, to_safetensors
 from loomlm.storage.commit import DamagedError, commit, remove, verify
 from loomlm.storage.disk import WriteError, disk
+from loomlm.storage.foreign import read_json
 from loomlm.training.space import check_space
 
 RESUMED_STAYS = 2
@@ -128,7 +129,7 @@ class Checkpoints:
         """The steps that have a checkpoint, whole or not."""
         if not self.folder.is_dir():
             return []
-        return [int(path.name) for path in self.folder.iterdir() if path.name.isdigit()]
+        return [int(path.name) for path in self.folder.iterdir() if path.name.isdecimal()]
 
     def load_model(self, engine: Engine, step: int) -> None:
         """Take the weights of a checkpoint. Raises DamagedError when it is not whole."""
@@ -213,8 +214,15 @@ class Checkpoints:
 
 def read_state(checkpoint: Path) -> tuple[Progress, dict[str, Any]]:
     """A checkpoint's progress, and the world that it was made in."""
-    state = json.loads((checkpoint / "state.json").read_bytes())
-    return Progress(**state["progress"]), state["world"]
+    path = checkpoint / "state.json"
+    state = read_json(path)
+    try:
+        progress = Progress(**state["progress"])
+        if type(progress.step) is not int or not isinstance(state["world"], dict):
+            raise TypeError("a value of another type")
+        return progress, state["world"]
+    except (KeyError, TypeError) as error:
+        raise DamagedError(f"{path} is no state of a stage: {error}.") from None
 
 
 def restore(engine: Engine, checkpoint: Path) -> None:

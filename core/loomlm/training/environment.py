@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Iterator, Mapping
 from importlib import metadata
@@ -18,6 +17,7 @@ from loomlm.models.folder import changed, made_by
 from loomlm.registry import Registry
 from loomlm.registry.plugins import Plugin
 from loomlm.registry.sources import code_of
+from loomlm.storage.foreign import read_json
 from loomlm.training.differences import ANEW, Difference
 from loomlm.training.folder import ENVIRONMENT
 from loomlm.training.options import engine_options
@@ -80,7 +80,7 @@ def read_environment(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return dict(json.loads(path.read_bytes()))
+        return dict(read_json(path))
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(
             f"{path} cannot be read ({error}), so nobody can tell what has changed since. Bring "

@@ -15,6 +15,7 @@ from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.folders import how_to_go_on
 from loomlm.storage.commit import LEFT_OVER, sweep, write_file
 from loomlm.storage.disk import disk, remove_tree
+from loomlm.storage.foreign import read_json
 from loomlm.storage.lock import LOCKS
 from loomlm.training.differences import (
     ANEW,
@@ -145,4 +146,4 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
         raise UsageError(
             f"{folder} has no {EVALUATION}: the run has not ended. {how_to_go_on(folder)}"
         )
-    return json.loads(path.read_bytes())
+    return read_json(path)

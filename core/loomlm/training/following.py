@@ -169,10 +169,19 @@ def _update(stage: Following, team: Team, made: _Batches, order: Order) -> None:
             "data, its plugins or its versions are not the same."
         )
     mine = share(len(microbatches), team.rank, team.size)
-    stage.engine.train_step(
-        microbatches,
-        StepContext(step=order.step, seed=order.seed, learning_rate=order.rate, share=mine),
-    )
+    context = StepContext(step=order.step, seed=order.seed, learning_rate=order.rate, share=mine)
+    try:
+        stage.engine.train_step(microbatches, context)
+    except Exception as error:
+        # Each framework has an error of its own for it.
+        text = f"{type(error).__name__} {error}".lower()
+        if isinstance(error, LoomlmError) or "memory" not in text:
+            raise
+        said = (str(error).splitlines() or ["MemoryError"])[0]
+        raise LoomlmError(
+            f"Process {team.rank} has not enough memory for its share of step {order.step} "
+            f"({said}). Raise trainer.accumulate, or lower trainer.batch_size or batch_tokens."
+        ) from error
     if order.step % COLLECTED == 0:
         stage.engine.scalars()
 

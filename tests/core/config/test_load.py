@@ -66,7 +66,7 @@ data = { train = "train.csv" }
         f"{path}:2: seed: expected a whole number, got 'seventeen'.",
         f"{path}:6: tokenizer.vocab_sise: there is no such key. Did you mean 'vocab_size'?",
         f"{path}:9: backbone.type: There is no backbone 'mpl'. Did you mean 'mlp'?",
-        f"{path}:13: trainer.batch_size: expected a whole number, got 3.7.",
+        f"{path}:13: trainer.batch_size: expected a whole number or 'auto', got 3.7.",
         f"{path}:17: stages.finetune.task.multi_label: expected true or false, got 'no'.",
     )
     assert tuple(line.strip() for line in told.splitlines()[1:]) == expected

@@ -156,11 +156,9 @@ def test_the_best_is_forgotten_where_it_cannot_be_used(folder):
     assert kept.without_best(Progress(step=20, best=0.5, best_step=20)) is None
 
 
-def test_a_stage_that_has_ended_needs_no_optimizer(folder):
-    save(Checkpoints(folder, keep_last=2), 10)
+def test_a_stage_that_has_ended_can_be_trained_on(folder):
     save(Checkpoints(folder, keep_last=2), 20, ended="done")
-    assert (folder / "00000010" / "optimizer.safetensors").exists()
-    assert not (folder / "00000020" / "optimizer.safetensors").exists()
+    assert (folder / "00000020" / "optimizer.safetensors").exists()
     assert read_state(folder / "00000020")[0].ended == "done"
 
 

@@ -82,9 +82,9 @@ def test_a_run_that_is_half_overwritten_is_one_that_has_not_ended(tmp_path, move
     with using(Killing(moves)):
         if moves < len(before):
             with pytest.raises(KilledError):
-                claim(run, None, False, True)  # pyright: ignore - no config is read to overwrite
+                claim(run, None, True, None)  # pyright: ignore - no config is read to overwrite
         else:
-            claim(run, None, False, True)  # pyright: ignore - likewise
+            claim(run, None, True, None)  # pyright: ignore - likewise
 
     left = names(run)
     assert len(left) == len(before) - moves

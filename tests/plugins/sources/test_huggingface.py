@@ -313,3 +313,33 @@ def test_a_run_with_a_data_set(config_file, command):
         "Error: The data set 'data' has no column 'sentences'. Did you mean 'sentence'? "
         "Set data.text or data.label.\n"
     )
+
+
+def test_a_branch_is_resolved_to_a_commit_and_that_is_read(monkeypatch):
+    builder, commit, asked = datasets.load_dataset_builder(folder_of_parts()), "c" * 40, []
+
+    def load(*given: Any, revision: str) -> Any:
+        asked.append(revision)
+        return builder
+
+    class Info:
+        sha = commit
+
+    monkeypatch.setattr(datasets, "load_dataset_builder", load)
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", lambda *given, **options: Info)
+    made = source("some/data", revision="main")
+
+    assert made.resolved() == {"path": "some/data", "commit": commit}
+    assert len(list(made.examples("train"))) == 12
+    assert set(asked) == {commit}
+
+
+def test_what_lies_here_asks_nobody(monkeypatch):
+    def ask(*given: Any, **options: Any) -> None:
+        raise AssertionError("the hub is asked")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", ask)
+    made = source(folder_of_parts())
+
+    assert made.resolved() == {}
+    assert len(list(made.examples("train"))) == 12
