@@ -11,7 +11,8 @@ from __future__ import annotations
 import csv
 import os
 import runpy
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -94,6 +95,19 @@ def tensorflow() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.list_logical_devices()
+
+
+@pytest.fixture(autouse=True)
+def _heard_signals() -> Iterator[None]:
+    """Signals are heard as in a terminal: what runs the tests in the background may ignore some."""
+    defaults = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
+    numbers = {getattr(signal, name, None): handler for name, handler in defaults.items()}
+    ignored = {n for n in numbers if n is not None and signal.getsignal(n) is signal.SIG_IGN}
+    for number in ignored:
+        signal.signal(number, numbers[number])
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 TOPICS = {

@@ -65,7 +65,9 @@ def _run(job: dict[str, Any]) -> None:
         (2, folder / "err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
     ):
         os.dup2(os.open(name, flags, 0o644), target)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # The tests may run under `nohup`.
+    # The tests may run in the background, where these are ignored.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(job["cwd"])
     os.environ.update(job["env"])
     if job["before"]:

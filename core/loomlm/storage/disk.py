@@ -220,8 +220,9 @@ def cannot_write(
     code = error.errno or 0
     other = f"choose another folder with {named}" if named else "choose another folder"
     if code in _FULL:
-        free = disk().free(path)
-        reason += f": at least {needed:,} bytes are needed, {free:,} are free"
+        if needed:
+            free = disk().free(path)
+            reason += f": at least {needed:,} bytes are needed, {free:,} are free"
         way_out = f"Free space or {other}, then go on."
     elif code in _FORBIDDEN:
         way_out = f"Have it made writable or {other}, then go on."

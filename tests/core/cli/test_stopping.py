@@ -81,7 +81,7 @@ def test_a_file_of_predictions_is_there_or_not(tmp_path, monkeypatch, loomlm_com
     from loomlm.inference import model
 
     class Stops:
-        def predict(self, texts):
+        def predict(self, texts, *_):
             signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(model, "load_model", lambda *_, **__: Stops())

@@ -122,7 +122,8 @@ def test_a_full_disk_is_an_error_with_code_1(run, loomlm_command):
     done = loomlm_command("predict", run, "rain", "--output", "/dev/full")
 
     assert done.code == 1
-    assert done.err == "Error: No space left on device.\n"
+    said = "Error: /dev/full cannot be written: No space left on device. Free space or choose"
+    assert done.err.startswith(said) and done.err.count("\n") == 1
 
 
 def test_a_reader_that_goes_away_is_no_error(run):

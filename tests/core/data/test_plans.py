@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from loomlm.contracts import Ragged
@@ -72,6 +72,7 @@ def epoch(plan: Plan, number: int = 0) -> list[tuple[list[int], int]]:
     return [(rows.tolist(), width) for rows, width in map(plan.batch, steps)]
 
 
+@settings(max_examples=40)
 @given(rows_of_any_kind(), SIZES, SEEDS, st.data())
 def test_a_step_s_batch_is_the_same_however_one_comes_to_it(rows, size, seed, data):
     walked = rows.plan(size, seed)
@@ -84,6 +85,7 @@ def test_a_step_s_batch_is_the_same_however_one_comes_to_it(rows, size, seed, da
     assert width == batches[step - 1][1]
 
 
+@settings(max_examples=40)
 @given(rows_of_any_kind(), SIZES, SEEDS)
 def test_no_batch_has_a_shape_that_was_not_declared(rows, size, seed):
     plan = rows.plan(size, seed)
@@ -96,6 +98,7 @@ def test_no_batch_has_a_shape_that_was_not_declared(rows, size, seed):
             assert rows.lengths[found].max() <= width
 
 
+@settings(max_examples=40)
 @given(rows_of_any_kind(), SIZES, SEEDS, st.integers(1, 4), st.integers(1, 3))
 def test_processes_that_share_a_batch_have_it_all_in_order(rows, size, seed, world, parts):
     """Each process makes the plan itself, and takes its part of each microbatch."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loomlm.data.orders import ROUNDS, permuted
@@ -74,6 +74,7 @@ def test_in_evaluation_every_token_is_predicted_once(total, context, batch_size)
     assert predicted == list(range(1, total))
 
 
+@settings(max_examples=20)
 @given(st.data())
 def test_an_epoch_has_every_window_once_and_leaves_little_out(data):
     context = data.draw(st.integers(2, 20))
@@ -89,6 +90,7 @@ def test_an_epoch_has_every_window_once_and_leaves_little_out(data):
     assert total - context * plan.order.count <= 2 * context
 
 
+@settings(max_examples=20)
 @given(st.integers(60, 600), st.integers(2, 20), st.integers(1, 40), seeds)
 def test_batches_follow_each_other_across_epochs(total, context, batch_size, seed):
     """Whatever the batch, the rows come in one order; every batch is full."""
