@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
 
 import pytest
 
+from loomlm.storage.disk import using
+
+from .disks import Watched
 from .harness import Server
+from .stored import Job
 
 
 @pytest.fixture
@@ -41,3 +47,18 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 def server(servers: Callable[[str], Server], backend: str) -> Server:
     """Forks runs with the test's backend."""
     return servers(backend)
+
+
+@pytest.fixture
+def fresh(job: Job, tmp_path: Path) -> Callable[[], Path]:
+    """Makes a folder with what stands there before the job, again and again."""
+    numbers = count()
+
+    def make() -> Path:
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        with using(Watched()):
+            job.prepare(folder)
+        return folder
+
+    return make

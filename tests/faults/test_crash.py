@@ -31,21 +31,6 @@ Fresh = Callable[[], Path]
 
 
 @pytest.fixture
-def fresh(job: Job, tmp_path: Path) -> Fresh:
-    """Makes a folder with what stands there before the job, again and again."""
-    numbers = count()
-
-    def make() -> Path:
-        folder = tmp_path / str(next(numbers))
-        folder.mkdir()
-        with using(Watched()):
-            job.prepare(folder)
-        return folder
-
-    return make
-
-
-@pytest.fixture
 def states(job: Job, fresh: Fresh) -> tuple[Found, Found]:
     """What can be loaded before and after the job."""
     before, done = recovered(job, fresh()), fresh()

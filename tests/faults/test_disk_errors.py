@@ -17,7 +17,7 @@ from loomlm.storage.commit import sweep
 from loomlm.storage.disk import using
 
 from .disks import Failing, Watched, tree
-from .stored import JOBS, Job, ended, outcome, spread
+from .stored import JOBS, ended, outcome, spread
 
 pytestmark = pytest.mark.one_backend
 
@@ -27,21 +27,6 @@ REPLACED = ("file", "lines cut back")
 """Of a file, the old bytes are gone when the new ones have its name: the sync comes after that."""
 
 Fresh = Callable[[], Path]
-
-
-@pytest.fixture
-def fresh(job: Job, tmp_path: Path) -> Fresh:
-    """Makes a folder with what stands there before the job, again and again."""
-    numbers = count()
-
-    def make() -> Path:
-        folder = tmp_path / str(next(numbers))
-        folder.mkdir()
-        with using(Watched()):
-            job.prepare(folder)
-        return folder
-
-    return make
 
 
 @pytest.mark.parametrize(
