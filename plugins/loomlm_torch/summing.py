@@ -27,8 +27,6 @@ class Sums:
     exchange, reaching: see TorchTeam.
     """
 
-    rank: int
-    size: int
     exchange: Callable[[Sequence[int]], list[list[int]]]
     reaching: Callable[[], AbstractContextManager[None]]
 

@@ -90,7 +90,7 @@ class TorchTeam:
 
     def share(self, engine: TorchEngine) -> None:
         """From here on its updates are shared."""
-        engine.sums = Sums(self.rank, self.size, self.exchange, _reaching)
+        engine.sums = Sums(self.exchange, _reaching)
 
     @torch.no_grad()
     def copy(self, engine: TorchEngine, part: Literal["model", "optimizer"]) -> None:
