@@ -392,7 +392,7 @@ def test_a_run_that_is_killed_while_it_notes_what_was_allowed(stopped, loomlm_co
         raise LoomlmError("killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(claiming, "_write_start", killed)
+        patched.setattr(claiming, "commit", killed)
         assert resume(loomlm_command, stopped, *words).code == 1
 
     assert resume(loomlm_command, stopped, *words[:2]).code == 2
