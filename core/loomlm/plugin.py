@@ -63,6 +63,7 @@ from loomlm.contracts import (
     Trainer,
     Uniform,
     UpdateContext,
+    Writes,
 )
 from loomlm.deprecations import name_of
 from loomlm.errors import (
@@ -146,11 +147,13 @@ __all__ = [
     "Uniform",
     "UpdateContext",
     "UsageError",
+    "Writes",
     "did_you_mean",
     "hookimpl",
     "key",
     "near_duplicates",
     "nearest",
+    "uniforms",
 ]
 
 
@@ -187,3 +190,10 @@ def near_duplicates(
     from loomlm.data import near
 
     return near.near_duplicates(texts, threshold, words=words, permutations=permutations, kept=kept)
+
+
+def uniforms(keys: NDArray[np.uint64], count: int) -> NDArray[np.float64]:
+    """Numbers in [0, 1), (n, count), by the keys alone, (n,), as `vary` of a task is given them."""
+    from loomlm.data import orders
+
+    return orders.uniforms(keys, count)

@@ -38,6 +38,9 @@ class FilesConfig:
     text: str | tuple[str, ...] = key("column of the text; several are joined by a space", "text")
     label: str | None = key("column of the label", None)
     pair: str | None = key("column of a second text, for tasks that read two", None)
+    fields: Mapping[str, str] = key(
+        'columns of further texts, by what a task calls them: { target = "english" }', dict
+    )
     label_from: Literal["folder", "file", "path", "text"] | None = key(
         "where a label stands that has no column: the name of the file's folder, or of the file "
         "without its ending; with label_pattern also the file's path, or the text",
@@ -100,7 +103,7 @@ class FilesConfig:
                 'leave one of them out, or set documents = "line"'
             )
         _check_labels(self)
-        _check_pair(self.text, self.pair)
+        _check_extra(self.text, self.pair, self.fields)
         for name, value in (("header", self.header), ("labels", self.labels)):
             for split in value if isinstance(value, Mapping) else ():
                 if split not in SPLITS:
@@ -148,9 +151,14 @@ def _check_pattern(pattern: str) -> None:
         )
 
 
-def _check_pair(text: str | tuple[str, ...], pair: str | None) -> None:
-    if pair is not None and pair in ((text,) if isinstance(text, str) else text):
+def _check_extra(text: str | tuple[str, ...], pair: str | None, fields: Mapping[str, str]) -> None:
+    texts = (text,) if isinstance(text, str) else text
+    if pair is not None and pair in texts:
         raise ValueError(f"pair is {pair!r}, which is the text too; name another column")
+    if pair is not None and "pair" in fields:
+        raise ValueError("pair and fields.pair each name a second text; leave one of them out")
+    if "text" in fields:
+        raise ValueError("fields.text cannot be: data.text names the column of the text")
 
 
 @frozen
@@ -163,6 +171,9 @@ class HuggingFaceConfig:
     text: str | tuple[str, ...] = key("column of the text; several are joined by a space", "text")
     label: str | None = key("column of the label; numbers become the data set's names", None)
     pair: str | None = key("column of a second text, for tasks that read two", None)
+    fields: Mapping[str, str] = key(
+        'columns of further texts, by what a task calls them: { target = "english" }', dict
+    )
     train: str = key("the data set's split to train on", "train")
     validation: str | None = key("its validation split, where it has one", "validation")
     test: str | None = key("its test split, where it has one", "test")
@@ -170,7 +181,7 @@ class HuggingFaceConfig:
     def __attrs_post_init__(self) -> None:
         if self.text == ():
             raise ValueError("text is an empty list; name a column")
-        _check_pair(self.text, self.pair)
+        _check_extra(self.text, self.pair, self.fields)
 
 
 @frozen
@@ -180,3 +191,9 @@ class PythonDocsConfig:
     label: Literal["area"] | None = key(
         "area: a docstring's is the section of the library reference; without, raw text", None
     )
+
+
+def extra_columns(config: FilesConfig | HuggingFaceConfig) -> dict[str, str]:
+    """The columns of further texts, by their names in `Example.extra`."""
+    pair = {} if config.pair is None else {"pair": config.pair}
+    return {**pair, **config.fields}

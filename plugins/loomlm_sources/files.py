@@ -15,7 +15,7 @@ from attrs import Factory, define, field, frozen
 
 from loomlm.plugin import DataError, Example, did_you_mean
 from loomlm_sources.aligned import aligned_rows
-from loomlm_sources.config import SPLITS, FilesConfig
+from loomlm_sources.config import SPLITS, FilesConfig, extra_columns
 from loomlm_sources.forms import Form, Row
 from loomlm_sources.labelling import Label, Labelling, Read, data_format_of
 from loomlm_sources.lines import BadLine, read_lines
@@ -171,7 +171,7 @@ class Files:
         files, labels = find_files(getattr(self.config, split)), self._label_files(split)
         for path in files:
             self._refuse_columns(path)
-            self._refuse_pair(path)
+            self._refuse_extra(path)
         rows = aligned_rows(files, labels, self.config.encoding, self.config.longest_line)
         return _Part((*files, *labels), rows, ("text",), _line_label)
 
@@ -183,7 +183,7 @@ class Files:
             return _Part((path,), rows, self._texts(), label)
         # A text file has no columns: its lines are the text.
         self._refuse_label(path, split)
-        self._refuse_pair(path)
+        self._refuse_extra(path)
         return _Part((path,), rows, ("text",), label)
 
     def _read(self, part: _Part, skip: int = 0) -> Iterator[Example]:
@@ -209,7 +209,7 @@ class Files:
         """What makes an example of a row. It is called for each, so it looks nothing up."""
         texts, label_of_row = part.texts, part.label
         single = len(texts) == 1
-        pairs = () if self.config.pair is None else (self.config.pair,)
+        further = [(name, (column,)) for name, column in extra_columns(self.config).items()]
         named = self._named if self.config.label_names is not None else None
         stripped = self._labelling.stripped if self.config.strip_label else None
 
@@ -222,11 +222,11 @@ class Files:
             if isinstance(text, BadLine):
                 return attrs.evolve(text, line=line)
             extra = {}
-            if pairs:
-                pair = joined_text(values, pairs)
-                if isinstance(pair, BadLine):
-                    return attrs.evolve(pair, line=line)
-                extra["pair"] = pair
+            for name, columns in further:
+                found = joined_text(values, columns)
+                if isinstance(found, BadLine):
+                    return attrs.evolve(found, line=line)
+                extra[name] = found
             if label_of_row is None:
                 return Example(text, None, extra, place)
             label = label_of_row(values, text, place)
@@ -258,10 +258,11 @@ class Files:
                 "a label stands: data.label_from."
             )
 
-    def _refuse_pair(self, path: Path) -> None:
-        if self.config.pair is not None:
+    def _refuse_extra(self, path: Path) -> None:
+        for name, column in extra_columns(self.config).items():
+            key = "pair" if name == "pair" and self.config.pair else f"fields.{name}"
             raise DataError(
-                f"{path} is a txt file, which has no column {self.config.pair!r}. Take data.pair "
+                f"{path} is a txt file, which has no column {column!r}. Take data.{key} "
                 "out, or name a table that has the column: csv, tsv, jsonl or parquet."
             )
 
@@ -306,7 +307,7 @@ class Files:
             quoting=config.quoting,
             header=header,
             columns=config.columns,
-            wanted=(*self._texts(), *(name for name in (config.pair, *labels) if name is not None)),
+            wanted=(*self._texts(), *extra_columns(config).values(), *labels),
             labels=labels,
             longest=config.longest_line,
             documents=config.documents,

@@ -16,7 +16,7 @@ import attrs
 from attrs import define
 
 from loomlm.plugin import DataError, Example, did_you_mean
-from loomlm_sources.config import SPLITS, HuggingFaceConfig
+from loomlm_sources.config import SPLITS, HuggingFaceConfig, extra_columns
 from loomlm_sources.lines import BadLine
 from loomlm_sources.values import check_split, joined_text, label_of
 from loomlm_sources.watching import sampled
@@ -149,7 +149,7 @@ class HuggingFace:
         return (self.config.text,) if isinstance(self.config.text, str) else self.config.text
 
     def _columns(self) -> list[str]:
-        given = (*self._texts(), self.config.label, self.config.pair)
+        given = (*self._texts(), self.config.label, *extra_columns(self.config).values())
         return list(dict.fromkeys(name for name in given if name is not None))
 
     def _check_columns(self, names: list[str]) -> None:
@@ -162,14 +162,16 @@ class HuggingFace:
 
     def _read(self, data: Any, features: Any, place: str, skip: int) -> Iterator[Example]:
         """The examples of rows, which are counted from `skip` on."""
-        texts, pair = self._texts(), self.config.pair
+        texts, further = self._texts(), extra_columns(self.config)
         names = _class_names(features, self.config.label)
         # Other columns may hold images or sound, which would be decoded.
         rows = data if data.column_names is None else data.select_columns(self._columns())
         for number, row in enumerate(rows, skip + 1):
             where = f"{place}:{number}"
             text = _good(joined_text(row, texts), where)
-            extra = {} if pair is None else {"pair": _good(joined_text(row, (pair,)), where)}
+            extra = {
+                name: _good(joined_text(row, (column,)), where) for name, column in further.items()
+            }
             yield Example(text, _good(self._label(row, names), where), extra, where)
 
     def _label(

@@ -94,7 +94,8 @@ class TensorFlowEngine:
 
     def score(self, batch: Batch, logits: bool) -> tuple[float, np.ndarray | None]:
         """Sum of the weighted losses, and the logits where they are asked for; dropout off."""
-        if not logits and self.spec.head.reads == "tokens":
+        by_parts = self.spec.head.reads == "tokens" and self.spec.loss.kind == "cross_entropy"
+        if not logits and by_parts:
             return float(self._call(self._loss_by_parts, dict(batch.arrays))), None
         loss, found = self._call(self._loss_and_logits, dict(batch.arrays))
         return float(loss), found.numpy() if logits else None
@@ -162,7 +163,7 @@ class TensorFlowEngine:
         variables = [one.variable for one in self._updates.parameters]
         reseed(self._seeds, key)
         with tf.GradientTape() as tape, drawing(key):
-            logits = self.module.head(self.module.backbone(batch, training=True))
+            logits = self.module.head(self.module.states(batch, training=True))
             loss = weighted_loss(logits, batch, self.spec.loss) / total
             scaled = self._updates.scaled(loss)
         found = tape.gradient(scaled, variables)
@@ -192,7 +193,7 @@ class TensorFlowEngine:
             yield
 
     def _hidden(self, batch: Tensors) -> Tensor:
-        return self.module.backbone(batch, training=False)
+        return self.module.states(batch, training=False)
 
     def _logits(self, batch: Tensors) -> Tensor:
         return tf.cast(self.module.head(self._hidden(batch)), tf.float32)

@@ -19,8 +19,11 @@ Tensors = Mapping[str, Any]
 PART = 1 << 24
 """Logits at once, where only their loss is asked for: 64 MiB."""
 
-ANSWERS = ("label", "weight")
+ANSWERS = ("label", "weight", "allowed")
 """Arrays of a batch that no model reads."""
+
+FAR = -1e9
+"""What is added to a logit that is not to be: no infinity, of which the difference is no number."""
 
 POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 """Of Keras; weights are float32 in each of them."""
@@ -54,7 +57,10 @@ class Model(keras.Model):
         hidden = backbone(inputs)
         check_states(spec, tuple(hidden.shape))
         head = make_head(spec, backbone)
-        super().__init__(inputs=inputs, outputs=head(hidden), name="model")
+        at = AtPlaces(name="at_places") if spec.head.places else None
+        states = hidden if at is None else at(hidden, inputs["places"])
+        super().__init__(inputs=inputs, outputs=head(states), name="model")
+        self.at = at
         self.names = tuple(inputs)
         self.pad_id = spec.pad_id
         self.backbone = backbone
@@ -70,6 +76,11 @@ class Model(keras.Model):
             )
         return super().__call__({name: given[name] for name in self.names}, *args, **more)
 
+    def states(self, batch: Tensors, training: bool) -> Tensor:
+        """What the head reads, (..., width)."""
+        hidden = self.backbone(batch, training=training)
+        return hidden if self.at is None else self.at(hidden, batch["places"])
+
     def _from_tokens(self, tokens: Any) -> dict[str, Any]:
         tokens = tf.convert_to_tensor(tokens)
         time = sizes(tokens)[1]
@@ -81,6 +92,14 @@ class Model(keras.Model):
         segment = tf.cast(real, tf.int32)
         given = {"tokens": tokens, "length": length, "inside": real, "segment": segment}
         return complete(given)
+
+
+class AtPlaces(keras.layers.Layer):
+    """Some of the states of each row."""
+
+    def call(self, hidden: Tensor, places: Tensor) -> Tensor:
+        """(batch, time, width) and (batch, places) to (batch, places, width)."""
+        return tf.gather(hidden, places, batch_dims=1)
 
 
 def make_head(spec: ModelSpec, backbone: Any) -> Any:
@@ -154,6 +173,13 @@ def weighted_loss(logits: Tensor, batch: Tensors, loss: Loss) -> Tensor:
     if loss.kind == "cross_entropy":
         each = _cross_entropy(logits, batch["label"], loss.label_smoothing)
         return tf.reduce_sum(each * weight)
+    if loss.kind == "squared_error":
+        return tf.reduce_sum(tf.square(logits[..., 0] - batch["label"]) * weight)
+    if loss.kind == "span":
+        closed = tf.where(batch["allowed"] > 0, 0.0, FAR)
+        odds = tf.nn.log_softmax(tf.transpose(logits + closed[..., None], [0, 2, 1]))
+        each = -tf.gather(odds, batch["label"], batch_dims=2)
+        return tf.reduce_sum(tf.reduce_mean(each, axis=-1) * weight)
     label = batch["label"]
     smoothed = label * (1 - loss.label_smoothing) + loss.label_smoothing / 2
     each = tf.nn.sigmoid_cross_entropy_with_logits(smoothed, logits)

@@ -108,7 +108,8 @@ class TorchEngine:
     def score(self, batch: Batch, logits: bool) -> tuple[float, np.ndarray | None]:
         """Sum of the weighted losses, and the logits where they are asked for; dropout off."""
         tensors = self._tensors(batch)
-        if not logits and self.spec.head.reads == "tokens":
+        by_parts = self.spec.head.reads == "tokens" and self.spec.loss.kind == "cross_entropy"
+        if not logits and by_parts:
             with self._quiet(tensors):
                 return float(loss_by_parts(self.module, tensors, self.spec.loss)), None
         found = self._logits(tensors)

@@ -16,6 +16,10 @@ PART = 1 << 24
 """Logits at once, where only their loss is asked for: 64 MiB."""
 
 
+FAR = -1e9
+"""What is added to a logit that is not to be: no infinity, of which the difference is no number."""
+
+
 class Model(nn.Module):
     """Backbone and head: a batch's tensors to logits.
 
@@ -26,21 +30,31 @@ class Model(nn.Module):
     changes the cache in place.
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Linear) -> None:
+    def __init__(self, backbone: nn.Module, head: nn.Linear, places: bool = False) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.places = places
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Logits: (batch, outputs), or (batch, time, outputs)."""
-        return self.head(self.backbone(batch))
+        """Logits: (batch, outputs), or (batch, time, outputs), or (batch, places, outputs)."""
+        return self.head(self.states(batch))
+
+    def states(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """What the head reads, (..., width)."""
+        hidden = self.backbone(batch)
+        if not self.places:
+            return hidden
+        index = batch["places"].long()[..., None].expand(-1, -1, hidden.shape[-1])
+        return hidden.gather(1, index)
 
 
 def build_model(spec: ModelSpec, build_backbone: Callable[[ModelSpec], nn.Module]) -> Model:
     """The module of a spec. Raises PluginError where it and the layout differ."""
     width = next(p.shape[1] for p in spec.layout if p.name == "head.weight")
     # Not on the meta device: that imports sympy, 0.7 s, and would lose a module's buffers.
-    model = Model(build_backbone(spec), nn.Linear(width, spec.head.outputs, spec.head.bias))
+    head = nn.Linear(width, spec.head.outputs, spec.head.bias)
+    model = Model(build_backbone(spec), head, spec.head.places)
     for parameter in spec.layout:
         if parameter.tied_to is not None:
             _share(model, parameter.name, parameter.tied_to)
@@ -135,7 +149,7 @@ def loss_by_parts(model: Model, batch: Mapping[str, Tensor], loss: Loss) -> Tens
 
     256 rows of 256 tokens, of a vocabulary of 16,000, would be 4 GB.
     """
-    hidden = model.backbone(batch).flatten(0, 1)
+    hidden = model.states(batch).flatten(0, 1)
     label, weight = batch["label"].flatten(0, 1), batch["weight"].flatten()
     size = max(1, PART // model.head.out_features)
     parts = [
@@ -160,6 +174,13 @@ def weighted_loss(logits: Tensor, batch: Mapping[str, Tensor], loss: Loss) -> Te
             label_smoothing=loss.label_smoothing,
         )
         return (each * weight.flatten()).sum()
+    if loss.kind == "squared_error":
+        return ((logits.squeeze(-1) - batch["label"]).square() * weight).sum()
+    if loss.kind == "span":
+        closed = torch.where(batch["allowed"] > 0, 0.0, FAR)
+        odds = F.log_softmax(logits + closed[..., None], dim=1)
+        each = -odds.gather(1, batch["label"].long()[:, None]).squeeze(1).mean(dim=-1)
+        return (each * weight).sum()
     label = batch["label"]
     smoothed = label * (1 - loss.label_smoothing) + loss.label_smoothing / 2
     each = F.binary_cross_entropy_with_logits(logits, smoothed, reduction="none")

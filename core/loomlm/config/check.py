@@ -16,7 +16,7 @@ from loomlm.config.settings import (
     TrainerConfig,
 )
 from loomlm.config.structure import Mistake, make_converter, structure
-from loomlm.contracts import Backbone, Task
+from loomlm.contracts import Backbone, Task, produced
 from loomlm.errors import LoomlmError, PluginError, did_you_mean
 from loomlm.registry import Registry
 from loomlm.storage.foreign import refuse_foreign
@@ -170,11 +170,11 @@ def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iter
         if metric.type in names[:index]:
             yield Mistake(("metrics", index), f"{metric.type} stands there twice")
         target = registry.find("metric", metric.type).load()
-        if task.produces not in target.accepts:
+        if not produced(task) & target.accepts:
             yield Mistake(
                 ("metrics", index),
                 f"{metric.type} scores {', '.join(sorted(target.accepts))}; "
-                f"{stage.task.type} gives {task.produces}",
+                f"{stage.task.type} gives {', '.join(sorted(produced(task)))}",
             )
 
 

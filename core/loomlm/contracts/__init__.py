@@ -59,6 +59,8 @@ from loomlm.contracts.tasks import (
     Outcome,
     Predicts,
     Task,
+    Writes,
+    produced,
 )
 from loomlm.contracts.training import (
     Builder_,
@@ -127,4 +129,6 @@ __all__ = [
     "Trainer",
     "Uniform",
     "UpdateContext",
+    "Writes",
+    "produced",
 ]

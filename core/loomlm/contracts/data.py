@@ -24,7 +24,9 @@ class Example:
     """One example as a source gives it.
 
     label: one label, several (multi-label), or None where there is none.
-    extra: further text fields by name, for tasks that read more than one.
+    extra: further texts by name, for tasks that read more than one: "pair" (a second text),
+        "target" (what is to be written), "question". They are cleaned and tokenized as `text` is.
+    meta: further values by name that are no text to learn from, such as an id, or JSON.
     place: "file:line" or "hub-id[split]:row", for error messages.
     """
 
@@ -32,6 +34,7 @@ class Example:
     label: str | tuple[str, ...] | None = None
     extra: Mapping[str, str] = field(factory=dict)
     place: str = ""
+    meta: Mapping[str, str] = field(factory=dict)
 
 
 @frozen(slots=True)

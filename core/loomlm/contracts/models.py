@@ -98,12 +98,15 @@ class Head:
 
     reads: "sequence" for one vector an example, (batch, width); "tokens" for (batch, time, width).
     vocabulary: the outputs are the tokens, so the backbone may share its embedding with the head.
+    places: of a head that reads tokens, only those whose places in their row stand in the batch's
+        int32 `places` (batch, places); logits are (batch, places, outputs) then.
     """
 
     outputs: int
     reads: Literal["sequence", "tokens"]
     bias: bool = True
     vocabulary: bool = False
+    places: bool = False
 
 
 @frozen(kw_only=True)
@@ -113,9 +116,14 @@ class Loss:
     cross_entropy: logits (..., classes) against int32 `label` (...).
     binary_cross_entropy: logits (..., classes) against float32 `label` (..., classes), the mean
     over classes.
+    squared_error: logits (..., 1) against float32 `label` (...).
+    span: logits (batch, time, 2), of a span's first and of its last token, against int32 `label`
+    (batch, 2), their places: the mean of two cross-entropies over the places where the batch's
+    float32 `allowed` (batch, time) is 1. `weight` is (batch,).
+    label_smoothing is of the first two alone.
     """
 
-    kind: Literal["cross_entropy", "binary_cross_entropy"]
+    kind: Literal["cross_entropy", "binary_cross_entropy", "squared_error", "span"]
     label_smoothing: float = 0.0
 
 

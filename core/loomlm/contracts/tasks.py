@@ -16,10 +16,18 @@ if TYPE_CHECKING:
 
 @frozen
 class Outcome:
-    """Predictions and references of some examples, as a task's metrics take them."""
+    """Predictions and references of some examples, as a task's metrics take them.
 
-    predictions: NDArray[Any]
-    references: NDArray[Any]
+    What they are goes by what a task produces:
+    "classes": (n,) integers. "label_sets": (n, labels) of 0 and 1. "numbers": (n,) floats.
+    "tag_sequences": n sequences of integers, one a word, of equal lengths in both.
+    "texts": n texts, and for each of them a sequence of texts that are right, maybe none.
+    scores: of classes and label sets the probabilities, (n, labels); else None.
+    """
+
+    predictions: Any
+    references: Any
+    scores: NDArray[Any] | None = None
 
 
 class Task(Protocol):
@@ -31,20 +39,25 @@ class Task(Protocol):
     needs: capabilities that the backbone must have; with "causal" among them, no token sees those
         behind it. With "encoder_decoder", what `tokens` says is read besides a source, which the
         other arrays hold: no token sees those behind it, each sees the whole source.
-    produces: what metrics get: "classes" (integers), "label_sets" (0/1, one column a label), in
-        an Outcome; or "likelihood", a Likelihood.
+    produces: what metrics get, one kind or a frozenset of several: "classes", "label_sets",
+        "numbers", "tag_sequences" or "texts", in an Outcome; "likelihood", a Likelihood.
     context: the most tokens of a row.
     stream: False where an example is a row. True where the tokens of all examples, end to end,
         are cut into rows of `context` tokens, each with the token that follows it.
     A task with `stream` may also have `packed`; where it is True, a row has the tokens of several
     whole examples, each of which takes one place less than it has tokens: the last is predicted
     alone. An example that takes more than `context` places is cut.
+    A task may have `reads`, the names of an example's `extra` that it needs besides its text.
+    A task may have `vary(rows, facts, keys)`: the columns of some rows, otherwise each time that
+    they are trained on: masked, say. keys: a number a row, uint64, that says how: the same for the
+    same seed, step and row, whatever stands beside it; in evaluation for the same row. See
+    `loomlm.plugin.uniforms`. It comes between `encode` and `collate`.
     A task may have `check_facts(facts)`, called before a model's folder is used: raises ValueError
     for facts that `fit` never gives.
     """
 
     needs: frozenset[str]
-    produces: str
+    produces: str | frozenset[str]
     default_metrics: tuple[str, ...]
     context: int
     stream: bool
@@ -90,6 +103,12 @@ class Task(Protocol):
         ...
 
 
+def produced(task: Task) -> frozenset[str]:
+    """The kinds of what a task gives to metrics."""
+    kinds = task.produces
+    return frozenset({kinds}) if isinstance(kinds, str) else kinds
+
+
 @runtime_checkable
 class Predicts(Protocol):
     """A task whose answer is read off the logits."""
@@ -117,6 +136,23 @@ class Generates(Protocol):
         ...
 
 
+@runtime_checkable
+class Writes(Protocol):
+    """A task that writes text, and is scored by it: it produces "texts", and is a Generates."""
+
+    def ask(self, rows: Columns, facts: Facts) -> Batch:
+        """What the model reads before it answers rows of a split, as `prompt` of a Generates."""
+        ...
+
+    def compare(self, rows: Columns, texts: Sequence[str], facts: Facts) -> Outcome:
+        """What the model wrote for each row, beside what is right."""
+        ...
+
+    def how(self) -> Mapping[str, Any]:
+        """How it writes where nobody says otherwise: keywords of `loomlm.inference.Decoding`."""
+        ...
+
+
 @frozen
 class Likelihood:
     """How likely a whole split's tokens are to a model.
@@ -132,7 +168,10 @@ class Likelihood:
 
 @frozen(kw_only=True)
 class MetricContext:
-    """What a metric is told before it starts: label names in the order of their ids."""
+    """What a metric is told before it starts: label names in the order of their ids.
+
+    produces: which of the kinds that it accepts it will get.
+    """
 
     labels: tuple[str, ...]
     produces: str

@@ -188,7 +188,7 @@ def _change_texts(chunk: list[Example], step: Step, report: Report) -> list[Exam
         if text == example.text and extra == example.extra:
             cleaned.append(example)
             continue
-        after = Example(text, example.label, extra, example.place)
+        after = evolve(example, text=text, extra=extra)
         report.take(example, after)
         cleaned.append(after)
     return cleaned

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from attrs import evolve, frozen
 
-from loomlm.contracts import Example, Ragged
+from loomlm.contracts import Columns, Example, Ragged
 from loomlm.data.cleaning import chunks
 from loomlm.data.columns import ColumnStore, ColumnWriter, open_columns
 from loomlm.errors import DataError
@@ -152,7 +152,7 @@ def _write(
 
 def _check_form(example: Example, forms: set[tuple[type, tuple[str, ...]]]) -> None:
     """Every example has the columns of the first."""
-    form = (type(example.label), tuple(sorted(example.extra)))
+    form = (type(example.label), tuple(sorted((*example.extra, *example.meta))))
     if form in forms:
         return
     if forms:
@@ -185,6 +185,8 @@ def _columns(
     }
     for name in chunk[0].extra:
         columns[f"extra.{name}"] = _texts([e.extra[name] for e in chunk])
+    for name in chunk[0].meta:
+        columns[f"meta.{name}"] = _texts([e.meta[name] for e in chunk])
     if chunk[0].label is not None:
         codes = [[labels.setdefault(one, len(labels)) for one in _all(e.label)] for e in chunk]
         columns["label"] = _ragged(codes, np.int32)
@@ -226,11 +228,7 @@ def _places(chunk: list[Example], files: dict[str, int]) -> np.ndarray:
 def _read(store: ColumnStore, rows: np.ndarray) -> list[Example]:
     columns = store.take(rows)
     texts = _strings(columns["text"])
-    extras = {
-        name.removeprefix("extra."): _strings(column)
-        for name, column in columns.items()
-        if name.startswith("extra.")
-    }
+    extras, metas = _by_name(columns, "extra."), _by_name(columns, "meta.")
     names, multi = store.meta["labels"], store.meta["multi"]
     label_codes = columns.get("label")
     examples = []
@@ -241,8 +239,17 @@ def _read(store: ColumnStore, rows: np.ndarray) -> list[Example]:
             found = tuple(names[code] for code in label_codes[index])
             label = found if multi else found[0]
         extra = {name: values[index] for name, values in extras.items()}
-        examples.append(Example(text, label, extra, _place(store.meta["files"][file], line)))
+        meta = {name: values[index] for name, values in metas.items()}
+        examples.append(Example(text, label, extra, _place(store.meta["files"][file], line), meta))
     return examples
+
+
+def _by_name(columns: Columns, prefix: str) -> dict[str, list[str]]:
+    return {
+        name.removeprefix(prefix): _strings(column)
+        for name, column in columns.items()
+        if name.startswith(prefix)
+    }
 
 
 def _place(file: str, line: int) -> str:

@@ -15,6 +15,8 @@ from attrs import define, field, frozen
 
 ROUNDS = 6
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+VARYING = 2**32
+"""The stream of `drawn` that the keys of rows come from."""
 MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
@@ -143,6 +145,18 @@ def permuted(index: np.ndarray, size: int, keys: np.ndarray) -> np.ndarray:
         found[outside] = again
         outside = outside[again >= size]
     return found.astype(np.int64)
+
+
+def row_keys(seed: int, step: int, rows: np.ndarray) -> np.ndarray:
+    """A number for each row of a step, (n,) uint64, as unlike another as if it were drawn."""
+    key = drawn(seed, step, VARYING).integers(2**63, dtype=np.uint64)
+    return _mixed(rows.astype(np.uint64) + key)
+
+
+def uniforms(keys: np.ndarray, count: int) -> np.ndarray:
+    """Numbers in [0, 1), (n, count) float64, by the keys alone, (n,) uint64."""
+    places = np.arange(1, count + 1, dtype=np.uint64) * MIX[0]
+    return (_mixed(keys[:, None] ^ places) >> np.uint64(11)) * 2.0**-53
 
 
 def _feistel(values: np.ndarray, half: np.uint64, keys: np.ndarray) -> np.ndarray:

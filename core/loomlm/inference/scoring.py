@@ -19,8 +19,10 @@ from loomlm.contracts import (
     MetricContext,
     Predicts,
     Task,
+    produced,
 )
 from loomlm.data.batches import Rows, TrainingRows
+from loomlm.data.orders import row_keys
 from loomlm.extending import Extensions
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.registry import Registry
@@ -35,9 +37,20 @@ class Recipe:
     facts: Facts
     extensions: Extensions = Extensions()
 
-    def batch(self, split: TrainingRows, rows: np.ndarray, shape: Mapping[str, int]) -> Batch:
-        """A padded batch of some rows."""
-        return self.backbone.prepare(self.task.collate(split.take(rows), shape, self.facts))
+    def batch(
+        self,
+        split: TrainingRows,
+        rows: np.ndarray,
+        shape: Mapping[str, int],
+        seed: int = 0,
+        step: int = 0,
+    ) -> Batch:
+        """A padded batch of some rows. seed, step: what a task that varies them goes by."""
+        columns = split.take(rows)
+        vary = getattr(self.task, "vary", None)
+        if vary is not None:
+            columns = vary(columns, self.facts, row_keys(seed, step, rows))
+        return self.backbone.prepare(self.task.collate(columns, shape, self.facts))
 
 
 def ordered_batches(
@@ -63,6 +76,8 @@ def evaluate(
     for a user whose memory it does not fit into.
     """
     task, predicts = recipe.task, isinstance(recipe.task, Predicts)
+    likelihoods = [metric for metric in metrics if kind_of(task, metric) == "likelihood"]
+    outcomes = [metric for metric in metrics if kind_of(task, metric) != "likelihood"]
     total = weight = 0.0
     for _, batch in ordered_batches(recipe, split, batch_size):
         between()
@@ -71,11 +86,10 @@ def evaluate(
         total, weight = total + part, weight + float(batch["weight"].sum())
         if logits is not None and isinstance(task, Predicts):
             outcome = task.outcome(logits, batch)
-            for metric in metrics:
+            for metric in outcomes:
                 metric.update(outcome)
-    if task.produces == "likelihood":
-        for metric in metrics:
-            metric.update(Likelihood(total, weight, split.bytes))
+    for metric in likelihoods:
+        metric.update(Likelihood(total, weight, split.bytes))
     scores: dict[str, Any] = {"loss": total / max(weight, 1e-12)}
     for metric in metrics:
         scores.update(metric.compute())
@@ -93,5 +107,14 @@ def make_metrics(
     choices: Sequence[Choice], registry: Registry, task: Task, facts: Facts
 ) -> list[Metric]:
     """Fresh metrics for one evaluation."""
-    context = MetricContext(labels=tuple(facts.get("labels", ())), produces=task.produces)
-    return [registry.target("metric", choice.type)(choice.config, context) for choice in choices]
+    labels = tuple(facts.get("labels", ()))
+    targets = [(registry.target("metric", choice.type), choice.config) for choice in choices]
+    return [
+        target(config, MetricContext(labels=labels, produces=kind_of(task, target)))
+        for target, config in targets
+    ]
+
+
+def kind_of(task: Task, metric: Any) -> str:
+    """Which of the kinds that a task produces a metric, or its target, gets."""
+    return min(produced(task) & metric.accepts, default="")

@@ -24,6 +24,7 @@ from loomlm.contracts import (
     Predicts,
     Tokenizer,
     Uniform,
+    produced,
 )
 from loomlm.data.batches import Rows
 from loomlm.hookspecs import hookimpl
@@ -191,7 +192,7 @@ def all_metrics(registry: Registry, recipe: Recipe) -> list[Metric]:
     choices = [
         choice_of("metric", Trial(c.name, *next(iter(c.trials.items()))), registry)
         for c in usable
-        if not c.missing() and recipe.task.produces in c.load().accepts
+        if not c.missing() and produced(recipe.task) & c.load().accepts
     ]
     return make_metrics(choices, registry, recipe.task, recipe.facts)
 

@@ -69,7 +69,8 @@ def _microbatches(stage: Batched, heights: Mapping[int, int], step: int) -> Made
     """heights: the rows of a batch, by its width."""
     rows, width = stage.plan.batch(step)
     size, parts = heights[width], stage.trainer.accumulate
-    batch = stage.recipe.batch(stage.train, rows, {"batch": size, "time": width})
+    shape = {"batch": size, "time": width}
+    batch = stage.recipe.batch(stage.train, rows, shape, stage.seed, step)
     batch = stage.recipe.extensions.batch(batch, step, stage.seed)
     tokens = stage.train.tokens(rows)
     # Of a stream, only who reads it knows what stands in its window.

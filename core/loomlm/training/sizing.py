@@ -170,7 +170,7 @@ class _Trial:
             engine = trainer.engine(spec, keys, builders)
             engine.load_state("model", initial_arrays(spec.layout, seed, Fitted()))
             taken = np.resize(plan.batch(1)[0], height)
-            batch = recipe.batch(train, taken, {"batch": height, "time": width})
+            batch = recipe.batch(train, taken, {"batch": height, "time": width}, seed, 1)
             batch = recipe.extensions.batch(batch, 1, seed)
             for step in (1, 2):
                 context = StepContext(step=step, seed=seed, learning_rate=0.0)

@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 from numpy.typing import NDArray
 
 from loomlm.config.settings import DataConfig, StageConfig
-from loomlm.contracts import Example, Task, Tokenizer
+from loomlm.contracts import Example, Task, Tokenizer, produced
 from loomlm.data.examples import Split
 from loomlm.data.inspection.contamination import Contamination, contamination
 from loomlm.data.inspection.copies import Copies, near_texts, same_texts
@@ -55,7 +55,7 @@ class Stage:
         """Whether the task wants labels; of bare files, whether there are any."""
         if self.task is None:
             return any(one.labels for one in self.counted.values())
-        return self.task.produces in ("classes", "label_sets")
+        return bool(produced(self.task) & {"classes", "label_sets"})
 
     @property
     def stream(self) -> bool:
@@ -110,7 +110,7 @@ class Stage:
     def _as_the_task_has_them(self, counted: Counted) -> Counted:
         """The labels as label sets, where the task reads them from one field."""
         together = {labels for labels in counted.labels if len(labels) == 1}
-        sets = self.task is not None and self.task.produces == "label_sets"
+        sets = self.task is not None and "label_sets" in produced(self.task)
         if not sets or not together or self.task is None or self.tokenizer is None:
             return counted
         names = label_sets(self.task, self.tokenizer, sorted(labels[0] for labels in together))

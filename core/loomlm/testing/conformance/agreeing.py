@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from loomlm.contracts import produced
 from loomlm.testing.conformance.cases import NotApplicable, Subject, backends_of
 from loomlm.testing.conformance.models import SmallModel, models_of
 from loomlm.testing.parity import Parity
@@ -37,7 +38,7 @@ def _check(subject: Subject, model: SmallModel, first: Worker, other: Worker, te
         backbone=Trial(subject.component.name, "default", subject.keys),
         task=model.trial,
         generates=False,
-        several=model.recipe.task.produces == "label_sets",
+        several="label_sets" in produced(model.recipe.task),
     )
     check = Check("logits", case)
     plugins = [

@@ -27,6 +27,7 @@ from loomlm.contracts import (
     Task,
     Tokenizer,
     Trainer,
+    produced,
 )
 from loomlm.data.batches import ExampleRows
 from loomlm.data.columns import ColumnStore
@@ -198,7 +199,7 @@ def _task_trials(registry: Registry, every: bool) -> Iterator[Trial]:
 
 def _with_texts(task: Task, backbone: Choice, made: Any) -> dict[str, Any]:
     """What a SmallModel has of texts."""
-    examples = _examples(task.produces == "label_sets", min(LONGEST, task.context - ROOM))
+    examples = _examples("label_sets" in produced(task), min(LONGEST, task.context - ROOM))
     tokenizer: Any = LettersFactory.train(NoConfig(), LETTERS)
     facts = task.fit(examples, tokenizer)
     columns = task.encode(examples, tokenizer, facts, True)
