@@ -15,10 +15,26 @@ Item = TypeVar("Item")
 
 
 @contextmanager
+def _thread(name: str) -> Iterator[ThreadPoolExecutor]:
+    """A thread that is never left running, though a signal may raise anywhere, once."""
+    pool = ThreadPoolExecutor(1, name)
+    try:
+        # Of one that a signal met while it was started, nobody would know.
+        pool.submit(int).result()
+        yield pool
+    finally:
+        try:
+            pool.shutdown()
+        except BaseException:  # The signal came while it was waited for.
+            pool.shutdown()
+            raise
+
+
+@contextmanager
 def ahead(items: Iterator[Item]) -> Iterator[Iterator[Item]]:
     """The items, the next one made while the one before is used."""
     over: Any = object()
-    with ThreadPoolExecutor(1, "ahead") as thread:
+    with _thread("ahead") as thread:
 
         def made() -> Iterator[Item]:
             coming = thread.submit(next, items, over)
@@ -36,7 +52,7 @@ def behind(use: Callable[[Item], None]) -> Iterator[Callable[[Item], None]]:
     An error comes out of the next call, or at the end.
     """
     going: list[Future[None]] = []
-    with ThreadPoolExecutor(1, "behind") as thread:
+    with _thread("behind") as thread:
 
         def give(item: Item) -> None:
             while going:
