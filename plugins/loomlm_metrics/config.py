@@ -22,3 +22,10 @@ class AverageConfig:
     def __attrs_post_init__(self) -> None:
         if self.positive is not None and self.average != "binary":
             raise ValueError('positive is read with average = "binary" only.')
+
+
+@frozen
+class EntityConfig:
+    """Entities, by their types."""
+
+    per_type: bool = key("add the score of each type, as e.g. `entity_f1/LOC`", True)

@@ -14,11 +14,12 @@ import attrs
 from attrs import Factory, define, field, frozen
 
 from loomlm.plugin import DataError, Example, did_you_mean
+from loomlm_sources import annotated
 from loomlm_sources.aligned import aligned_rows
 from loomlm_sources.config import SPLITS, FilesConfig, extra_columns
 from loomlm_sources.forms import Form, Row
-from loomlm_sources.labelling import Label, Labelling, Read, data_format_of
-from loomlm_sources.lines import BadLine, read_lines
+from loomlm_sources.labelling import Label, Labelling, Read, data_format_of, label_names
+from loomlm_sources.lines import BadLine
 from loomlm_sources.looking import complete, with_other_file
 from loomlm_sources.opening import find_files
 from loomlm_sources.readers import read_rows
@@ -32,13 +33,16 @@ from loomlm_sources.watching import Stamp, Watch, sampled, whole
 class _Part:
     """Rows that are read alike: of one file, or of lines with labels, of all files of a split.
 
-    paths: all that is read. rows: each with the file that it is from.
+    paths: all that is read. rows: each with the file that it is from. extra, meta: columns that
+    its form has besides, as of an Example.
     """
 
     paths: tuple[Path, ...]
     rows: Iterable[tuple[Path, Row | BadLine]]
     texts: tuple[str, ...]
     label: Read | None
+    extra: tuple[str, ...] = ()
+    meta: tuple[str, ...] = ()
 
 
 def _line_label(values: Mapping[str, Any], text: str, place: str) -> Label | BadLine:
@@ -177,8 +181,14 @@ class Files:
 
     def _part(self, path: Path, split: str, skip: int = 0) -> _Part:
         rows = zip(repeat(path), read_rows(path, self._form(path, split), skip), strict=False)
+        form = self._format(path)
+        if form in annotated.FORMATS:
+            self._refuse_documents(path)
+            tags = annotated.tags_of if form == "conll" else None
+            further = annotated.EXTRA.get(form, ()), annotated.META.get(form, ())
+            return _Part((path,), rows, ("text",), tags, *further)
         label = self._labelling.reader(path, split)
-        if self._format(path) != "txt":
+        if form != "txt":
             self._refuse_documents(path)
             return _Part((path,), rows, self._texts(), label)
         # A text file has no columns: its lines are the text.
@@ -210,6 +220,8 @@ class Files:
         texts, label_of_row = part.texts, part.label
         single = len(texts) == 1
         further = [(name, (column,)) for name, column in extra_columns(self.config).items()]
+        further += [(name, (name,)) for name in part.extra]
+        tags, metas = self.config.label, part.meta
         named = self._named if self.config.label_names is not None else None
         stripped = self._labelling.stripped if self.config.strip_label else None
 
@@ -217,7 +229,9 @@ class Files:
             line, values = row
             place = f"{path}:{line}"
             text = values.get(texts[0]) if single else None
-            if not isinstance(text, str):
+            if isinstance(text, list) and tags and isinstance(values.get(tags), list):
+                text = annotated.words_of(text, values[tags])
+            elif not isinstance(text, str):
                 text = joined_text(values, texts)
             if isinstance(text, BadLine):
                 return attrs.evolve(text, line=line)
@@ -227,8 +241,9 @@ class Files:
                 if isinstance(found, BadLine):
                     return attrs.evolve(found, line=line)
                 extra[name] = found
+            meta = {name: values[name] for name in metas}
             if label_of_row is None:
-                return Example(text, None, extra, place)
+                return Example(text, None, extra, place, meta)
             label = label_of_row(values, text, place)
             if named is not None and not isinstance(label, BadLine):
                 label = named(label)
@@ -311,6 +326,8 @@ class Files:
             labels=labels,
             longest=config.longest_line,
             documents=config.documents,
+            word=config.word_column,
+            tag=config.tag_column,
         )
         if header or form.format not in ("csv", "tsv"):
             return form
@@ -346,7 +363,7 @@ class Files:
     def _names(self) -> Mapping[str, str]:
         """Names by the number that stands for them; from 0 where the training data has a 0."""
         path = self._paths(self.config.label_names)[0]
-        names = _label_names(path, self.config.encoding, self.config.longest_line)
+        names = label_names(path, self.config.encoding, self.config.longest_line)
         first = 0 if self._has_zero(len(names)) else 1
         return {str(number): name for number, name in enumerate(names, first)}
 
@@ -368,19 +385,3 @@ class Files:
 
 def _no_example(path: Path) -> None:
     raise DataError(f"{path} has no example. Take it out, or check that it is whole.")
-
-
-def _label_names(path: Path, encoding: str, longest: int) -> list[str]:
-    names = []
-    for line in read_lines(path, encoding, longest):
-        if isinstance(line, BadLine):
-            raise DataError(f"{path}:{line.line}: {line.reason}. Each line has one label's name.")
-        names.append(line[1].strip())
-    while names and not names[-1]:
-        names.pop()
-    if not names:
-        raise DataError(f"{path} has no name. Write a label's name on each line.")
-    if "" in names:
-        number = names.index("") + 1
-        raise DataError(f"{path}:{number}: a blank line. Each line has one label's name.")
-    return names

@@ -25,6 +25,7 @@ ENDINGS = {
     ".ndjson": "jsonl",
     ".json": "jsonl",
     ".parquet": "parquet",
+    ".conll": "conll",
 }
 
 
@@ -72,8 +73,8 @@ def data_format(path: Path) -> str:
     form = ENDINGS.get(suffixes[-1]) if suffixes else None
     if form is None:
         raise DataError(
-            f"The name of {path} does not say its form. Set data.format to txt, csv, tsv, jsonl "
-            "or parquet."
+            f"The name of {path} does not say its form. Set data.format to txt, csv, tsv, jsonl, "
+            "parquet, conll or squad."
         )
     return form
 

@@ -1,7 +1,12 @@
 """The built-in tasks."""
 
 from loomlm.plugin import Component, hookimpl
-from loomlm_tasks.config import CausalLmConfig, ClassificationConfig
+from loomlm_tasks.config import (
+    CausalLmConfig,
+    ClassificationConfig,
+    QuestionAnsweringConfig,
+    TokenClassificationConfig,
+)
 
 loomlm_api = (1, 1)
 
@@ -32,5 +37,21 @@ def loomlm_tasks() -> list[Component]:
             target="loomlm_tasks.causal_lm:CausalLm",
             config=CausalLmConfig,
             trials={"short": {"context": 16}, "packed": {"context": 16, "packing": "bfd"}},
+        ),
+        Component(
+            kind="task",
+            name="question_answering",
+            summary="the piece of a text that answers a question",
+            target="loomlm_tasks.question_answering:QuestionAnswering",
+            config=QuestionAnsweringConfig,
+            trials={"short": {"max_tokens": 16, "max_question": 4, "stride": 5}},
+        ),
+        Component(
+            kind="task",
+            name="token_classification",
+            summary="a tag for each word: names, parts of speech",
+            target="loomlm_tasks.token_classification:TokenClassification",
+            config=TokenClassificationConfig,
+            trials={"short": {"max_tokens": 16, "stride": 8}},
         ),
     ]

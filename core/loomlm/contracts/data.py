@@ -223,7 +223,7 @@ class Tokenizer(Protocol):
 
 @runtime_checkable
 class Locates(Protocol):
-    """A tokenizer that also says where in a text its tokens stand: for tasks that point at places."""
+    """A tokenizer that also says where in a text its tokens stand."""
 
     def encode_spans(
         self, texts: Sequence[str]

@@ -14,6 +14,7 @@ from loomlm.contracts import (
     Batch,
     Engine,
     Facts,
+    Joins,
     Likelihood,
     Metric,
     MetricContext,
@@ -24,6 +25,7 @@ from loomlm.contracts import (
 from loomlm.data.batches import Rows, TrainingRows
 from loomlm.data.orders import row_keys
 from loomlm.extending import Extensions
+from loomlm.inference.joining import Joining
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.registry import Registry
 
@@ -75,19 +77,26 @@ def evaluate(
     between: called before each batch; what it raises ends the evaluation. what: the split's name
     for a user whose memory it does not fit into.
     """
-    task, predicts = recipe.task, isinstance(recipe.task, Predicts)
+    task = recipe.task
+    joining = Joining(task, recipe.facts) if isinstance(task, Joins) else None
+    predicts = joining is not None or isinstance(task, Predicts)
     likelihoods = [metric for metric in metrics if kind_of(task, metric) == "likelihood"]
     outcomes = [metric for metric in metrics if kind_of(task, metric) != "likelihood"]
     total = weight = 0.0
-    for _, batch in ordered_batches(recipe, split, batch_size):
+    for rows, batch in ordered_batches(recipe, split, batch_size):
         between()
         with memory_for(lambda batch=batch: _too_large(what, batch)):
             part, logits = engine.score(batch, logits=predicts)
         total, weight = total + part, weight + float(batch["weight"].sum())
-        if logits is not None and isinstance(task, Predicts):
+        if logits is not None and joining is not None:
+            joining.add(rows, split.take(rows), logits)
+        elif logits is not None and isinstance(task, Predicts):
             outcome = task.outcome(logits, batch)
             for metric in outcomes:
                 metric.update(outcome)
+    for outcome in joining.outcomes() if joining is not None else ():
+        for metric in outcomes:
+            metric.update(outcome)
     for metric in likelihoods:
         metric.update(Likelihood(total, weight, split.bytes))
     scores: dict[str, Any] = {"loss": total / max(weight, 1e-12)}
