@@ -65,6 +65,7 @@ from loomlm.contracts import (
     UpdateContext,
     Writes,
 )
+from loomlm.data.vocabularies import target_of
 from loomlm.deprecations import name_of
 from loomlm.errors import (
     ConfigError,
@@ -153,6 +154,7 @@ __all__ = [
     "key",
     "near_duplicates",
     "nearest",
+    "target_of",
     "uniforms",
 ]
 

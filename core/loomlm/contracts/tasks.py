@@ -38,7 +38,9 @@ class Task(Protocol):
 
     needs: capabilities that the backbone must have; with "causal" among them, no token sees those
         behind it. With "encoder_decoder", what `tokens` says is read besides a source, which the
-        other arrays hold: no token sees those behind it, each sees the whole source.
+        other arrays hold: no token sees those behind it, each sees the whole source. By
+        convention that is `source` (batch, time), of which a row has `source_length` (batch,).
+        `tokens` are of the vocabulary of what is written: `loomlm.plugin.target_of`.
     produces: what metrics get, one kind or a frozenset of several: "classes", "label_sets",
         "numbers", "tag_sequences" or "texts", in an Outcome; "likelihood", a Likelihood.
     context: the most tokens of a row.

@@ -26,6 +26,7 @@ from loomlm.contracts import (
 from loomlm.data.about import about_data, say_about
 from loomlm.data.prepare import encode_examples, extended, make_tokenizer
 from loomlm.data.reading import identity, made, read_examples
+from loomlm.data.vocabularies import tokens_of
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.extending import Extensions
 from loomlm.inference.memory import lack_of_memory, not_enough
@@ -238,7 +239,7 @@ def prepare(
         task = made(registry, stage.task)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
         recipe = Recipe(task, made(registry, settings.backbone), data.facts, extensions)
-        about = about_data(examples, data, task, tokenizer)
+        about = about_data(examples, data, task, tokens_of(task, tokenizer))
         if len(settings.stages) > 1:
             say(f"The data of {stage.name}:")
         say_about(about, say)
