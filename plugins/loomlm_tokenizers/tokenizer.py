@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from loomlm.plugin import Ragged, UsageError
 from loomlm_tokenizers import training
 from loomlm_tokenizers.fast import FastBytePairs, fast_byte_pairs, spans
+from loomlm_tokenizers.places import located
 
 FILE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 CHUNK, PART = 1000, 1 << 22
@@ -83,6 +84,15 @@ class HubTokenizer:
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
         return Ragged(np.concatenate(rows) if rows else np.zeros(0, np.int32), offsets)
+
+    def encode_spans(
+        self, texts: Sequence[str]
+    ) -> tuple[Ragged, NDArray[np.int32], NDArray[np.int32]]:
+        """Ids as of `encode_many`, with the start and end of each in characters of its text.
+
+        See `loomlm.plugin.Locates`. By the library alone, which keeps what it normalised.
+        """
+        return located(self._tokenizer, texts)
 
     @cached_property
     def _fast(self) -> FastBytePairs | None:

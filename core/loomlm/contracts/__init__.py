@@ -19,6 +19,7 @@ from loomlm.contracts.data import (
     Example,
     ExampleCleaner,
     Facts,
+    Locates,
     Ragged,
     ShardedSource,
     TemplateContext,
@@ -53,6 +54,7 @@ from loomlm.contracts.models import (
 )
 from loomlm.contracts.tasks import (
     Generates,
+    Joins,
     Likelihood,
     Metric,
     MetricContext,
@@ -102,7 +104,9 @@ __all__ = [
     "Fitted",
     "Generates",
     "Head",
+    "Joins",
     "Likelihood",
+    "Locates",
     "Loss",
     "Metric",
     "MetricContext",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
@@ -218,6 +218,22 @@ class Tokenizer(Protocol):
 
     def files(self) -> Mapping[str, bytes]:
         """What to save, by file name; the factory's `load` takes it back."""
+        ...
+
+
+@runtime_checkable
+class Locates(Protocol):
+    """A tokenizer that also says where in a text its tokens stand: for tasks that point at places."""
+
+    def encode_spans(
+        self, texts: Sequence[str]
+    ) -> tuple[Ragged, NDArray[np.int32], NDArray[np.int32]]:
+        """Ids as of `encode_many`; the start and the end of each of them, (tokens,) int32 both.
+
+        In characters of its text: `text[start:end]` is what the token was made from, without white
+        space at either end; start equals end where there is nothing else. Starts never fall within
+        a text. A token that is part of a character has the whole.
+        """
         ...
 
 

@@ -33,8 +33,8 @@ class Outcome:
 class Task(Protocol):
     """What to learn from an example. A `task` target is called with its config.
 
-    A task is a Predicts too where its answer is read off the logits, and a Generates where it
-    writes text.
+    A task is a Predicts too where its answer is read off the logits, a Joins where an example may
+    be several rows, and a Generates where it writes text.
 
     needs: capabilities that the backbone must have; with "causal" among them, no token sees those
         behind it. With "encoder_decoder", what `tokens` says is read besides a source, which the
@@ -77,7 +77,7 @@ class Task(Protocol):
         """Columns of the examples: `tokens`, ragged, and what else `collate` needs.
 
         `length`, where it is given, (rows,), is what forms the buckets in place of the tokens'
-        own lengths. `bytes`, (rows,), is the size of the texts in UTF-8, for a Likelihood.
+        own lengths. `example`, (rows,), of a Joins, is which example a row is of. `bytes`, (rows,), is the size of the texts in UTF-8, for a Likelihood.
         labelled: whether labels are wanted; then one that `facts` lacks is a DataError that
         names the example's place.
         """
@@ -121,6 +121,30 @@ class Predicts(Protocol):
 
     def decode(self, logits: NDArray[Any], facts: Facts) -> list[dict[str, Any]]:
         """One JSON object a row, for the user."""
+        ...
+
+
+@runtime_checkable
+class Joins(Protocol):
+    """A task whose answer for an example is put together from what several rows say.
+
+    Its columns have `example`, int32 (rows,): the number of a row's example among those that were
+    given to `encode`, from 0. Every example has a row, and its rows stand one behind another.
+    """
+
+    def read(self, logits: NDArray[Any], rows: Columns, facts: Facts) -> list[Any]:
+        """What each row says by itself, in few bytes: it is kept until all rows are read.
+
+        logits: of these rows alone, without what pads a batch.
+        """
+        ...
+
+    def joined(self, found: Sequence[Sequence[Any]], facts: Facts) -> Outcome:
+        """What metrics compare, of some examples; of each what its rows say, in their order."""
+        ...
+
+    def answer(self, found: Sequence[Any], facts: Facts) -> dict[str, Any]:
+        """One JSON object for the user, from what the rows of an example say, in their order."""
         ...
 
 
