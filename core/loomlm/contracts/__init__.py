@@ -52,6 +52,7 @@ from loomlm.contracts.models import (
     Uniform,
 )
 from loomlm.contracts.tasks import (
+    Fills,
     Generates,
     Likelihood,
     Metric,
@@ -98,6 +99,7 @@ __all__ = [
     "Example",
     "ExampleCleaner",
     "Facts",
+    "Fills",
     "FitContext",
     "Fitted",
     "Generates",
