@@ -28,8 +28,8 @@ class MaskedLmConfig:
 
     context: int = key("tokens of a row: the most that the model sees at once", 256, minimum=2)
     packing: Literal["wrapped", "bfd"] = key(
-        "how documents come into rows, as of causal_lm: wrapped, end to end; bfd, whole ones, where "
-        "no token sees another document",
+        "how documents come into rows, as of causal_lm: wrapped, end to end; bfd, whole ones, "
+        "where no token sees another document",
         "wrapped",
     )
     share: float = key("how many of a row's tokens are predicted", 0.15, above=0, maximum=0.9)

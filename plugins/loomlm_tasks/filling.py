@@ -50,8 +50,8 @@ def encode_open(
 
 
 def _spaces_go_with_words(tokenizer: Tokenizer) -> bool:
-    """Whether a word's token has the space in front of it, so that one before a mask is no token."""
-    whole, left, right = (list(row) for row in _each(tokenizer, ["a b", "a ", "b"]))
+    """Whether a word's token has the space in front of it: then none stands before a mask."""
+    whole, left, right = _each(tokenizer, ["a b", "a ", "b"])
     return whole != left + right
 
 

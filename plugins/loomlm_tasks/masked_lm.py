@@ -165,7 +165,7 @@ class MaskedLm:
         return BatchSpec(fields=(*fields, *segment), shapes=tuple(found))
 
     def collate(self, rows: Columns, shape: Mapping[str, int], facts: Facts) -> Batch:
-        """A padded batch; there are more places than batch_spec says where a text has more masks."""
+        """A padded batch; with more places than batch_spec says where a text has more masks."""
         tokens, places = rows["tokens"], rows["places"]
         assert isinstance(tokens, Ragged)
         assert isinstance(places, Ragged)

@@ -18,8 +18,8 @@ def going_on(tokenizer: tokenizers.Tokenizer, vocabulary: Sequence[str]) -> list
     """For each token whether it goes on with a word. Special ones never do.
 
     WordPiece marks what goes on by a prefix, SentencePiece what begins by its space. Byte-level BPE
-    marks spaces too, but a punctuation mark without one in front begins a word as well, and so it is
-    with single characters. Words of a vocabulary of words stand alone.
+    marks spaces too, but a punctuation mark without one in front begins a word as well, and so it
+    is with single characters. Words of a vocabulary of words stand alone.
     """
     state = json.loads(tokenizer.to_str())
     model, cut = state["model"], state["pre_tokenizer"] or {}

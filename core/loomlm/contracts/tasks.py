@@ -128,7 +128,7 @@ class Predicts(Protocol):
 
 @runtime_checkable
 class Fills(Protocol):
-    """A Predicts whose answers are words of the vocabulary: `filled` takes the place of `decode`."""
+    """A Predicts whose answers are words of the vocabulary: `filled` is asked, not `decode`."""
 
     def filled(
         self, logits: NDArray[Any], rows: Columns, tokenizer: Tokenizer, facts: Facts

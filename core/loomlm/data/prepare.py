@@ -89,8 +89,8 @@ def make_tokenizer(
     train = getattr(factory, "train_masked", None) if masked else factory.train
     if train is None:
         raise UsageError(
-            f"A stage hides tokens, and the tokenizer {choice.type} has none to put in their place. "
-            "Take another type of tokenizer."
+            f"A stage hides tokens, and the tokenizer {choice.type} has none to put in their "
+            "place. Take another type of tokenizer."
         )
     config = choice.config
     named: Path | None = getattr(config, "file", None)
