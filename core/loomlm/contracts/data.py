@@ -197,6 +197,10 @@ class Tokenizer(Protocol):
 
     vocab_size: ids are below it. pad_id fills batches. unknown_id stands for what the vocabulary
     lacks (None where nothing can be unknown). end_id ends a document (None without one).
+
+    It may also have `mask_id`, of the token that stands for one that is hidden (None without one),
+    and `continues() -> (vocab_size,) bool`: which tokens go on with the word of the token before
+    them, where one stands there.
     """
 
     vocab_size: int
@@ -238,7 +242,12 @@ class Locates(Protocol):
 
 
 class TokenizerFactory(Protocol):
-    """What a `tokenizer` component's target is: an object with two methods, or a class."""
+    """What a `tokenizer` component's target is: an object with two methods, or a class.
+
+    It may also have `train_masked(config, texts)`: as `train`, for a run that hides tokens: the
+    tokenizer has a `mask_id`, within the size that the config asks for. One that is read from a
+    file without such a token gets one behind its others.
+    """
 
     def train(self, config: Any, texts: Iterable[str]) -> Tokenizer:
         """Learn a vocabulary from texts, or read the one that the config names.

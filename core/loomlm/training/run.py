@@ -235,7 +235,7 @@ def prepare(
         extensions = Extensions.of(stage.extensions, registry)
         examples = extended(examples, extensions, registry, say)
         if tokenizer is None:
-            tokenizer = make_tokenizer(settings.tokenizer, registry, examples, say)
+            tokenizer = make_tokenizer(settings, registry, examples, say)
         task = made(registry, stage.task)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
         recipe = Recipe(task, made(registry, settings.backbone), data.facts, extensions)
