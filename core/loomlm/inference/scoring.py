@@ -23,6 +23,7 @@ from loomlm.contracts import (
 )
 from loomlm.data.batches import Rows, TrainingRows
 from loomlm.data.orders import row_keys
+from loomlm.data.words import WordDropout
 from loomlm.extending import Extensions
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.registry import Registry
@@ -30,12 +31,16 @@ from loomlm.registry import Registry
 
 @frozen
 class Recipe:
-    """How a stage makes batches and its model: task, backbone, facts, and what extends them."""
+    """How a stage makes batches and its model: task, backbone, facts, and what extends them.
+
+    dropout: of words, in training alone.
+    """
 
     task: Task
     backbone: Backbone
     facts: Facts
     extensions: Extensions = Extensions()
+    dropout: WordDropout | None = None
 
     def batch(
         self,
@@ -44,13 +49,17 @@ class Recipe:
         shape: Mapping[str, int],
         seed: int = 0,
         step: int = 0,
+        training: bool = False,
     ) -> Batch:
         """A padded batch of some rows. seed, step: what a task that varies them goes by."""
         columns = split.take(rows)
         vary = getattr(self.task, "vary", None)
         if vary is not None:
             columns = vary(columns, self.facts, row_keys(seed, step, rows))
-        return self.backbone.prepare(self.task.collate(columns, shape, self.facts))
+        batch = self.task.collate(columns, shape, self.facts)
+        if training and self.dropout is not None:
+            batch = self.dropout(batch, seed, step)
+        return self.backbone.prepare(batch)
 
 
 def ordered_batches(
