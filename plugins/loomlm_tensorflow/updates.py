@@ -91,7 +91,9 @@ class Updates:
     ) -> tuple[Tensor, Tensor]:
         """Clip and update; gradients are one for each parameter, None where it took no part.
 
-        decay: of the moving average, where one is kept. Gives the gradients' norm, and 1 where the update was masked for want of finite numbers;
+        decay: of the moving average, where one is kept.
+
+        Gives the gradients' norm, and 1 where the update was masked for want of finite numbers;
         not for one that a smaller loss scale will mend.
         """
         taken = {

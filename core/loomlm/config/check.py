@@ -242,9 +242,7 @@ def _check_means(trainer: TrainerConfig) -> Iterator[Mistake]:
     name = "average" if trainer.average is not None else "average_from"
     for other in ("ema", "keep_best"):
         if getattr(trainer, other) is not None:
-            message = (
-                f"`{other}` says otherwise which weights the stage ends with; give one of both"
-            )
+            message = f"`{other}` says otherwise which weights the stage ends with; give one"
             yield Mistake(("trainer", name), message)
     if not isinstance(trainer.checkpoint_every, int):
         message = (
