@@ -182,10 +182,16 @@ class ExampleCleaner(Protocol):
     validation, then train) as they were at this step. Both can be read several times. A step with
     `fit` may go by what it has seen; one without is a pure function of the example, which streaming
     needs. And `notes(split)`, called behind the last example of a split: sentences for the user.
+
+    One that gives several examples for one, as augmentation does, has `several = True`, and `splits`
+    of ("train",): it comes behind the cut into splits, so that no copy of what is trained on stands
+    in another one, and no other step comes behind it.
     """
 
-    def example(self, example: Example) -> Example | Dropped:
+    def example(self, example: Example) -> Example | Dropped | tuple[Example, ...]:
         """The example, as it is or changed, or why it is left out. Called once for each, in order.
+
+        With `several`, it may also be at least one in a tuple.
 
         A place is never changed.
         """

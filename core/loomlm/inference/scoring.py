@@ -24,6 +24,7 @@ from loomlm.contracts import (
 )
 from loomlm.data.batches import Rows, TrainingRows
 from loomlm.data.orders import row_keys
+from loomlm.data.words import WordDropout
 from loomlm.extending import Extensions
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.registry import Registry
@@ -34,12 +35,16 @@ LIKELIHOODS = frozenset({"likelihood", "pseudo_likelihood"})
 
 @frozen
 class Recipe:
-    """How a stage makes batches and its model: task, backbone, facts, and what extends them."""
+    """How a stage makes batches and its model: task, backbone, facts, and what extends them.
+
+    dropout: of words, in training alone.
+    """
 
     task: Task
     backbone: Backbone
     facts: Facts
     extensions: Extensions = Extensions()
+    dropout: WordDropout | None = None
 
     def batch(
         self,
@@ -48,10 +53,14 @@ class Recipe:
         shape: Mapping[str, int],
         seed: int = 0,
         step: int = 0,
+        training: bool = False,
     ) -> Batch:
         """A padded batch of some rows. seed, step: what a task that varies them goes by."""
         columns = self.varied(split.take(rows), rows, seed, step)
-        return self.backbone.prepare(self.task.collate(columns, shape, self.facts))
+        batch = self.task.collate(columns, shape, self.facts)
+        if training and self.dropout is not None:
+            batch = self.dropout(batch, seed, step)
+        return self.backbone.prepare(batch)
 
     def varied(self, columns: Columns, rows: np.ndarray, seed: int = 0, step: int = 0) -> Columns:
         """The columns of some rows as a task that varies them has them at a step."""
