@@ -32,6 +32,7 @@ from loomlm.contracts import (
     Example,
     ExampleCleaner,
     Facts,
+    Fills,
     FitContext,
     Fitted,
     Generates,
@@ -67,6 +68,7 @@ from loomlm.contracts import (
     UpdateContext,
     Writes,
 )
+from loomlm.data.vocabularies import target_of
 from loomlm.deprecations import name_of
 from loomlm.errors import (
     ConfigError,
@@ -112,6 +114,7 @@ __all__ = [
     "Example",
     "ExampleCleaner",
     "Facts",
+    "Fills",
     "FitContext",
     "Fitted",
     "Generates",
@@ -158,6 +161,7 @@ __all__ = [
     "key",
     "near_duplicates",
     "nearest",
+    "target_of",
     "uniforms",
 ]
 

@@ -4,6 +4,7 @@ from loomlm.plugin import Component, hookimpl
 from loomlm_tasks.config import (
     CausalLmConfig,
     ClassificationConfig,
+    MaskedLmConfig,
     QuestionAnsweringConfig,
     TokenClassificationConfig,
 )
@@ -37,6 +38,17 @@ def loomlm_tasks() -> list[Component]:
             target="loomlm_tasks.causal_lm:CausalLm",
             config=CausalLmConfig,
             trials={"short": {"context": 16}, "packed": {"context": 16, "packing": "bfd"}},
+        ),
+        Component(
+            kind="task",
+            name="masked_lm",
+            summary="language modelling: hidden tokens from those on both sides",
+            target="loomlm_tasks.masked_lm:MaskedLm",
+            config=MaskedLmConfig,
+            trials={
+                "short": {"context": 16, "share": 0.3},
+                "packed": {"context": 16, "packing": "bfd", "whole_words": True},
+            },
         ),
         Component(
             kind="task",

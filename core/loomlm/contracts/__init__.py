@@ -53,6 +53,7 @@ from loomlm.contracts.models import (
     Uniform,
 )
 from loomlm.contracts.tasks import (
+    Fills,
     Generates,
     Joins,
     Likelihood,
@@ -100,6 +101,7 @@ __all__ = [
     "Example",
     "ExampleCleaner",
     "Facts",
+    "Fills",
     "FitContext",
     "Fitted",
     "Generates",

@@ -17,6 +17,7 @@ from loomlm.contracts import (
     Cleaner,
     Engine,
     Example,
+    Fills,
     Generates,
     Joins,
     ModelSpec,
@@ -98,10 +99,10 @@ class Model:
                 logits = self.engine.forward(batch)[: len(places)]
             if joining is not None:
                 joining.add(places, store.take(places), logits)
-            elif isinstance(task, Predicts):
-                decoded = task.decode(logits, self.recipe.facts)
-                for place, prediction in zip(places, decoded, strict=True):
-                    found[place] = prediction
+                continue
+            decoded = self._decoded(logits, store, places)
+            for place, prediction in zip(places, decoded, strict=True):
+                found[place] = prediction
         return found if joining is None else joining.answers()
 
     @overload
@@ -145,6 +146,16 @@ class Model:
         places, batch = next(iter(ordered_batches(self.recipe, store, store.span)))
         back = np.argsort(places)
         return {name: array[back] for name, array in batch.arrays.items()}
+
+    def _decoded(
+        self, logits: np.ndarray, store: ExampleRows, places: np.ndarray
+    ) -> list[dict[str, Any]]:
+        """What the logits of some rows say."""
+        task, facts = self.recipe.task, self.recipe.facts
+        if isinstance(task, Fills):
+            return task.filled(logits, store.take(places), self.tokenizer, facts)
+        assert isinstance(task, Predicts)
+        return task.decode(logits, facts)
 
     def _encode(self, given: Sequence[Example]) -> ExampleRows:
         examples = list(self.recipe.extensions.examples(given, "predict"))
