@@ -117,13 +117,15 @@ class QuestionAnswering:
         first row of an example.
         """
         questions = tokenizer.encode_many([_question(example) for example in examples])
-        texts = located(tokenizer, [example.text for example in examples], NAME)
+        # A text often has several questions, one behind the other.
+        numbers = {text: i for i, text in enumerate(dict.fromkeys(e.text for e in examples))}
+        texts = located(tokenizer, list(numbers), NAME)
         rows: list[_Row] = []
         for number, example in enumerate(examples):
             question = questions[number][: self.config.max_question]
             before = np.array([facts["mark"], *question, facts["mark"]], np.int32)
             answers = answers_of(example) if labelled else ()
-            rows += self._rows(number, example.text, texts[number], before, answers)
+            rows += self._rows(number, example.text, texts[numbers[example.text]], before, answers)
         columns: dict[str, Ragged | NDArray] = {
             "tokens": ragged([row.tokens for row in rows]),
             "starts": ragged([row.starts for row in rows]),
