@@ -56,7 +56,7 @@ def loomlm_tasks() -> list[Component]:
             summary="the piece of a text that answers a question",
             target="loomlm_tasks.question_answering:QuestionAnswering",
             config=QuestionAnsweringConfig,
-            trials={"short": {"max_tokens": 16, "max_question": 4, "stride": 5}},
+            trials={"short": {"max_tokens": 16, "max_question": 4, "stride": 8}},
         ),
         Component(
             kind="task",

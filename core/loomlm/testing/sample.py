@@ -90,10 +90,9 @@ class Sample:
         lines = train if split == "train" else validation
         for line, following in zip(lines, [*lines[1:], lines[0]], strict=True):
             extra = dict.fromkeys(self.config.reads, following)
-            if self.config.labels == "tags":
-                line = " ".join(line.split())
-            meta = {"answers": _answers(line)} if self.config.labels == "answers" else {}
-            yield Example(line, self._label(line), extra=extra, meta=meta)
+            text = " ".join(line.split()) if self.config.labels == "tags" else line
+            meta = {"answers": _answers(text)} if self.config.labels == "answers" else {}
+            yield Example(text, self._label(text), extra=extra, meta=meta)
 
     def _label(self, line: str) -> str | tuple[str, ...] | None:
         if self.config.labels == "answers":
