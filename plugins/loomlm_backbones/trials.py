@@ -15,6 +15,7 @@ MLP: Trials = {
         "hidden": [32, 16],
         "activation": "tanh",
     },
+    "subwords": {"width": 24, "subwords": [2, 4], "buckets": 300, "weighting": "tfidf"},
     "window": {"width": 24, "window": 4, "hidden": [32, 24], "activation": "gelu"},
 }
 

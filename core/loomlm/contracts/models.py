@@ -196,6 +196,8 @@ class Backbone(Protocol):
     longest: the most tokens that a row may have; None for any number.
     tied: the embedding that a head over the vocabulary shares; None for a head of its own.
     threads: CPU threads that its operations are worth, None for all; small ones lose by sharing.
+    A backbone may have `told(tokenizer)`: the same backbone, with what `prepare` and `fit` have to
+    know of the vocabulary. It is called first.
     A Builder for each backend makes the module; its parameters bear the layout's names.
     """
 

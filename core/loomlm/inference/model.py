@@ -35,7 +35,7 @@ from loomlm.inference.folders import CONFIG, MODEL_CONFIG, model_folder, models_
 from loomlm.inference.generate import Generator
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.inference.rows import Row, examples_of_rows
-from loomlm.inference.scoring import Recipe, ordered_batches
+from loomlm.inference.scoring import Recipe, ordered_batches, told
 from loomlm.models.arrays import from_safetensors
 from loomlm.models.fitting import check_weights, said_by
 from loomlm.models.folder import WEIGHTS, ModelConfig, describe_model, read_model
@@ -256,7 +256,7 @@ def open_model(
     tokenizer = load_tokenizer(config.tokenizer, registry, folder)
     recipe = Recipe(
         made(registry, config.task),
-        made(registry, config.backbone),
+        told(made(registry, config.backbone), tokenizer),
         config.facts,
         Extensions.of(config.extensions, registry),
     )

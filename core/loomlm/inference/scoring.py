@@ -20,6 +20,7 @@ from loomlm.contracts import (
     MetricContext,
     Predicts,
     Task,
+    Tokenizer,
     produced,
 )
 from loomlm.data.batches import Rows, TrainingRows
@@ -66,6 +67,12 @@ class Recipe:
         """The columns of some rows as a task that varies them has them at a step."""
         vary = getattr(self.task, "vary", None)
         return columns if vary is None else vary(columns, self.facts, row_keys(seed, step, rows))
+
+
+def told(backbone: Backbone, tokenizer: Tokenizer) -> Backbone:
+    """A backbone with what it has to know of the vocabulary."""
+    tell = getattr(backbone, "told", None)
+    return backbone if tell is None else tell(tokenizer)
 
 
 def ordered_batches(
