@@ -1,7 +1,12 @@
 """The built-in tasks."""
 
 from loomlm.plugin import Component, hookimpl
-from loomlm_tasks.config import CausalLmConfig, ClassificationConfig, TranslationConfig
+from loomlm_tasks.config import (
+    CausalLmConfig,
+    ClassificationConfig,
+    MaskedLmConfig,
+    TranslationConfig,
+)
 
 loomlm_api = (1, 1)
 
@@ -40,5 +45,16 @@ def loomlm_tasks() -> list[Component]:
             target="loomlm_tasks.translation:Translation",
             config=TranslationConfig,
             trials={"short": {"max_tokens": 16, "label_smoothing": 0.1}},
+        ),
+        Component(
+            kind="task",
+            name="masked_lm",
+            summary="language modelling: hidden tokens from those on both sides",
+            target="loomlm_tasks.masked_lm:MaskedLm",
+            config=MaskedLmConfig,
+            trials={
+                "short": {"context": 16, "share": 0.3},
+                "packed": {"context": 16, "packing": "bfd", "whole_words": True},
+            },
         ),
     ]

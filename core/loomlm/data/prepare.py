@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from loomlm.config.settings import Choice
+from loomlm.config.settings import Choice, RunConfig
 from loomlm.contracts import Columns, Example, Facts, Ragged, Task, Tokenizer, TokenizerFactory
 from loomlm.data.aside import ahead, behind
 from loomlm.data.batches import ExampleRows, IndexedRows, Rows, TrainingRows
@@ -77,17 +77,31 @@ def extended(examples: Examples, extensions: Extensions, registry: Registry, say
     return evolve(examples, splits=splits, key=whole)
 
 
-def make_tokenizer(choice: Choice, registry: Registry, examples: Examples, say: Say) -> Tokenizer:
-    """The run's tokenizer, trained on the training texts or read from the file that it names."""
+def make_tokenizer(
+    settings: RunConfig, registry: Registry, examples: Examples, say: Say
+) -> Tokenizer:
+    """The run's tokenizer, trained on the training texts or read from the file that it names.
+
+    Where a stage's task hides tokens, it has one for what is hidden. Raises UsageError for a type
+    of tokenizer that knows none.
+    """
+    choice, masked = settings.tokenizer, _hides(settings, registry)
     factory: TokenizerFactory = registry.target("tokenizer", choice.type)
+    train = getattr(factory, "train_masked", None) if masked else factory.train
+    if train is None:
+        raise UsageError(
+            f"A stage hides tokens, and the tokenizer {choice.type} has none to put in their "
+            "place. Take another type of tokenizer."
+        )
     config = choice.config
     named: Path | None = getattr(config, "file", None)
-    key = cache_key("tokenizer", examples.key, *_made_by(choice, registry))
+    made_of = (examples.key, *_made_by(choice, registry))
+    key = cache_key("tokenizer", *made_of, *(["masked"] if masked else []))
 
     def make(staging: Staging) -> None:
         of_stream = f" on the first {OF_A_STREAM:,} examples" if examples.stream else ""
         say("Reading the tokenizer" if named else f"Training the tokenizer{of_stream}")
-        tokenizer = factory.train(config, _training_texts(examples, choice))
+        tokenizer = train(config, _training_texts(examples, choice))
         second = choice.target
         if second is not None:
             say(f"The second one, of what is written{of_stream}")
@@ -98,6 +112,12 @@ def make_tokenizer(choice: Choice, registry: Registry, examples: Examples, say: 
             staging.write(name, content)
 
     return load_tokenizer(choice, registry, cached("tokenizers", key, make))
+
+
+def _hides(settings: RunConfig, registry: Registry) -> bool:
+    """Whether a stage's task hides tokens."""
+    tasks = [registry.target("task", stage.task.type) for stage in settings.stages]
+    return any(getattr(task, "hides", False) for task in tasks)
 
 
 def _training_texts(examples: Examples, choice: Choice) -> Iterator[str]:
