@@ -94,7 +94,7 @@ class TensorFlowEngine:
         return self._call(self._logits, dict(batch.arrays)).numpy()
 
     def score(self, batch: Batch, logits: bool) -> tuple[float, np.ndarray | None]:
-        """Sum of the weighted plain losses, and the logits where they are asked for; dropout off."""
+        """Sum of the weighted plain losses, and the logits where they are wanted; dropout off."""
         by_parts = self.spec.head.reads == "tokens" and self.spec.loss.kind == "cross_entropy"
         if not logits and by_parts:
             return float(self._call(self._loss_by_parts, dict(batch.arrays))), None

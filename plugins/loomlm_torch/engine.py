@@ -106,7 +106,7 @@ class TorchEngine:
         return self._logits(self._tensors(batch)).float().cpu().numpy()
 
     def score(self, batch: Batch, logits: bool) -> tuple[float, np.ndarray | None]:
-        """Sum of the weighted plain losses, and the logits where they are asked for; dropout off."""
+        """Sum of the weighted plain losses, and the logits where they are wanted; dropout off."""
         tensors = self._tensors(batch)
         by_parts = self.spec.head.reads == "tokens" and self.spec.loss.kind == "cross_entropy"
         if not logits and by_parts:
