@@ -183,8 +183,8 @@ class ExampleCleaner(Protocol):
     `fit` may go by what it has seen; one without is a pure function of the example, which streaming
     needs. And `notes(split)`, called behind the last example of a split: sentences for the user.
 
-    One that gives several examples for one, as augmentation does, has `several = True`, and `splits`
-    of ("train",): it comes behind the cut into splits, so that no copy of what is trained on stands
+    One that gives several examples for one, as augmentation does, has `several = True`, and
+    `splits` of ("train",): it comes behind the cut into splits, so that no copy of what is trained on stands
     in another one, and no other step comes behind it.
     """
 
@@ -233,7 +233,7 @@ class Tokenizer(Protocol):
 
 @runtime_checkable
 class Locates(Protocol):
-    """A tokenizer that also says where in a text its tokens stand: for tasks that point at places."""
+    """A tokenizer that also says where in a text its tokens stand, for tasks that point there."""
 
     def encode_spans(
         self, texts: Sequence[str]

@@ -81,7 +81,8 @@ class Task(Protocol):
         """Columns of the examples: `tokens`, ragged, and what else `collate` needs.
 
         `length`, where it is given, (rows,), is what forms the buckets in place of the tokens'
-        own lengths. `example`, (rows,), of a Joins, is which example a row is of. `bytes`, (rows,), is the size of the texts in UTF-8, for a Likelihood.
+        own lengths. `example`, (rows,), of a Joins, is which example a row is of. `bytes`,
+        (rows,), is the size of the texts in UTF-8, for a Likelihood.
         labelled: whether labels are wanted; then one that `facts` lacks is a DataError that
         names the example's place.
         """
