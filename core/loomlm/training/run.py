@@ -298,6 +298,7 @@ def _evaluate(
             size,
             partial(interrupts.check, stopped),
             f"{name} of {stage.name}",
+            stage.write,
         )
     interrupts.check(stopped)
     return scores
