@@ -11,6 +11,7 @@ from attrs import define, field, frozen
 from loomlm.contracts import Batch, Cleaner, Engine, Generates, Outcome, Tokenizer, Writes
 from loomlm.data.batches import Rows
 from loomlm.data.cleaning import clean
+from loomlm.data.vocabularies import tokens_of
 from loomlm.inference.beams import beam_search
 from loomlm.inference.decoding import Decoding, Written, choose, never_said
 from loomlm.inference.running import Running
@@ -110,8 +111,8 @@ class Generator:
         return pieces if self.continues else strip_stream(pieces)
 
     def _stream(self, running: Running, decoding: Decoding) -> Iterator[str]:
-        text = Pieces(self.tokenizer, list(running.tokens[0]) if self.continues else [])
-        for _, token in draw_tokens(running, self.tokenizer.end_id, decoding):
+        text = Pieces(self._written, list(running.tokens[0]) if self.continues else [])
+        for _, token in draw_tokens(running, self._written.end_id, decoding):
             text.add(token)
             if piece := text.next():
                 yield piece
@@ -120,13 +121,18 @@ class Generator:
 
     def _text(self, begun: list[int], written: Written, decoding: Decoding) -> str:
         if not self.continues:
-            return cut(self.tokenizer.decode(written.tokens), decoding.stop).strip()
-        pieces = Pieces(self.tokenizer, begun)
+            return cut(self._written.decode(written.tokens), decoding.stop).strip()
+        pieces = Pieces(self._written, begun)
         pieces.ids = [*begun, *written.tokens]
         return cut(pieces.rest(), decoding.stop)
 
+    @property
+    def _written(self) -> Tokenizer:
+        """The tokenizer of what is written."""
+        return tokens_of(self.recipe.task, self.tokenizer)
+
     def _running(self, prompt: Batch) -> Running:
-        return Running(self.engine, self.recipe, prompt, never_said(self.tokenizer))
+        return Running(self.engine, self.recipe, prompt, never_said(self._written))
 
     def _prompt(self, prompts: Sequence[str]) -> Batch:
         task = self.recipe.task
@@ -138,11 +144,11 @@ class Generator:
         self, running: Running, decoding: Decoding, numbers: np.ndarray, *, scored: bool
     ) -> list[Written]:
         """The new tokens of each row. scored: whether their probabilities are wanted."""
-        end = self.tokenizer.end_id
+        end = self._written.end_id
         if decoding.beams > 1:
             how = decoding.beams, decoding.max_tokens, decoding.length_penalty
             return beam_search(running, end, *how)
-        watch = Watch(self.tokenizer, len(running.tokens), decoding.stop, scored)
+        watch = Watch(self._written, len(running.tokens), decoding.stop, scored)
         for _ in draw_tokens(running, end, decoding, numbers, watch):
             pass
         return watch.rows

@@ -26,6 +26,8 @@ class Stage:
 
     places: where the examples of a batch stand, as their source says. write: of a task that writes,
     what it is scored by. watches_texts: whether a score of what it writes is watched in training.
+    weights: which weights it ends with, where they are means, and averaged: the steps whose weights
+    those are the mean of.
     """
 
     name: str
@@ -51,10 +53,16 @@ class Stage:
     checkpoints: Checkpoints
     world: dict[str, Any]
     progress: Progress = field(factory=Progress)
+    weights: str = ""
+    averaged: tuple[int, ...] = ()
 
 
 DONE = "done"
 """Why a stage is over that had all its steps."""
+
+
+LOST = "; the best weights were lost, these are the last"
+"""What stands behind the reason for which a stage is over."""
 
 
 def reopens(progress: Progress, trainer: TrainerConfig, steps: int) -> bool:

@@ -33,8 +33,9 @@ from loomlm.registry import Registry
 from loomlm.storage.cache import cache_key
 from loomlm.storage.disk import make_folder
 from loomlm.storage.manifest import file_digest
+from loomlm.training.averaging import averaged, check_average
 from loomlm.training.beginning import check_first, check_stays, first_model, with_model
-from loomlm.training.checkpoints import Checkpoints, read_state, restore
+from loomlm.training.checkpoints import Checkpoints, Mean, read_state, restore
 from loomlm.training.differences import ANEW
 from loomlm.training.folder import read_changes
 from loomlm.training.lost import NAMED
@@ -126,7 +127,7 @@ def make_stage(
         schedule=lambda step: trainer.learning_rate * factor(trainer.schedule.config, step, steps),
         metrics=partial(make_metrics, choices, registry, recipe.task, recipe.facts),
         higher_is_better=partial(_higher_is_better, by_name),
-        generate=_generate(generator) if isinstance(recipe.task, Generates) else None,
+        generate=_generate(generator, trainer) if isinstance(recipe.task, Generates) else None,
         write=generator.outcomes if isinstance(recipe.task, Writes) else None,
         watches_texts=any(
             is_written(recipe.task, by_name[_metric_of(name)])
@@ -142,6 +143,7 @@ def make_stage(
             trainer.checkpoint_every
             if trainer.non_finite == "rollback" and isinstance(trainer.checkpoint_every, int)
             else None,
+            Mean.wanted(trainer),
         ),
         world={
             "data": prepared.data.key,
@@ -157,6 +159,7 @@ def make_stage(
         )
         added = _added(prepared, settings, tokenizer, spec)
         _begin(made_stage, context, spec, added, first, registry)
+    check_average(engine, trainer, backend)
     return made_stage
 
 
@@ -288,9 +291,11 @@ def _metric_of(name: str) -> str:
     return name.partition("/")[0]
 
 
-def _generate(generator: Generator) -> Callable[[str, int, int], str]:
+def _generate(generator: Generator, trainer: TrainerConfig) -> Callable[[str, int, int], str]:
     def generate(prompt: str, max_tokens: int, seed: int) -> str:
-        return generator.texts([prompt], generator.how(max_tokens=max_tokens, seed=seed))[0]
+        how = generator.how(max_tokens=max_tokens, seed=seed)
+        with averaged(generator.engine, trainer):
+            return generator.texts([prompt], how)[0]
 
     return generate
 

@@ -26,9 +26,19 @@ GIVEN = ("reference", "labels")
 """What an author may say in the mark."""
 
 LABELS = ("Business", "Sci/Tech", "Sports", "World")
-PRODUCES = ("classes", "label_sets", "likelihood", "numbers", "tag_sequences", "texts")
+PRODUCES = (
+    "classes",
+    "label_sets",
+    "likelihood",
+    "numbers",
+    "pseudo_likelihood",
+    "tag_sequences",
+    "texts",
+    "tokens",
+)
+LIKELIHOODS = ("likelihood", "pseudo_likelihood")
 
-UNLABELLED = ("likelihood", "numbers", "texts")
+UNLABELLED = (*LIKELIHOODS, "numbers", "texts", "tokens")
 
 COUNT = 20
 """Random sets of examples that each property is checked with: some metrics take milliseconds."""
@@ -259,12 +269,12 @@ def score(subject: Subject, produces: str, parts: Sequence[list[Pair]]) -> Mappi
 
 def answers(subject: Subject, produces: str, pairs: list[Pair]) -> Outcome | Likelihood:
     """Examples as a task gives them, in an Outcome or a Likelihood."""
-    if produces == "likelihood":
+    if produces in LIKELIHOODS:
         counts = [count for _, count in pairs]
         losses = math.fsum(loss for loss, _ in pairs)
         return Likelihood(losses, float(sum(t for t, _ in counts)), sum(b for _, b in counts))
     references, predictions = [r for r, _ in pairs], [p for _, p in pairs]
-    if produces == "classes":
+    if produces in ("classes", "tokens"):
         return Outcome(np.array(predictions, np.int64), np.array(references, np.int32))
     if produces == "numbers":
         return Outcome(np.array(predictions, np.float64), np.array(references, np.float64))
@@ -316,7 +326,7 @@ def _labels(subject: Subject) -> tuple[str, ...]:
 def _pairs(subject: Subject, produces: str, least: int = 1) -> Any:
     """A strategy for examples, at least so many."""
     st, labels = strategies(), len(_labels(subject))
-    if produces == "classes":
+    if produces in ("classes", "tokens"):
         one = st.integers(0, labels - 1)
         pair = st.tuples(one, one)
     elif produces == "label_sets":
@@ -345,7 +355,7 @@ def _listed(values: Any) -> Any:
 
 
 def _perfect(produces: str, pairs: list[Pair]) -> list[Pair]:
-    if produces == "likelihood":
+    if produces in LIKELIHOODS:
         return [(0.0, counts) for _, counts in pairs]
     if produces == "texts":
         return [(right, right[0] if right else "") for right, _ in pairs]
@@ -353,5 +363,5 @@ def _perfect(produces: str, pairs: list[Pair]) -> list[Pair]:
 
 
 def _given(produces: str, pairs: list[Pair]) -> str:
-    what = "(loss, (tokens, bytes))" if produces == "likelihood" else "(reference, prediction)"
+    what = "(loss, (tokens, bytes))" if produces in LIKELIHOODS else "(reference, prediction)"
     return f"{produces}, {what} {shown(pairs)},"
