@@ -1,7 +1,12 @@
 """The built-in tasks."""
 
 from loomlm.plugin import Component, hookimpl
-from loomlm_tasks.config import CausalLmConfig, ClassificationConfig, MaskedLmConfig
+from loomlm_tasks.config import (
+    CausalLmConfig,
+    ClassificationConfig,
+    CompletionConfig,
+    MaskedLmConfig,
+)
 
 loomlm_api = (1, 1)
 
@@ -32,6 +37,14 @@ def loomlm_tasks() -> list[Component]:
             target="loomlm_tasks.causal_lm:CausalLm",
             config=CausalLmConfig,
             trials={"short": {"context": 16}, "packed": {"context": 16, "packing": "bfd"}},
+        ),
+        Component(
+            kind="task",
+            name="completion",
+            summary="answers to requests and in chats, written by a language model",
+            target="loomlm_tasks.completion:Completion",
+            config=CompletionConfig,
+            trials={"pairs": {"context": 24, "max_new": 6}},
         ),
         Component(
             kind="task",
