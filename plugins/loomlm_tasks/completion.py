@@ -23,6 +23,7 @@ from loomlm.plugin import (
     Ragged,
     Tokenizer,
 )
+from loomlm_tasks.causal_lm import packed_batch
 from loomlm_tasks.config import CompletionConfig
 from loomlm_tasks.padding import padded
 from loomlm_tasks.rendering import (
@@ -52,10 +53,20 @@ class Completion:
 
     config: CompletionConfig
 
-    needs = frozenset({"tokens", "causal"})
     produces = frozenset({"likelihood", "texts"})
     default_metrics = ("exact_match", "perplexity")
-    stream = False
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"tokens", "causal", *(["segments"] if self.packed else [])})
+
+    @property
+    def packed(self) -> bool:
+        return self.config.packing == "bfd"
+
+    @property
+    def stream(self) -> bool:
+        return self.packed
 
     @property
     def context(self) -> int:
@@ -149,14 +160,16 @@ class Completion:
         return of_chat(template, messages, example.place), [content.strip()]
 
     def batch_spec(self, facts: Facts, shapes: Sequence[Mapping[str, int]]) -> BatchSpec:
-        """tokens, label, weight (batch, time); length (batch,)."""
+        """tokens, label, weight (batch, time); length (batch,); packed, segment (batch, time)."""
         both = ("batch", "time")
+        segment = (BatchField("segment", "int32", both),) if self.packed else ()
         return BatchSpec(
             fields=(
                 BatchField("tokens", "int32", both),
                 BatchField("length", "int32", ("batch",)),
                 BatchField("label", "int32", both),
                 BatchField("weight", "float32", both),
+                *segment,
             ),
             shapes=tuple(shapes),
         )
@@ -167,6 +180,8 @@ class Completion:
         tokens, learnt = rows["tokens"], rows["learnt"]
         assert isinstance(tokens, Ragged)
         assert isinstance(learnt, Ragged)
+        if self.packed:
+            return packed_batch(tokens, rows.get("pieces"), shape, learnt)
         both, lengths = padded(tokens, height, width + 1)
         wanted, _ = padded(learnt, height, width + 1)
         length = np.maximum(lengths - 1, 0)

@@ -32,6 +32,11 @@ class CompletionConfig:
         "further texts in `data.fields`; or, of chats, a text with {content} for each role",
         "{prompt} {completion}",
     )
+    packing: Literal["none", "bfd"] = key(
+        "none: a row is one request with its answer; bfd: whole ones stand together by best fit "
+        "decreasing, and no token sees another's",
+        "none",
+    )
     max_new: int | None = key(
         "the most tokens that are written; by default a quarter of context", None, minimum=1
     )

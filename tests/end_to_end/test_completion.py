@@ -131,6 +131,18 @@ def test_where_no_score_of_texts_is_watched_nothing_is_written_in_training(confi
 
 
 @pytest.mark.one_backend
+def test_packed_pairs_are_learnt_and_scored_one_by_one(config, loomlm_command):
+    settings = ["stages.finetune.task.packing=bfd", "trainer.batch_size=4"]
+    run = loomlm.run(loomlm.load_config(config, set=settings))
+
+    scores = run.evaluation["finetune"]["test"]
+    assert scores["exact_match"] > 90
+    assert loomlm_command("evaluate", run.folder, "--output", "told.jsonl").code == 0
+    told = [json.loads(line) for line in Path("told.jsonl").read_text().splitlines()]
+    assert [one["text"] for one in told] == [text for text, _ in asked(40, 2)]
+
+
+@pytest.mark.one_backend
 def test_what_is_said_of_how_to_write_goes_to_a_task_that_writes(config_file, loomlm_command):
     loomlm.run(config_file(steps="2"))
 

@@ -95,8 +95,9 @@ def test_the_length_penalty_says_what_texts_are_compared_by(fake, penalty):
 
 def test_a_higher_penalty_gives_longer_texts(fake):
     def written(penalty):
-        how = Decoding(beams=40, max_tokens=LONGEST, length_penalty=penalty)
-        return sum(len(fake(logits_of(n)).generator.texts(["ab"], how)[0]) for n in range(8))
+        runnings = [fake(logits_of(seed)).running(["ab"]) for seed in range(8)]
+        found = [beam_search(one, END, 40, LONGEST, penalty)[0] for one in runnings]
+        return sum(one.count for one in found)
 
     assert written(-1.0) <= written(0.0) < written(1.0) < written(4.0)
 

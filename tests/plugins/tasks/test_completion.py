@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loomlm.data.columns import ColumnStore
+from loomlm.data.packing import packed_rows
 from loomlm.plugin import DataError, Example, Generates, Predicts, Ragged, Writes
 from loomlm_tasks.completion import Completion
 from loomlm_tasks.config import CompletionConfig
@@ -232,3 +234,24 @@ def test_the_parts_that_are_read_stand_as_one_text():
     ]
     messages = [("system", "Be kind."), ("user", "hi")]
     assert of_chat(CHAT, messages) == [Part("Be kind.\nUser: hi\nBot:")]
+
+
+def test_packed_rows_hold_several_and_weigh_answers_alone():
+    made = task(packing="bfd")
+    examples = [PAIR, Example("a", extra={"target": "bc"}), Example("d", extra={"target": "e"})]
+    columns = made.encode(examples, Letters(), FACTS, True)
+    rows = packed_rows("split", columns["tokens"], 40, 0, ColumnStore(dict(columns), 3, {}))
+
+    batch = made.collate(rows.take(np.arange(rows.span)), {"batch": 1, "time": 40}, FACTS)
+
+    assert rows.span == 1
+    alone = task().collate(columns, {"batch": 3, "time": 10}, FACTS)
+    learnt = batch["label"][batch["weight"] > 0].tolist()
+    assert sorted(learnt) == sorted(alone["label"][alone["weight"] > 0].tolist())
+    assert sorted(set(batch["segment"][0].tolist())) == [0, 1, 2, 3]
+    for number in (1, 2, 3):
+        mine = batch["segment"][0] == number
+        assert batch["tokens"][0][mine][0] == 2
+        assert batch["label"][0][mine][-1] == 2
+    spec = made.batch_spec(FACTS, [{"batch": 1, "time": 40}])
+    assert {field.name for field in spec.fields} == set(batch.arrays)
