@@ -45,6 +45,7 @@ class Mlp:
     config: MlpConfig
 
     longest = None
+    free = frozenset({"embedding", "embedding_init"})
 
     @property
     def capabilities(self) -> frozenset[str]:

@@ -45,6 +45,7 @@ class Transformer:
     config: TransformerConfig
 
     threads = None
+    free = frozenset({"causal", "pooling", "tied"})
 
     @property
     def capabilities(self) -> frozenset[str]:
