@@ -51,6 +51,7 @@ class Mlp:
     runs: Subwords | None = None
 
     longest = None
+    free = frozenset({"embedding", "embedding_init"})
 
     @property
     def capabilities(self) -> frozenset[str]:

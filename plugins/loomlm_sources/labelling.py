@@ -243,20 +243,3 @@ class _Column:
                     f"is {was}. A column of labels has one type: mend it, or name another with "
                     "data.label."
                 )
-
-
-def label_names(path: Path, encoding: str, longest: int) -> list[str]:
-    """The names in a file, a line each. Raises DataError where one is missing."""
-    names = []
-    for line in read_lines(path, encoding, longest):
-        if isinstance(line, BadLine):
-            raise DataError(f"{path}:{line.line}: {line.reason}. Each line has one label's name.")
-        names.append(line[1].strip())
-    while names and not names[-1]:
-        names.pop()
-    if not names:
-        raise DataError(f"{path} has no name. Write a label's name on each line.")
-    if "" in names:
-        number = names.index("") + 1
-        raise DataError(f"{path}:{number}: a blank line. Each line has one label's name.")
-    return names

@@ -79,6 +79,8 @@ class Parameter:
     decay: whether weight decay applies. learning_rate_scale multiplies the step's learning rate.
     tied_to: the name of the parameter whose values this one shares; it is then not stored.
     sparse: rows are updated only when a global batch touches them (see `docs/design.md`).
+    depth: how far it is from the model's input, for `trainer.layer_decay`: 0 for embeddings, 1 for
+        the first layer, and so on; None: as its name and role say.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Parameter:
     learning_rate_scale: float = 1.0
     tied_to: str | None = None
     sparse: bool = False
+    depth: int | None = None
 
 
 @frozen(kw_only=True)
@@ -205,6 +208,10 @@ class Backbone(Protocol):
     A backbone may have `told(tokenizer)`: the same backbone, with what `prepare` and `fit` have to
     know of the vocabulary. It is called first.
     A Builder for each backend makes the module; its parameters bear the layout's names.
+
+    It may also have `free`: the keys of its config that may differ from those of the model that a
+    stage begins with, since they do not change what its weights mean. Those that end in
+    `dropout` are among them anyhow. Without `free`, nothing but shapes is compared.
     """
 
     capabilities: frozenset[str]
