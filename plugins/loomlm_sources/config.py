@@ -66,6 +66,11 @@ class FilesConfig:
     labels: Mapping[str, Path] | None = key(
         "for txt: a file for each split with the label of each line", None
     )
+    targets: Mapping[str, Path] | None = key(
+        "for txt: a file for each split with what is to be written for each line, such as its "
+        "translation",
+        None,
+    )
     documents: Literal["line", "paragraph", "file"] = key(
         "for txt: what one example is; paragraphs end at blank lines", "line"
     )
@@ -101,15 +106,19 @@ class FilesConfig:
                 raise ValueError(f"{split} is an empty list; name its files")
         if self.text == ():
             raise ValueError("text is an empty list; name a column")
-        if self.labels is not None and self.documents != "line":
-            raise ValueError(
-                f"documents is {self.documents!r}, and labels has one for each line; "
-                'leave one of them out, or set documents = "line"'
-            )
+        by_line = {"labels": self.labels, "targets": self.targets}
+        for name, value in by_line.items():
+            if value is not None and self.documents != "line":
+                raise ValueError(
+                    f"documents is {self.documents!r}, and {name} has one for each line; "
+                    'leave one of them out, or set documents = "line"'
+                )
         _check_labels(self)
         _check_format(self)
         _check_extra(self.text, self.pair, self.fields)
-        for name, value in (("header", self.header), ("labels", self.labels)):
+        if self.targets is not None and "target" in self.fields:
+            raise ValueError("targets and fields.target each say what is written; leave one out")
+        for name, value in ({"header": self.header} | by_line).items():
             for split in value if isinstance(value, Mapping) else ():
                 if split not in SPLITS:
                     raise ValueError(f"{name} names {split!r}; splits are {', '.join(SPLITS)}")
@@ -215,3 +224,8 @@ def extra_columns(config: FilesConfig | HuggingFaceConfig) -> dict[str, str]:
     """The columns of further texts, by their names in `Example.extra`."""
     pair = {} if config.pair is None else {"pair": config.pair}
     return {**pair, **config.fields}
+
+
+def texts_by_line(config: FilesConfig | HuggingFaceConfig) -> tuple[str, ...]:
+    """The further texts that stand in files of their own, line by line."""
+    return ("target",) if isinstance(config, FilesConfig) and config.targets else ()

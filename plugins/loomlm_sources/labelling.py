@@ -157,8 +157,12 @@ TYPED = ("jsonl", "parquet")
 
 
 def data_format_of(path: Path, config: FilesConfig) -> str:
-    """A file's form, as the config or its name says."""
-    return data_format(path) if config.format == "auto" else config.format
+    """A file's form, as the config or its name says; `train.de` is text where others go with it
+    line by line.
+    """
+    if config.format != "auto":
+        return config.format
+    return data_format(path, "txt" if config.targets is not None else None)
 
 
 def label_names(path: Path, encoding: str, longest: int) -> list[str]:

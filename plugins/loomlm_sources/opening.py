@@ -67,10 +67,13 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def data_format(path: Path) -> str:
-    """What a file's name says of its form, before the ending of its compression."""
+def data_format(path: Path, usual: str | None = None) -> str:
+    """What a file's name says of its form, before the ending of its compression.
+
+    usual: of a name that says none. Raises DataError for such a one without it.
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSED]
-    form = ENDINGS.get(suffixes[-1]) if suffixes else None
+    form = ENDINGS.get(suffixes[-1], usual) if suffixes else usual
     if form is None:
         raise DataError(
             f"The name of {path} does not say its form. Set data.format to txt, csv, tsv, jsonl, "

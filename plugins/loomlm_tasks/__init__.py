@@ -4,9 +4,11 @@ from loomlm.plugin import Component, hookimpl
 from loomlm_tasks.config import (
     CausalLmConfig,
     ClassificationConfig,
+    CompletionConfig,
     MaskedLmConfig,
     QuestionAnsweringConfig,
     TokenClassificationConfig,
+    TranslationConfig,
 )
 
 loomlm_api = (1, 1)
@@ -38,6 +40,22 @@ def loomlm_tasks() -> list[Component]:
             target="loomlm_tasks.causal_lm:CausalLm",
             config=CausalLmConfig,
             trials={"short": {"context": 16}, "packed": {"context": 16, "packing": "bfd"}},
+        ),
+        Component(
+            kind="task",
+            name="translation",
+            summary="write a text anew: in another language, or shorter",
+            target="loomlm_tasks.translation:Translation",
+            config=TranslationConfig,
+            trials={"short": {"max_tokens": 16, "label_smoothing": 0.1}},
+        ),
+        Component(
+            kind="task",
+            name="completion",
+            summary="answers to requests and in chats, written by a language model",
+            target="loomlm_tasks.completion:Completion",
+            config=CompletionConfig,
+            trials={"pairs": {"context": 24, "max_new": 6}},
         ),
         Component(
             kind="task",

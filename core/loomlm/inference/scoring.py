@@ -19,8 +19,11 @@ from loomlm.contracts import (
     Likelihood,
     Metric,
     MetricContext,
+    Outcome,
     Predicts,
     Task,
+    Tokenizer,
+    Writes,
     produced,
 )
 from loomlm.data.batches import Rows, TrainingRows
@@ -30,6 +33,12 @@ from loomlm.extending import Extensions
 from loomlm.inference.joining import Joining
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.registry import Registry
+
+Seen = Callable[[np.ndarray, Outcome], None]
+"""Is shown the rows of a batch, (n,), and what came of them."""
+
+Write = Callable[[Rows, int, Callable[[], None]], Iterator[tuple[np.ndarray, Outcome]]]
+"""Writes for each row of a split: `loomlm.inference.generate.Generator.outcomes`."""
 
 LIKELIHOODS = frozenset({"likelihood", "pseudo_likelihood"})
 """Of what a task produces, that which is one Likelihood of the whole split."""
@@ -70,6 +79,12 @@ class Recipe:
         return columns if vary is None else vary(columns, self.facts, row_keys(seed, step, rows))
 
 
+def told(backbone: Backbone, tokenizer: Tokenizer) -> Backbone:
+    """A backbone with what it has to know of the vocabulary."""
+    tell = getattr(backbone, "told", None)
+    return backbone if tell is None else tell(tokenizer)
+
+
 def ordered_batches(
     recipe: Recipe, split: Rows, batch_size: int
 ) -> Iterator[tuple[np.ndarray, Batch]]:
@@ -86,16 +101,25 @@ def evaluate(
     batch_size: int,
     between: Callable[[], None] = lambda: None,
     what: str = "a split",
+    write: Write | None = None,
+    seen: Seen = lambda rows, outcome: None,
 ) -> dict[str, Any]:
     """`loss` and every metric's entries, on a whole split.
 
     between: called before each batch; what it raises ends the evaluation. what: the split's name
-    for a user whose memory it does not fit into.
+    for a user whose memory it does not fit into. write: what a task that writes is scored by;
+    without it, scores of texts that it would have to write first are left out. seen: shown every
+    outcome.
     """
     task = recipe.task
+    by_writing = [metric for metric in metrics if is_written(task, metric)]
     joining = Joining(task, recipe.facts) if isinstance(task, Joins) else None
     likelihoods = [metric for metric in metrics if kind_of(task, metric) in LIKELIHOODS]
-    outcomes = [metric for metric in metrics if kind_of(task, metric) not in LIKELIHOODS]
+    outcomes = [
+        metric
+        for metric in metrics
+        if not is_written(task, metric) and kind_of(task, metric) not in LIKELIHOODS
+    ]
     # Those of a large vocabulary are handed over for a metric alone.
     predicts = isinstance(task, Predicts | Joins) and bool(outcomes)
     total = weight = 0.0
@@ -108,6 +132,7 @@ def evaluate(
             joining.add(rows, split.take(rows), logits)
         elif logits is not None and isinstance(task, Predicts):
             outcome = task.outcome(logits, batch)
+            seen(rows, outcome)
             for metric in outcomes:
                 metric.update(outcome)
     for outcome in joining.outcomes() if joining is not None else ():
@@ -115,10 +140,21 @@ def evaluate(
             metric.update(outcome)
     for metric in likelihoods:
         metric.update(Likelihood(total, weight, split.bytes))
+    if write is not None and by_writing:
+        for rows, outcome in write(split, batch_size, between):
+            seen(rows, outcome)
+            for metric in by_writing:
+                metric.update(outcome)
     scores: dict[str, Any] = {"loss": total / max(weight, 1e-12)}
     for metric in metrics:
-        scores.update(metric.compute())
+        if write is not None or not is_written(task, metric):
+            scores.update(metric.compute())
     return scores
+
+
+def is_written(task: Task, metric: Any) -> bool:
+    """Whether a metric, or its target, scores what a task has to write first."""
+    return isinstance(task, Writes) and kind_of(task, metric) == "texts"
 
 
 def _too_large(what: str, batch: Batch) -> str:

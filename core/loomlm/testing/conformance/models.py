@@ -32,7 +32,7 @@ from loomlm.contracts import (
 from loomlm.data.batches import ExampleRows
 from loomlm.data.columns import ColumnStore
 from loomlm.errors import PluginError, UsageError
-from loomlm.inference.scoring import Recipe
+from loomlm.inference.scoring import Recipe, told
 from loomlm.models.initial import initial_arrays
 from loomlm.models.spec import model_spec
 from loomlm.registry import Registry
@@ -215,7 +215,7 @@ def _with_texts(task: Task, backbone: Choice, made: Any) -> dict[str, Any]:
     widest = int(rows.lengths.max()) - (1 if task.stream else 0)
     stated = task.batch_spec(facts, [{"batch": TEXTS, "time": widest}])
     spec = model_spec(backbone.type, backbone.config, made, task, facts, tokenizer, stated)
-    recipe = Recipe(task, made, facts)
+    recipe = Recipe(task, told(made, tokenizer), facts)
     return {"recipe": recipe, "tokenizer": tokenizer, "rows": rows, "spec": spec}
 
 
