@@ -150,7 +150,7 @@ class QuestionAnswering:
         """The rows of an example. tokens: the text's ids, starts and ends. before: a row's own."""
         ids, starts, ends = tokens
         span = answers[0].tokens(starts, ends) if answers else None
-        right = json.dumps(list(dict.fromkeys(answer.text for answer in answers)) or [""])
+        right = json.dumps(list(dict.fromkeys(answer.text for answer in answers)))
         room = self.config.max_tokens - len(before)
         for at, stop in windows(len(ids), room, self.config.stride):
             first = int(starts[at]) if stop > at else 0
@@ -236,7 +236,7 @@ class QuestionAnswering:
         return Found(tuple(spans), float(odds[0].sum()), right)
 
     def joined(self, found: Sequence[Sequence[Found]], facts: Facts) -> Outcome:
-        """The answer to each question, beside those that are right; "" where there is none."""
+        """The answer to each question, "" for none, beside those that are right."""
         return Outcome(
             [self.answer(rows, facts)["answer"] for rows in found],
             [next((row.right for row in rows if row.right), ()) for rows in found],

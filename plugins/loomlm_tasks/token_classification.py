@@ -229,9 +229,10 @@ class TokenClassification:
 
     def joined(self, found: Sequence[Sequence[Found]], facts: Facts) -> Outcome:
         """The tags of each text's words, beside those that are right."""
-        right = [np.concatenate([row.right for row in rows]) for rows in found]
+        right = [np.concatenate([row.right for row in rows]).tolist() for rows in found]
         pairs = zip(found, right, strict=True)
-        return Outcome([_together(rows, len(tags), facts)[0] for rows, tags in pairs], right)
+        given = [_together(rows, len(tags), facts)[0].tolist() for rows, tags in pairs]
+        return Outcome(given, right)
 
     def answer(self, found: Sequence[Found], facts: Facts) -> dict[str, Any]:
         """`words`, each with its tag; `entities` where tags have types: both with the places in

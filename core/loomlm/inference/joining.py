@@ -29,11 +29,12 @@ class Joining:
         for row, number, one in zip(rows.tolist(), numbers, said, strict=True):
             self._found.setdefault(number, {})[row] = one
 
-    def outcomes(self) -> Iterator[Outcome]:
-        """What metrics compare, example by example."""
-        found = list(self._examples())
+    def outcomes(self) -> Iterator[tuple[np.ndarray, Outcome]]:
+        """What metrics compare, with the numbers of the examples, in their order."""
+        found, numbers = list(self._examples()), np.array(sorted(self._found), np.int64)
         for first in range(0, len(found), TOGETHER):
-            yield self.task.joined(found[first : first + TOGETHER], self.facts)
+            part = slice(first, first + TOGETHER)
+            yield numbers[part], self.task.joined(found[part], self.facts)
 
     def answers(self) -> list[dict[str, Any]]:
         """The answer for each example."""

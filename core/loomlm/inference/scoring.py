@@ -135,7 +135,8 @@ def evaluate(
             seen(rows, outcome)
             for metric in outcomes:
                 metric.update(outcome)
-    for outcome in joining.outcomes() if joining is not None else ():
+    for numbers, outcome in joining.outcomes() if joining is not None else ():
+        seen(numbers, outcome)
         for metric in outcomes:
             metric.update(outcome)
     for metric in likelihoods:

@@ -68,7 +68,7 @@ def test_every_word_counts_once_whatever_the_rows(max_tokens, data):
 
     columns = of.encode(EXAMPLES, LETTERS, facts, True)
 
-    (outcome,) = joined(of, columns, facts, TAGS).outcomes()
+    ((_, outcome),) = joined(of, columns, facts, TAGS).outcomes()
     wanted = [[facts["labels"].index(tag) for tag in tags] for tags in TAGS]
     assert [list(tags) for tags in outcome.references] == wanted
     assert [list(tags) for tags in outcome.predictions] == wanted
@@ -121,7 +121,7 @@ def test_a_word_without_a_token_gets_the_common_tag():
     facts = task().fit(EXAMPLES, WORDS)
     columns = task().encode([Example("Ada \u200b ran", ("B-PER", "O", "O"))], WORDS, facts, True)
 
-    (outcome,) = joined(task(), columns, facts, [("B-PER", "B-LOC", "O")]).outcomes()
+    ((_, outcome),) = joined(task(), columns, facts, [("B-PER", "B-LOC", "O")]).outcomes()
 
     assert [facts["labels"][tag] for tag in outcome.predictions[0]] == ["B-PER", "O", "O"]
 

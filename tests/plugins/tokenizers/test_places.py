@@ -14,7 +14,8 @@ from loomlm.plugin import Locates
 from .test_tokenizers import NAMES, train
 
 TEXTS = [
-    "The quick brown fox, na\u00efve caf\u00e9 \ufb01ne!  two  spaces\n\n\u6771\u4eac \U0001f600 ok. ",
+    "The quick brown fox, na\u00efve caf\u00e9 \ufb01ne!  two  spaces",
+    "\n\n\u6771\u4eac \U0001f600 ok. ",
     "U.S. isn't 1990s, \uff26\uff55\uff4c\uff4c",
     "  in front",
     " \t ",

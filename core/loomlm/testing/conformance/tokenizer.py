@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from loomlm.contracts import Tokenizer
+from loomlm.contracts import Locates, Tokenizer
 from loomlm.errors import LoomlmError
-from loomlm.testing.conformance.cases import Subject
+from loomlm.testing.conformance.cases import NotApplicable, Subject
 from loomlm.testing.conformance.drawing import doing, for_each, shown, strategies
 from loomlm.testing.conformance.elsewhere import here_and_elsewhere
 from loomlm.testing.conformance.encoding import (
@@ -280,8 +280,41 @@ def nothing_to_learn_from_is_said(subject: Subject) -> None:
         encode(tokenizer, "a text")
 
 
+def tokens_stand_where_they_say(subject: Subject) -> None:
+    """A tokenizer with `encode_spans` gives the ids of `encode_many`, and where each stands.
+
+    Places rise, lie in their text, and have no white space at their ends.
+    """
+    tokenizer = trained(subject)
+    if not isinstance(tokenizer, Locates):
+        raise NotApplicable("it has no encode_spans, so no task can point at places with it")
+
+    def check(text: str) -> None:
+        with doing(f"encode_spans([{shown(text)}] * 2)"):
+            ids, starts, ends = tokenizer.encode_spans([text, text])
+        same_rows([text] * 2, encode_all(tokenizer, [text] * 2), [list(r) for r in ids], "located")
+        assert len(starts) == len(ends) == len(ids.values), f"{shown(text)}: not a place each"
+        for row in (0, 1):
+            part = slice(int(ids.offsets[row]), int(ids.offsets[row + 1]))
+            _check_places(text, starts[part], ends[part])
+
+    for text in (*texts_of(subject), *HOSTILE):
+        check(text)
+    for_each(check, any_text(texts_of(subject)))
+
+
+def _check_places(text: str, starts: np.ndarray, ends: np.ndarray) -> None:
+    """The places of one text's tokens."""
+    assert (np.diff(starts) >= 0).all(), f"{shown(text)}: places fall: {shown(starts.tolist())}"
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        assert 0 <= start <= end <= len(text), f"{shown(text)} has no place from {start} to {end}"
+        piece = text[start:end]
+        assert piece == piece.strip(), f"{shown(text)}: {shown(piece)} has white space at an end"
+
+
 PROPERTIES = (
     any_text_has_ids,
+    tokens_stand_where_they_say,
     a_text_comes_back,
     any_ids_have_a_text,
     special_tokens_are_apart,
