@@ -8,6 +8,7 @@ from .catching import Catcher
 
 CAUGHT = {
     "Letters": set(),
+    "SpacesHavePlaces": {"tokens_stand_where_they_say"},
     "WideIds": {"any_text_has_ids"},
     "StumblesOverHalves": {"any_text_has_ids"},
     "Strips": {"a_text_comes_back"},

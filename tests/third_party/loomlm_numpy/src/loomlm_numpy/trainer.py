@@ -58,6 +58,11 @@ class NumpyTrainer:
     ) -> NumpyEngine:
         """An engine; the threads are those of the matrix library, for the whole process."""
         assert isinstance(trainer.threads, int)
+        if spec.loss.kind == "span":
+            raise UsageError(
+                "The backend numpy has no loss of spans, which the task wants. Take another "
+                "backend: torch or tensorflow."
+            )
         threadpool_limits(trainer.threads, user_api="blas")
         model = build_model(spec, builders("backbone", spec.backbone), self.config.logits_at_once)
         optimizer = builders("optimizer", trainer.optimizer.type)(trainer.optimizer.config)
