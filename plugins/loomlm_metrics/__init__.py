@@ -1,7 +1,7 @@
-"""The built-in metrics: accuracy, precision, recall, F1, confusion matrix; likelihood."""
+"""The built-in metrics: of classes, of label sets, of probabilities, of numbers; likelihood."""
 
 from loomlm.plugin import Component, hookimpl
-from loomlm_metrics.config import AverageConfig
+from loomlm_metrics.config import AverageConfig, CalibrationConfig
 
 loomlm_api = (1, 1)
 
@@ -26,6 +26,29 @@ def loomlm_metrics() -> list[Component]:
         ),
         Component(
             kind="metric",
+            name="matthews",
+            summary="Matthews' correlation: 1 where all is right, 0 for what a guess would reach",
+            target="loomlm_metrics.classification:Matthews",
+        ),
+        Component(
+            kind="metric",
+            name="roc_auc",
+            summary="how often what has a label gets a higher probability of it than what has not",
+            target="loomlm_metrics.probabilities:RocAuc",
+        ),
+        Component(
+            kind="metric",
+            name="expected_calibration_error",
+            summary="how far the probability of what is predicted is from how often it is right",
+            target="loomlm_metrics.probabilities:CalibrationError",
+            config=CalibrationConfig,
+        ),
+        _of_numbers("mean_squared_error", "mean of the squared differences"),
+        _of_numbers("mean_absolute_error", "mean of the absolute differences"),
+        _of_numbers("pearson", "correlation of predictions with what is right"),
+        _of_numbers("spearman", "correlation of their ranks"),
+        Component(
+            kind="metric",
             name="perplexity",
             summary="e to the mean loss of a token",
             target="loomlm_metrics.likelihood:Perplexity",
@@ -37,6 +60,11 @@ def loomlm_metrics() -> list[Component]:
             target="loomlm_metrics.likelihood:BitsPerByte",
         ),
     ]
+
+
+def _of_numbers(name: str, summary: str) -> Component:
+    target = f"loomlm_metrics.numbers:{name}"
+    return Component(kind="metric", name=name, summary=summary, target=target)
 
 
 def _averaged(name: str, summary: str) -> Component:

@@ -94,6 +94,32 @@ class ConfusionMatrix:
 
 
 @define
+class Matthews:
+    """Matthews' correlation of references and predictions, also of more than two classes
+    (Gorodkin 2004): 1 where all is right, 0 for what any guess would reach.
+    """
+
+    config: NoConfig
+    context: MetricContext
+    cells: Cells = field(factory=Cells)
+    accepts = frozenset({"classes"})
+    higher_is_better = True
+
+    def update(self, outcome: Outcome) -> None:
+        """Take in (examples,) classes."""
+        self.cells.add(outcome.references, outcome.predictions)
+
+    def compute(self) -> Mapping[str, Any]:
+        from sklearn.metrics import matthews_corrcoef
+
+        references, predictions, counts = self.cells.arrays()
+        if len({*references.tolist(), *predictions.tolist()}) < 2:
+            return {"matthews": 0.0}
+        found = matthews_corrcoef(references, predictions, sample_weight=counts)
+        return {"matthews": float(found)}
+
+
+@define
 class Decisions:
     """For each label of label sets: how often it was rightly, wrongly and wrongly not given.
 

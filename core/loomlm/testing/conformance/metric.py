@@ -26,7 +26,7 @@ GIVEN = ("reference", "labels")
 """What an author may say in the mark."""
 
 LABELS = ("Business", "Sci/Tech", "Sports", "World")
-PRODUCES = ("classes", "label_sets", "likelihood")
+PRODUCES = ("classes", "label_sets", "likelihood", "numbers")
 
 COUNT = 20
 """Random sets of examples that each property is checked with: some metrics take milliseconds."""
@@ -35,7 +35,14 @@ RELATIVE, ABSOLUTE = 1e-6, 1e-9
 """How far two scores may be apart: sums of floats depend on their order."""
 
 Pair = tuple[Any, Any]
-"""Reference and prediction of an example; of a likelihood, a loss and (tokens, bytes)."""
+"""Reference and prediction of an example; of a likelihood, a loss and (tokens, bytes).
+
+The prediction of a class is (class, weights), and of label sets (set, weights): weights, one a
+label, say how the probabilities lie to one another that go with it.
+"""
+
+MOST = 9
+"""The largest weight but for that of the class that is predicted."""
 
 
 def it_says_what_it_scores(subject: Subject) -> None:
@@ -185,8 +192,10 @@ def what_it_is_given_stays(subject: Subject) -> None:
             metric.update(given)
             metric.compute()
             if isinstance(given, Outcome) and isinstance(before, Outcome):
-                for name in ("predictions", "references"):
+                for name in ("predictions", "references", "scores"):
                     left, right = getattr(before, name), getattr(given, name)
+                    if left is None:
+                        continue
                     assert np.array_equal(left, right), (
                         f"{name} were {shown(left.tolist())}, and then {shown(right.tolist())}"
                     )
@@ -237,7 +246,7 @@ PROPERTIES = (
 
 def made(subject: Subject, produces: str) -> Metric:
     """A fresh metric for what a task produces."""
-    labels = () if produces == "likelihood" else _labels(subject)
+    labels = _labels(subject) if produces in ("classes", "label_sets") else ()
     context = MetricContext(labels=labels, produces=produces)
     return subject.component.load()(subject.config, context)
 
@@ -251,18 +260,26 @@ def score(subject: Subject, produces: str, parts: Sequence[list[Pair]]) -> Mappi
 
 
 def answers(subject: Subject, produces: str, pairs: list[Pair]) -> Outcome | Likelihood:
-    """Examples as a task gives them: classes (n,), 0/1 (n, labels), or a likelihood."""
+    """Examples as a task gives them: classes (n,), 0/1 (n, labels), numbers, a likelihood."""
     if produces == "likelihood":
         counts = [count for _, count in pairs]
         losses = math.fsum(loss for loss, _ in pairs)
         return Likelihood(losses, float(sum(t for t, _ in counts)), sum(b for _, b in counts))
-    references, predictions = [r for r, _ in pairs], [p for _, p in pairs]
-    if produces == "classes":
-        return Outcome(np.array(predictions, np.int64), np.array(references, np.int32))
+    references = [reference for reference, _ in pairs]
+    if produces == "numbers":
+        numbers = [prediction for _, prediction in pairs]
+        return Outcome(np.array(numbers, np.float32), np.array(references, np.float32))
+    predictions = [prediction for _, (prediction, _) in pairs]
     shape = (len(pairs), len(_labels(subject)))
-    return Outcome(
-        np.array(predictions, np.int8).reshape(shape), np.array(references, np.int8).reshape(shape)
-    )
+    weights = np.array([weights for _, (_, weights) in pairs], np.float64).reshape(shape)
+    if produces == "classes":
+        # The likeliest class is the one that is predicted.
+        weights[np.arange(len(pairs)), predictions] += MOST + 1
+        scores = weights / weights.sum(axis=1, keepdims=True)
+        return Outcome(np.array(predictions, np.int64), np.array(references, np.int32), scores)
+    given = np.array(predictions, np.int8).reshape(shape)
+    scores = (given + weights / (MOST + 1)) / 2
+    return Outcome(given, np.array(references, np.int8).reshape(shape), scores)
 
 
 def close(one: Any, other: Any) -> bool:
@@ -303,11 +320,15 @@ def _labels(subject: Subject) -> tuple[str, ...]:
 def _pairs(subject: Subject, produces: str, least: int = 1) -> Any:
     """A strategy for examples, at least so many."""
     st, labels = strategies(), len(_labels(subject))
+    weights = st.lists(st.integers(0, MOST), min_size=labels, max_size=labels)
     if produces == "classes":
         one = st.integers(0, labels - 1)
-        pair = st.tuples(one, one)
+        pair = st.tuples(one, st.tuples(one, weights))
     elif produces == "label_sets":
         one = st.lists(st.integers(0, 1), min_size=labels, max_size=labels)
+        pair = st.tuples(one, st.tuples(one, weights))
+    elif produces == "numbers":
+        one = st.floats(-1000, 1000, width=16)
         pair = st.tuples(one, one)
     else:
         mean, count = st.floats(0, 20), st.integers(1, 100)
@@ -318,9 +339,15 @@ def _pairs(subject: Subject, produces: str, least: int = 1) -> Any:
 def _perfect(produces: str, pairs: list[Pair]) -> list[Pair]:
     if produces == "likelihood":
         return [(0.0, counts) for _, counts in pairs]
-    return [(reference, reference) for reference, _ in pairs]
+    if produces == "numbers":
+        return [(reference, reference) for reference, _ in pairs]
+    # As sure as can be: without weight, the others have no probability.
+    return [(reference, (reference, [0] * len(weights))) for reference, (_, weights) in pairs]
 
 
 def _given(produces: str, pairs: list[Pair]) -> str:
-    what = "(loss, (tokens, bytes))" if produces == "likelihood" else "(reference, prediction)"
+    what = {
+        "likelihood": "(loss, (tokens, bytes))",
+        "numbers": "(reference, prediction)",
+    }.get(produces, "(reference, (prediction, weights))")
     return f"{produces}, {what} {shown(pairs)},"
