@@ -203,6 +203,11 @@ def test_perplexity(conformance):
     conformance()
 
 
+@pytest.mark.loomlm("metric:word_perplexity", reference=lambda one: exp(one.loss / one.words))
+def test_word_perplexity(conformance):
+    conformance()
+
+
 @pytest.mark.loomlm("metric:bits_per_byte", reference=bits_per_byte)
 def test_bits_per_byte(conformance):
     conformance()

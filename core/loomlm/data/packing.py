@@ -48,6 +48,7 @@ class Packed:
     documents: np.ndarray
     context: int
     bytes: int
+    words: int = 0
 
     @cached_property
     def packing(self) -> Packing:
@@ -95,12 +96,12 @@ class Packed:
             yield np.arange(start, min(start + batch_size, self.span)), self.context
 
 
-def packed_rows(name: str, tokens: Ragged, context: int, size: int) -> Packed:
-    """The documents of what a name says, in rows. size: of their texts, in bytes.
+def packed_rows(name: str, tokens: Ragged, context: int, size: int, words: int = 0) -> Packed:
+    """The documents of what a name says, in rows. size: of their texts, in bytes. words: of them.
 
     Raises DataError where there is nothing to predict.
     """
-    rows = Packed(tokens.values, tokens.offsets, context, size)
+    rows = Packed(tokens.values, tokens.offsets, context, size, words)
     if not rows.span:
         raise DataError(
             f"No document of the {name} has two tokens, so there is nothing to predict. "

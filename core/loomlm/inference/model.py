@@ -17,6 +17,7 @@ from loomlm.contracts import (
     Cleaner,
     Engine,
     Example,
+    Fills,
     Generates,
     ModelSpec,
     Predicts,
@@ -93,7 +94,7 @@ class Model:
         for places, batch in ordered_batches(self.recipe, store, size):
             with memory_for(lambda batch=batch: _too_large(batch)):
                 logits = self.engine.forward(batch)[: len(places)]
-            decoded = task.decode(logits, self.recipe.facts)
+            decoded = self._decoded(logits, store, places)
             for place, prediction in zip(places, decoded, strict=True):
                 found[place] = prediction
         return found
@@ -139,6 +140,16 @@ class Model:
         places, batch = next(iter(ordered_batches(self.recipe, store, len(rows))))
         back = np.argsort(places)
         return {name: array[back] for name, array in batch.arrays.items()}
+
+    def _decoded(
+        self, logits: np.ndarray, store: ExampleRows, places: np.ndarray
+    ) -> list[dict[str, Any]]:
+        """What the logits of some rows say."""
+        task, facts = self.recipe.task, self.recipe.facts
+        if isinstance(task, Fills):
+            return task.filled(logits, store.take(places), self.tokenizer, facts)
+        assert isinstance(task, Predicts)
+        return task.decode(logits, facts)
 
     def _encode(self, given: Sequence[Example]) -> ExampleRows:
         examples = list(self.recipe.extensions.examples(given, "predict"))

@@ -105,9 +105,13 @@ class Sample:
 
 @frozen
 class Letters:
-    """See `loomlm.contracts.Tokenizer`: a token for each character; 0 to 2 stand for no text."""
+    """See `loomlm.contracts.Tokenizer`: a token for each character; 0 to 2 stand for no text.
+
+    masked: whether there is a mask, behind the letters.
+    """
 
     letters: str
+    masked: bool = False
 
     pad_id = 0
     unknown_id = 1
@@ -115,7 +119,17 @@ class Letters:
 
     @property
     def vocab_size(self) -> int:
-        return 3 + len(self.letters)
+        return 3 + len(self.letters) + self.masked
+
+    @property
+    def mask_id(self) -> int | None:
+        return 3 + len(self.letters) if self.masked else None
+
+    def continues(self) -> Any:
+        import numpy as np
+
+        inside = [letter.isalnum() for letter in self.letters]
+        return np.array([False] * 3 + inside + [False] * self.masked)
 
     def encode_many(self, texts: Sequence[str]) -> Ragged:
         import numpy as np
@@ -126,14 +140,19 @@ class Letters:
         return Ragged(np.array(values, np.int32), offsets)
 
     def decode(self, ids: Sequence[int]) -> str:
-        return "".join(self.letters[token - 3] for token in ids if token >= 3)
+        return "".join(
+            self.letters[token - 3] for token in ids if 0 <= token - 3 < len(self.letters)
+        )
 
     def vocabulary(self) -> Mapping[str, int]:
         special = {"<pad>": self.pad_id, "<unknown>": self.unknown_id, "<end>": self.end_id}
+        if self.mask_id is not None:
+            special["<mask>"] = self.mask_id
         return {**special, **{letter: 3 + index for index, letter in enumerate(self.letters)}}
 
     def files(self) -> Mapping[str, bytes]:
-        return {"letters.json": json.dumps(self.letters).encode()}
+        said = {"letters": self.letters, "masked": self.masked}
+        return {"letters.json": json.dumps(said).encode()}
 
 
 class LettersFactory:
@@ -144,8 +163,12 @@ class LettersFactory:
         return Letters("".join(sorted({letter for text in texts for letter in text})))
 
     @staticmethod
+    def train_masked(config: NoConfig, texts: Iterable[str]) -> Letters:
+        return Letters(LettersFactory.train(config, texts).letters, masked=True)
+
+    @staticmethod
     def load(config: Any, files: Mapping[str, bytes]) -> Letters:
-        return Letters(json.loads(files["letters.json"]))
+        return Letters(**json.loads(files["letters.json"]))
 
 
 def python_text() -> str:

@@ -145,7 +145,8 @@ class SmallModel:
         taken = np.arange(TEXTS) if rows is None else np.array(rows)
         wide = max(width, int(self.lengths[taken].max()))
         shape = {"batch": max(height, len(taken)), "time": wide}
-        return self.recipe.task.collate(self.rows.take(taken), shape, self.recipe.facts)
+        columns = self.recipe.varied(self.rows.take(taken), taken)
+        return self.recipe.task.collate(columns, shape, self.recipe.facts)
 
     def batch(self, rows: Rows = None, width: int = 0, height: int = 0) -> Batch:
         """The same as the backbone's module reads it."""
@@ -204,7 +205,9 @@ def _with_texts(task: Task, backbone: Choice, made: Any) -> dict[str, Any]:
     reads = tuple(getattr(task, "reads", ()))
     room = task.context - ROOM - len(reads) * (FURTHER + 1)
     examples = _examples(labels_of(task), min(LONGEST, room), reads)
-    tokenizer: Any = LettersFactory.train(NoConfig(), LETTERS)
+    masked = getattr(task, "hides", False)
+    train = LettersFactory.train_masked if masked else LettersFactory.train
+    tokenizer: Any = train(NoConfig(), LETTERS)
     facts = task.fit(examples, tokenizer)
     columns = task.encode(examples, tokenizer, facts, True)
     rows = ExampleRows(ColumnStore(dict(columns), len(examples), {}))
