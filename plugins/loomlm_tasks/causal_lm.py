@@ -65,7 +65,9 @@ class CausalLm:
     def encode(
         self, examples: Sequence[Example], tokenizer: Tokenizer, facts: Facts, labelled: bool
     ) -> Columns:
-        """`tokens`, ragged, each document with its end token, or two; `bytes`, `words`, int64 (n,)."""
+        """`tokens`, ragged, each document with its end token, or two; `bytes` and `words`, int64
+        (n,).
+        """
         texts = [example.text for example in examples]
         sizes = [len(text.encode("utf-8", "surrogatepass")) for text in texts]
         tokens = with_end(tokenizer.encode_many(texts), tokenizer.end_id, self.packed)

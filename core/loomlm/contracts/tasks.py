@@ -81,8 +81,9 @@ class Task(Protocol):
         """Columns of the examples: `tokens`, ragged, and what else `collate` needs.
 
         `length`, where it is given, (rows,), is what forms the buckets in place of the tokens'
-        own lengths. `example`, (rows,), of a Joins, is which example a row is of. `bytes`,
-        (rows,), is the size of the texts in UTF-8, for a Likelihood.
+        own lengths. `example`, (rows,), of a Joins, is which example a row is of. `bytes`
+        and `words`, (rows,), are the size of the texts in UTF-8, and how many words white space
+        parts, for a Likelihood.
         labelled: whether labels are wanted; then one that `facts` lacks is a DataError that
         names the example's place.
         """
@@ -118,7 +119,11 @@ def produced(task: Task) -> frozenset[str]:
 
 @runtime_checkable
 class Predicts(Protocol):
-    """A task whose answer is read off the logits."""
+    """A task whose answer is read off the logits.
+
+    One whose numbers are learnt in another unit than the data's may have
+    `in_unit(outcome, facts) -> Outcome`: what metrics get.
+    """
 
     def outcome(self, logits: NDArray[Any], batch: Batch) -> Outcome:
         """What metrics compare, padding left out."""

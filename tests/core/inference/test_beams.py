@@ -49,7 +49,7 @@ def test_with_beams_enough_the_best_text_of_all_is_found(fake, seed):
 
     found = beam_search(running, END, 40, LONGEST)
 
-    assert found == [best_of_all(logits, prompt) for prompt in prompts]
+    assert [one.tokens for one in found] == [best_of_all(logits, prompt) for prompt in prompts]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -58,7 +58,7 @@ def test_one_beam_is_greedy(fake, seed):
     (found,) = beam_search(made.running(["ab"]), END, 1, 12)
 
     greedy = made.generator.texts(["ab"], Decoding(temperature=0, max_tokens=12))[0]
-    assert "".join("abcdefg"[token - 3] for token in found) == greedy
+    assert "".join("abcdefg"[token - 3] for token in found.tokens) == greedy
 
 
 def test_two_beams_find_what_greedy_misses(fake):
