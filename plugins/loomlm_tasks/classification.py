@@ -107,7 +107,7 @@ class Classification:
         return {**columns, "label": rows}
 
     def batch_spec(self, facts: Facts, shapes: Sequence[Mapping[str, int]]) -> BatchSpec:
-        """tokens (batch, time), length (batch,), with pair second (batch,); label, weight (batch,)."""
+        """tokens (batch, time); length, label, weight and, with pair, second (batch,)."""
         label = ("batch", len(facts["labels"])) if self.config.multi_label else ("batch",)
         return BatchSpec(
             fields=(

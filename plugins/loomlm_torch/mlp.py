@@ -23,7 +23,8 @@ def build(spec: ModelSpec) -> nn.Module:
 class Mlp(nn.Module):
     """Pooled rows, hidden layers. Built from a ModelSpec.
 
-    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams).
+    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams); of rows
+    with two texts `pair_word_mask` and `pair_ngram_mask` besides.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -33,24 +34,35 @@ class Mlp(nn.Module):
         self.ngrams = None
         if config.ngrams > 1:
             self.ngrams = Table(config.buckets, config.width, config.weighting == "tfidf")
+        self.compare = None
+        if any(field.name == "pair_word_mask" for field in spec.batch.fields):
+            self.compare = nn.Linear(4 * config.width, config.width)
         widths = (config.width, *config.hidden)
         self.hidden = nn.ModuleList(nn.Linear(narrow, wide) for narrow, wide in pairwise(widths))
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Hidden states (batch, width)."""
+        x, layers = self._pooled(batch, ""), [*self.hidden]
+        if self.compare is not None:
+            other = self._pooled(batch, "pair_")
+            x = torch.cat((x, other, (x - other).abs(), x * other), dim=1)
+            layers = [self.compare, *layers]
+        x = F.dropout(x, self.config.dropout, self.training)
+        for layer in layers:
+            x = ACTIVATIONS[self.config.activation](layer(x))
+            x = F.dropout(x, self.config.dropout, self.training)
+        return x
+
+    def _pooled(self, batch: Mapping[str, Tensor], of: str) -> Tensor:
+        """The vector of one of a row's texts, (batch, width). of: what its masks begin with."""
         root = self.config.pooling == "root"
         drop = self.config.word_dropout
-        pooled, size = self.embedding(batch["tokens"], batch["word_mask"], root, drop)
+        pooled, size = self.embedding(batch["tokens"], batch[f"{of}word_mask"], root, drop)
         if self.ngrams is not None:
-            more, more_size = self.ngrams(batch["ngrams"], batch["ngram_mask"], root, drop)
+            more, more_size = self.ngrams(batch["ngrams"], batch[f"{of}ngram_mask"], root, drop)
             pooled, size = pooled + more, size + more_size
         size = size.sqrt() if root else size
-        pooled = pooled / size.clamp(min=1e-6)[:, None]
-        pooled = F.dropout(pooled, self.config.dropout, self.training)
-        for layer in self.hidden:
-            pooled = ACTIVATIONS[self.config.activation](layer(pooled))
-            pooled = F.dropout(pooled, self.config.dropout, self.training)
-        return pooled
+        return pooled / size.clamp(min=1e-6)[:, None]
 
 
 class Table(nn.Module):

@@ -233,7 +233,8 @@ class Metric(Protocol):
     higher_is_better: for choosing the best checkpoint and for early stopping.
     The target has both too, so that a config is checked before there is data. It may have
     `beside`, the names of metrics that are scored wherever it is, with their defaults; and `note`,
-    a sentence for whoever reads the score.
+    a sentence for whoever reads the score. One of classes may have `of_matrices(matrices)`: its
+    scores of confusion matrices (n, labels, labels), a row a reference; then resamples are fast.
     """
 
     accepts: frozenset[str]
