@@ -50,17 +50,17 @@ def said_of(interval: Mapping[str, Any]) -> str:
 
 
 def _classes(classes: Mapping[str, Mapping[str, float]]) -> None:
+    scores = ("precision", "recall", "f1")
     chosen = list(classes.items())
     first = "label"
     if len(chosen) > CLASSES:
         chosen = sorted(chosen, key=lambda one: one[1]["f1"])[:CLASSES]
         first = f"the {CLASSES} lowest of {len(classes)} labels"
     rows = [
-        (safe(label), *(f"{one[name]:.4f}" for name in ("precision", "recall", "f1")))
-        + (f"{one['support']:,}",)
+        (safe(label), *(f"{one[name]:.4f}" for name in scores), f"{one['support']:,}")
         for label, one in chosen
     ]
-    table((first, "precision", "recall", "f1", "examples"), rows)
+    table((first, *scores, "examples"), rows)
 
 
 def _confused(matrix: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[int, str, str]]:
