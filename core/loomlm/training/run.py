@@ -30,6 +30,7 @@ from loomlm.data.vocabularies import tokens_of
 from loomlm.data.words import WordDropout
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.extending import Extensions
+from loomlm.inference.details import Details, with_details
 from loomlm.inference.memory import lack_of_memory, not_enough
 from loomlm.inference.model import Model, load_model
 from loomlm.inference.scoring import Recipe, evaluate, told
@@ -247,8 +248,8 @@ def prepare(
         if len(settings.stages) > 1:
             say(f"The data of {stage.name}:")
         say_about(about, say)
-        train = examples.splits.get("train")
-        stages.append(Prepared(stage, recipe, data, about, examples.sources, train))
+        splits = examples.splits
+        stages.append(Prepared(stage, recipe, data, about, examples.sources, splits))
     assert tokenizer is not None
     return tokenizer, stages
 
@@ -295,16 +296,20 @@ def _evaluate(
             continue
         say(f"Evaluating {name}")
         size = stage.trainer.evaluation_batch_size
-        scores[name] = evaluate(
+        metrics = stage.metrics()
+        details = Details.of(stage.recipe.task, stage.recipe.facts, metrics)
+        found = evaluate(
             stage.engine,
             stage.recipe,
             store,
-            stage.metrics(),
+            metrics,
             size,
             partial(interrupts.check, stopped),
             f"{name} of {stage.name}",
             stage.write,
+            details.see,
         )
+        scores[name] = with_details(found, details, prepared.splits[name], stage.seed)
         if stage.weights:
             scores[name]["weights"] = stage.weights
     interrupts.check(stopped)
