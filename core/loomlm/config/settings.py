@@ -191,6 +191,13 @@ class SplitConfig:
     seed: int | None = key(
         "seed of a random cut; the run's seed where none is given", None, minimum=0
     )
+    folds: int | None = key(
+        "parts that the training data is cut into, of which one is for validation: `loomlm run "
+        "--folds` sets it",
+        None,
+        minimum=2,
+    )
+    fold: int | None = key("which of the parts, from 1 on", None, minimum=1)
     stratify: bool = key("keep the shares of the labels in a random cut", True)
 
 

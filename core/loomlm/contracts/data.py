@@ -183,9 +183,9 @@ class ExampleCleaner(Protocol):
     `fit` may go by what it has seen; one without is a pure function of the example, which streaming
     needs. And `notes(split)`, called behind the last example of a split: sentences for the user.
 
-    One that gives several examples for one, as augmentation does, has `several = True`, and `splits`
-    of ("train",): it comes behind the cut into splits, so that no copy of what is trained on stands
-    in another one, and no other step comes behind it.
+    One that gives several examples for one, as augmentation does, has `several = True`, and
+    `splits` of ("train",): it comes behind the cut into splits, so that no copy of what is trained
+    on stands in another one, and no other step comes behind it.
     """
 
     def example(self, example: Example) -> Example | Dropped | tuple[Example, ...]:

@@ -78,9 +78,10 @@ def passes(steps: Sequence[Step]) -> list[list[Step]]:
 class Report:
     """What one step did to one split.
 
-    read, changed: examples. added: by a step that gives several for one. dropped: how many, by reason. characters: of the texts, before and
-    behind the step. notes: what the step says itself. samples: of "changed" and of each reason,
-    drawn at random but the same each time: place, text before, and behind or what it repeats.
+    read, changed: examples. added: by a step that gives several for one. dropped: how many, by
+    reason. characters: of the texts, before and behind the step. notes: what the step says itself.
+    samples: of "changed", of "added" and of each reason, drawn at random but the same each time:
+    place, text before, and behind or what it repeats.
     """
 
     step: str
