@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Any
@@ -35,6 +36,11 @@ from loomlm.cli.options import config_options, read_config
     help="Train in N processes on this machine, one for each GPU; any number goes on with a run.",
 )
 @click.option(
+    "--no-test",
+    is_flag=True,
+    help="Leave the test split alone, as long as models are compared; `loomlm evaluate` scores it.",
+)
+@click.option(
     "--folds",
     type=click.IntRange(min=2),
     metavar="K",
@@ -50,10 +56,11 @@ def command(
     allow: tuple[str, ...],
     overwrite: bool,
     processes: int | None,
+    no_test: bool,
     folds: int | None,
 ) -> None:
     """Carry out a config: prepare the data, train every stage, evaluate, save the model."""
-    from loomlm.training.processes import place
+    from loomlm.training.processes import LAUNCHER, place
 
     here = place()
     launches = here is None and processes is not None and processes > 1
@@ -65,7 +72,7 @@ def command(
         raise click.UsageError("--overwrite and --resume do not go together.")
     if folds is not None and (launches or here is not None):
         raise click.UsageError("--folds and --processes do not go together.")
-    if launches or here is not None:
+    if launches or here is not None or LAUNCHER in os.environ:
         from loomlm.training import launching
 
         if launches:
@@ -77,7 +84,7 @@ def command(
     from loomlm.training.run import run
 
     if folds is not None:
-        _run_folds(config, folds, runs, resume, overwrite, allow)
+        _run_folds(config, folds, runs, resume, overwrite, allow, not no_test)
         return
     done = run(
         config,
@@ -86,6 +93,7 @@ def command(
         overwrite=overwrite,
         allow=allow,
         observers=[ProgressLine()],
+        test=not no_test,
     )
     if here is not None and here.rank > 0:
         return
@@ -101,6 +109,7 @@ def _run_folds(
     resume: Any,
     overwrite: bool,
     allow: tuple[str, ...],
+    test: bool,
 ) -> None:
     """Cross-validation, and its table."""
     from loomlm.cli.progress import ProgressLine
@@ -115,6 +124,7 @@ def _run_folds(
         overwrite=overwrite,
         allow=allow,
         observers=[ProgressLine()],
+        test=test,
         say=lambda sentence: click.echo(sentence, err=True),
     )
     rows = [

@@ -44,6 +44,7 @@ def cross_validate(
     overwrite: bool = False,
     allow: Sequence[str] = (),
     observers: Sequence[Any] = (),
+    test: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> Folds:
     """Carry a config out once for each of `folds` parts of its training data (Stone 1974).
@@ -52,8 +53,8 @@ def cross_validate(
     tokenizer too, is made without it. Parts are cut as `split` says: at random with the shares of
     the labels kept, by position or by hash. A test split stays as it is, in each of the runs.
 
-    runs, resume, overwrite, allow, observers: as of `run`. With resume, runs that have ended are
-    skipped, and one that was stopped goes on. say: told which part is held out.
+    runs, resume, overwrite, allow, observers, test: as of `run`. With resume, runs that have ended
+    are skipped, and one that was stopped goes on. say: told which part is held out.
 
     Raises LoomlmError for everything that a user can mend.
     """
@@ -79,6 +80,7 @@ def cross_validate(
             overwrite=overwrite,
             allow=allow if begun else (),
             observers=observers,
+            test=test,
         )
         found.append(done.evaluation)
     scores = summary(found)

@@ -84,6 +84,7 @@ def run(
     overwrite: bool = False,
     allow: Sequence[str] = (),
     observers: Sequence[Any] = (),
+    test: bool = True,
 ) -> Run:
     """Train, evaluate and save what a config describes.
 
@@ -91,7 +92,8 @@ def run(
     same name and config stopped, "must" insists that there is one. overwrite: replace a run of
     the same name, once the new one's data is ready. allow: names of what may differ from the run
     that goes on, such as "library" or "stages.finetune.trainer.steps"; an error lists them.
-    observers: objects with life-cycle hooks.
+    observers: objects with life-cycle hooks. test: whether a test split is scored; where models are
+    still compared with one another, it is not to be.
 
     In each of several processes (see docs/distributed.md) it is called alike: the first carries the
     run out, the others help it and give its evaluation.
@@ -131,7 +133,7 @@ def run(
         if ended and not allow:
             evaluation = _ended(folder, hook)
         else:
-            evaluation = _carry_out(settled, folder, overwrite, hook, lead)
+            evaluation = _carry_out(settled, folder, overwrite, hook, lead, test)
         return Run(folder, evaluation)
     except BaseException as problem:
         error = str(problem) or type(problem).__name__
@@ -170,7 +172,7 @@ def _ended(folder: Path, hook: Any) -> dict[str, Any]:
 
 
 def _carry_out(
-    settled: Settled, folder: Path, overwrite: bool, hook: Any, lead: Lead
+    settled: Settled, folder: Path, overwrite: bool, hook: Any, lead: Lead, test: bool
 ) -> dict[str, Any]:
     """Data first, so that bad input leaves an existing run alone; then the folder, the stages."""
     config, going = settled.config, settled.going
@@ -206,7 +208,7 @@ def _carry_out(
                 stage = make_stage(prepared, config, backend, folder, tokenizer, hook, say)
                 with lead.training(stage, interrupts):
                     _train(stage, interrupts, hook, say)
-                evaluation[name] = _evaluate(stage, prepared, interrupts, say)
+                evaluation[name] = _evaluate(stage, prepared, interrupts, say, test)
                 place = folder if index == len(stages) - 1 else stage.folder
                 model = place / run_folder.MODEL
                 _save_model(model, config, backend, stage, prepared, tokenizer, evaluation)
@@ -283,14 +285,18 @@ def _train(
 
 
 def _evaluate(
-    stage: Stage, prepared: Prepared, interrupts: Interrupts, say: Callable[[str], None]
+    stage: Stage,
+    prepared: Prepared,
+    interrupts: Interrupts,
+    say: Callable[[str], None],
+    test: bool,
 ) -> dict[str, Any]:
     scores = {}
     stopped = f"Stopped before stage {stage.name!r} was evaluated; its last checkpoint is whole."
     if set(prepared.data.splits) == {"train"}:
         say(f"{stage.name} has no test and no validation split, so there is no score.")
     for name, store in prepared.data.splits.items():
-        if name == "train":
+        if name == "train" or (name == "test" and not test):
             continue
         say(f"Evaluating {name}")
         size = stage.trainer.evaluation_batch_size
