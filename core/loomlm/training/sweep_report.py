@@ -115,6 +115,7 @@ def _history(axes: Any, done: Sequence[Tried], metric: str, maximize: bool) -> N
     axes.scatter(numbers, scores, s=16, color="tab:blue", label="trial")
     axes.step(numbers, best, where="post", color="tab:orange", label="best so far")
     axes.set(xlabel="trial", ylabel=metric, title="history")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize="small")
 
 
@@ -132,6 +133,8 @@ def _against(axes: Any, done: Sequence[Tried], metric: str, dimension: Dimension
     else:
         axes.scatter([float(value) for value in values], scores, s=16)
         axes.set_xscale("log" if dimension.log else "linear")
+        axes.update_datalim([(dimension.low, scores[0]), (dimension.high, scores[0])])
+        axes.autoscale_view()
     axes.set(ylabel=metric, title=dimension.key)
 
 
