@@ -61,11 +61,16 @@ def _numbers_only(check: Any) -> Any:
 
 @frozen
 class Choice:
-    """A component picked in a config: its kind, its type as written, its own config."""
+    """A component picked in a config: its kind, its type as written, its own config.
+
+    target: of a tokenizer alone, the second one, of texts that are to be written; None: one is for
+        all texts.
+    """
 
     kind: str
     type: str
     config: Any
+    target: Choice | None = None
 
 
 TokenizerChoice = Annotated[Choice, "tokenizer"]
@@ -315,7 +320,10 @@ class RunConfig:
     """A whole run, as one config file describes it."""
 
     name: str = key("the run's name, and its folder under --runs")
-    tokenizer: TokenizerChoice = key("text to ids; trained on the first stage's training text")
+    tokenizer: TokenizerChoice = key(
+        "text to ids; trained on the first stage's training text. `target` in its table is a "
+        "second one, for the texts that are to be written; without, one is for both"
+    )
     backbone: BackboneChoice = key("the model's body")
     stages: tuple[StageConfig, ...] = key("what happens, in order")
     seed: int = key("every random number of the run comes from it", 17, minimum=0)

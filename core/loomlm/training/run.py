@@ -26,6 +26,7 @@ from loomlm.contracts import (
 from loomlm.data.about import about_data, say_about
 from loomlm.data.prepare import encode_examples, extended, make_tokenizer
 from loomlm.data.reading import identity, made, read_examples
+from loomlm.data.vocabularies import tokens_of
 from loomlm.data.words import WordDropout
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.extending import Extensions
@@ -238,13 +239,13 @@ def prepare(
         extensions = Extensions.of(stage.extensions, registry)
         examples = extended(examples, extensions, registry, say)
         if tokenizer is None:
-            tokenizer = make_tokenizer(settings.tokenizer, registry, examples, say)
+            tokenizer = make_tokenizer(settings, registry, examples, say)
         task = made(registry, stage.task)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
         backbone = made(registry, settings.backbone)
         dropout = WordDropout.of(stage.trainer.word_dropout, tokenizer)
         recipe = Recipe(task, backbone, data.facts, extensions, dropout)
-        about = about_data(examples, data, task, tokenizer)
+        about = about_data(examples, data, task, tokens_of(task, tokenizer))
         if len(settings.stages) > 1:
             say(f"The data of {stage.name}:")
         say_about(about, say)
