@@ -243,7 +243,7 @@ def prepare(
         task = made(registry, stage.task)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
         backbone = made(registry, settings.backbone)
-        dropout = WordDropout.of(stage.trainer.word_dropout, tokenizer)
+        dropout = WordDropout.of(stage.trainer.word_dropout, task, tokenizer)
         recipe = Recipe(task, backbone, data.facts, extensions, dropout)
         about = about_data(examples, data, task, tokens_of(task, tokenizer))
         if len(settings.stages) > 1:
