@@ -134,6 +134,7 @@ class ModelSpec:
     layout: the parameters of the backbone, then of the head (`head.weight` (outputs, width) and,
     with a bias, `head.bias` (outputs,)).
     causal: a token's hidden state may depend on those before it alone.
+    source_vocab_size: as in BackboneContext.
     """
 
     backbone: str
@@ -145,6 +146,7 @@ class ModelSpec:
     causal: bool
     loss: Loss
     batch: BatchSpec
+    source_vocab_size: int | None = None
 
 
 @frozen(kw_only=True)
@@ -152,12 +154,15 @@ class BackboneContext:
     """What a backbone is told before its layout is made.
 
     reads, causal: as in Head and ModelSpec.
+    vocab_size: of `tokens`, and, of an encoder-decoder, of its `source` where source_vocab_size is
+        None: then one embedding is for both.
     """
 
     vocab_size: int
     pad_id: int
     reads: Literal["sequence", "tokens"]
     causal: bool
+    source_vocab_size: int | None = None
 
 
 @frozen(kw_only=True)
