@@ -32,11 +32,14 @@ from loomlm.contracts import (
     Example,
     ExampleCleaner,
     Facts,
+    Fills,
     FitContext,
     Fitted,
     Generates,
     Head,
+    Joins,
     Likelihood,
+    Locates,
     Loss,
     Metric,
     MetricContext,
@@ -65,6 +68,7 @@ from loomlm.contracts import (
     UpdateContext,
     Writes,
 )
+from loomlm.data.vocabularies import target_of
 from loomlm.deprecations import name_of
 from loomlm.errors import (
     ConfigError,
@@ -110,11 +114,14 @@ __all__ = [
     "Example",
     "ExampleCleaner",
     "Facts",
+    "Fills",
     "FitContext",
     "Fitted",
     "Generates",
     "Head",
+    "Joins",
     "Likelihood",
+    "Locates",
     "LoomlmError",
     "Loss",
     "Metric",
@@ -153,6 +160,7 @@ __all__ = [
     "key",
     "near_duplicates",
     "nearest",
+    "target_of",
     "uniforms",
 ]
 

@@ -2,6 +2,7 @@
 
 from loomlm.plugin import Component, NoConfig, hookimpl
 from loomlm_cleaning.config import (
+    AugmentConfig,
     BoilerplateConfig,
     C4Config,
     DuplicatesConfig,
@@ -82,6 +83,12 @@ def loomlm_cleaners() -> list[Component]:
             "rensa",
         ),
         _step("labels", "labels renamed, merged, left out", "labels", LabelsConfig),
+        _step(
+            "augment",
+            "copies of training examples, with words left out or swapped (EDA, Wei 2019)",
+            "augmenting",
+            AugmentConfig,
+        ),
     ]
 
 

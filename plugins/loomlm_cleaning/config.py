@@ -235,3 +235,16 @@ class LabelsConfig:
                 raise UsageError(
                     f"{name!r} stands in map and in drop: no label is {name!r} by then"
                 )
+
+
+@frozen
+class AugmentConfig:
+    """Copies of training examples with some words altered."""
+
+    copies: int = key("copies of each example, besides itself", 1, minimum=1, maximum=100)
+    delete: float = key("share of words that a copy lacks", 0.1, minimum=0, maximum=0.9)
+    swap: float = key("share of words that are exchanged with the next", 0.1, minimum=0, maximum=1)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.delete and not self.swap:
+            raise UsageError("`delete` and `swap` are 0: a copy would be the example itself")

@@ -32,6 +32,12 @@ def loomlm_metrics() -> list[Component]:
         ),
         Component(
             kind="metric",
+            name="pseudo_perplexity",
+            summary="e to the mean loss of a token that was hidden, of masked language models",
+            target="loomlm_metrics.likelihood:PseudoPerplexity",
+        ),
+        Component(
+            kind="metric",
             name="bits_per_byte",
             summary="a language model's loss in bits, by the bytes of the text",
             target="loomlm_metrics.likelihood:BitsPerByte",

@@ -28,11 +28,11 @@ class Accuracy:
     context: MetricContext
     right: int = 0
     total: int = 0
-    accepts = BOTH
+    accepts = BOTH | {"tokens"}
     higher_is_better = True
 
     def update(self, outcome: Outcome) -> None:
-        """Take in (examples,) classes, or (examples, labels) label sets of 0 and 1."""
+        """Take in (examples,) classes or tokens, or (examples, labels) label sets of 0 and 1."""
         equal = np.asarray(outcome.predictions) == np.asarray(outcome.references)
         if self.context.produces == "label_sets":
             equal = equal.all(axis=-1)

@@ -54,3 +54,27 @@ class BitsPerByte:
 
     def compute(self) -> Mapping[str, Any]:
         return {"bits_per_byte": self.loss / log(2) / self.bytes if self.bytes else 0.0}
+
+
+@define
+class PseudoPerplexity:
+    """e to the mean loss of a hidden token, told from both sides; without any token it is 0.0.
+
+    No perplexity: it compares with that of no model which reads from left to right, and between
+    models of one vocabulary and one share of hidden tokens alone.
+    """
+
+    config: NoConfig
+    context: MetricContext
+    loss: float = field(default=0.0, init=False)
+    tokens: float = field(default=0.0, init=False)
+    accepts = frozenset({"pseudo_likelihood"})
+    higher_is_better = False
+
+    def update(self, likelihood: Likelihood) -> None:
+        self.loss += likelihood.loss
+        self.tokens += likelihood.tokens
+
+    def compute(self) -> Mapping[str, Any]:
+        mean = self.loss / self.tokens if self.tokens else None
+        return {"pseudo_perplexity": exp(min(mean, MOST)) if mean is not None else 0.0}

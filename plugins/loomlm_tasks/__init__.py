@@ -1,7 +1,7 @@
 """The built-in tasks."""
 
 from loomlm.plugin import Component, hookimpl
-from loomlm_tasks.config import CausalLmConfig, ClassificationConfig
+from loomlm_tasks.config import CausalLmConfig, ClassificationConfig, MaskedLmConfig
 
 loomlm_api = (1, 1)
 
@@ -32,5 +32,16 @@ def loomlm_tasks() -> list[Component]:
             target="loomlm_tasks.causal_lm:CausalLm",
             config=CausalLmConfig,
             trials={"short": {"context": 16}, "packed": {"context": 16, "packing": "bfd"}},
+        ),
+        Component(
+            kind="task",
+            name="masked_lm",
+            summary="language modelling: hidden tokens from those on both sides",
+            target="loomlm_tasks.masked_lm:MaskedLm",
+            config=MaskedLmConfig,
+            trials={
+                "short": {"context": 16, "share": 0.3},
+                "packed": {"context": 16, "packing": "bfd", "whole_words": True},
+            },
         ),
     ]

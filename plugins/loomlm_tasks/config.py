@@ -23,6 +23,37 @@ class CausalLmConfig:
 
 
 @frozen
+class MaskedLmConfig:
+    """Language modelling from both sides (Devlin 2018), masked anew each time (Liu 2019)."""
+
+    context: int = key("tokens of a row: the most that the model sees at once", 256, minimum=2)
+    packing: Literal["wrapped", "bfd"] = key(
+        "how documents come into rows, as of causal_lm: wrapped, end to end; bfd, whole ones, "
+        "where no token sees another document",
+        "wrapped",
+    )
+    share: float = key("how many of a row's tokens are predicted", 0.15, above=0, maximum=0.9)
+    masked: float = key("share of those that a mask stands for", 0.8, minimum=0, maximum=1)
+    random: float = key(
+        "share of those that another token stands for; the rest stay as they are",
+        0.1,
+        minimum=0,
+        maximum=1,
+    )
+    whole_words: bool = key(
+        "predict all tokens of a word or none, by the tokenizer's own words", False
+    )
+    candidates: int = key("how many words predict gives for a mask", 5, minimum=1)
+
+    def __attrs_post_init__(self) -> None:
+        if self.masked + self.random > 1 + 1e-9:
+            raise ValueError(
+                f"masked and random are shares of one whole; together they are "
+                f"{self.masked + self.random:g}"
+            )
+
+
+@frozen
 class ClassificationConfig:
     """Classification of whole texts."""
 

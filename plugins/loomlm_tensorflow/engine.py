@@ -64,12 +64,13 @@ class TensorFlowEngine:
         fields = self.spec.batch.fields
         microbatches = [padded(batch, fields, self._shapes) for batch in microbatches]
         arrays = stacked(microbatches, self.trainer.accumulate)
+        decay = 1.0 if self.trainer.ema is None else self.trainer.ema_at(context.step)
         keys = [_key(context.seed, context.step, i) for i in range(len(arrays["weight"]))]
         with self._place():
             scalars = self._step(
                 {name: tf.constant(array) for name, array in arrays.items()},
                 tf.constant(np.array(keys, np.uint32)),
-                tf.constant([total, context.step, context.learning_rate], tf.float64),
+                tf.constant([total, context.step, context.learning_rate, decay], tf.float64),
             )
         self._pending.append((context.step, scalars))
 
@@ -144,16 +145,18 @@ class TensorFlowEngine:
     def _traced_step(self, arrays: Tensors, keys: Tensor, numbers: Tensor) -> Tensor:
         """One update from microbatches, (microbatches, rows, ...); loss, norm and lost in one.
 
-        numbers: the sum of the weights, the step, and the learning rate, in float64.
+        numbers: the sum of the weights, the step, the learning rate, and the decay of the moving
+        average, in float64.
         """
         total, rate = tf.cast(numbers[0], tf.float32), tf.cast(numbers[2], tf.float32)
+        decay = tf.cast(numbers[3], tf.float32)
 
         def microbatch(index: int | Tensor) -> tuple[Tensor, list[Tensor | None]]:
             batch = {name: array[index] for name, array in arrays.items()}
             return self._gradients(batch, keys[index], total)
 
         loss, gradients = accumulated(microbatch, keys.shape[0])
-        norm, lost = self._updates.apply(gradients, loss, numbers[1], rate)
+        norm, lost = self._updates.apply(gradients, loss, numbers[1], rate, decay)
         return tf.stack([loss, norm, lost])
 
     def _gradients(

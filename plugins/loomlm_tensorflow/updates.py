@@ -82,9 +82,16 @@ class Updates:
         return loss if self.loss_scale is None else loss * self.loss_scale.scale[0]
 
     def apply(
-        self, gradients: Sequence[Tensor | None], loss: Tensor, step: Tensor, rate: Tensor
+        self,
+        gradients: Sequence[Tensor | None],
+        loss: Tensor,
+        step: Tensor,
+        rate: Tensor,
+        decay: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Clip and update; gradients are one for each parameter, None where it took no part.
+
+        decay: of the moving average, where one is kept.
 
         Gives the gradients' norm, and 1 where the update was masked for want of finite numbers;
         not for one that a smaller loss scale will mend.
@@ -102,6 +109,8 @@ class Updates:
         divisor = self._divisor(norm)
         for group in self._groups:
             self._update(group, taken, divisor, masked, step, rate)
+        for average, stored in zip(self._averages, self.parameters, strict=False):
+            average.assign(average + (1 - decay) * (stored.variable - average))
         if self.loss_scale is not None:
             self.loss_scale.adapt(masked)
             masked = self.loss_scale.lost(masked, loss)
@@ -153,6 +162,15 @@ class Updates:
         if self.loss_scale is not None:
             yield "scaler.scale", self.loss_scale.scale, None
             yield "scaler.good", self.loss_scale.good, None
+        for average, stored in zip(self._averages, self.parameters, strict=False):
+            yield f"ema.{stored.name}", average, stored.form
+
+    @cached_property
+    def _averages(self) -> list[Any]:
+        """The moving average of each parameter; none where none is kept."""
+        if self.trainer.ema is None:
+            return []
+        return [tf.Variable(tf.convert_to_tensor(one.variable)) for one in self.parameters]
 
     @cached_property
     def _groups(self) -> list[_Group]:
@@ -173,7 +191,7 @@ class Updates:
 
     def prepare(self) -> None:
         """Make the state: variables cannot be made within a traced step."""
-        _ = self._groups
+        _ = self._groups, self._averages
 
 
 @define

@@ -124,7 +124,7 @@ def fast_byte_pairs(tokenizer: tokenizers.Tokenizer) -> FastBytePairs | None:
     model = state["model"]
     if not _known_form(state):
         return None
-    characters = {character: byte for byte, character in enumerate(_byte_characters())}
+    characters = {character: byte for byte, character in enumerate(byte_characters())}
     names = [*characters, *("".join(pair) for pair in model["merges"])]
     vocabulary: Mapping[str, int] = model["vocab"]
     if (
@@ -170,7 +170,7 @@ def _stand_alone(state: Mapping[str, Any], names: list[str], ids: NDArray[np.int
     return [row.ids for row in encoded] == [[number] for number in ids.tolist()]
 
 
-def _byte_characters() -> list[str]:
+def byte_characters() -> list[str]:
     """The character that stands for each byte: itself where it can be seen, as in GPT-2."""
     seen = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = iter(range(0x100, 0x200))

@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 import tokenizers
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from loomlm.plugin import Ragged, UsageError
-from loomlm_tokenizers import training
+from loomlm_tokenizers import training, words
 from loomlm_tokenizers.fast import FastBytePairs, fast_byte_pairs, spans
+from loomlm_tokenizers.places import located
 
 FILE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 CHUNK, PART = 1000, 1 << 22
@@ -37,6 +38,7 @@ UNKNOWN_NAMES = ("<unk>", "[UNK]", "<|unk|>", "<UNK>")
 END_NAMES = (
     "<end>", "<|endoftext|>", "</s>", "<eos>", "<|end_of_text|>", "[EOS]", "<EOS>", "[SEP]",
 )  # fmt: skip
+MASK_NAMES = (training.MASK, "[MASK]", "<|mask|>", "<MASK>")
 
 # The library warns, on stderr, when a process forks after its threads have run, unless this
 # variable says what is wanted. A child has no such threads, so there it must be off.
@@ -67,6 +69,7 @@ class HubTokenizer:
         self.unknown_id = self._find_unknown(state["model"])
         self._pad = self._find(_name(settings, "pad_token"), *PAD_NAMES)
         self.pad_id: int = next(i for i in (self._pad, self.end_id, 0) if i is not None)
+        self.mask_id = self._find(_name(settings, "mask_token"), *MASK_NAMES)
 
     def encode_many(self, texts: Sequence[str]) -> Ragged:
         """Ids of each text, (texts,) rows of int32, without padding or truncation.
@@ -83,6 +86,15 @@ class HubTokenizer:
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
         return Ragged(np.concatenate(rows) if rows else np.zeros(0, np.int32), offsets)
+
+    def encode_spans(
+        self, texts: Sequence[str]
+    ) -> tuple[Ragged, NDArray[np.int32], NDArray[np.int32]]:
+        """Ids as of `encode_many`, with the start and end of each in characters of its text.
+
+        See `loomlm.plugin.Locates`. By the library alone, which keeps what it normalised.
+        """
+        return located(self._tokenizer, texts)
 
     @cached_property
     def _fast(self) -> FastBytePairs | None:
@@ -104,12 +116,34 @@ class HubTokenizer:
         """Each token with its id, in the order of ids."""
         return self._vocabulary
 
+    def continues(self) -> NDArray[np.bool_]:
+        """Which tokens go on with a word, (vocab_size,), by how the vocabulary marks words.
+
+        Where it marks none, as words of characters and bytes, one goes on that begins with a
+        letter, a digit or half a character.
+        """
+        found = np.zeros(self.vocab_size, bool)
+        found[list(self._vocabulary.values())] = words.going_on(
+            self._tokenizer, list(self._vocabulary)
+        )
+        return found
+
+    def with_mask(self) -> HubTokenizer:
+        """The tokenizer with a token for what is hidden, behind the others if it has none."""
+        if self.mask_id is not None:
+            return self
+        settings = json.loads(self.files()[SETTINGS])
+        state = tokenizers.Tokenizer.from_str(self._tokenizer.to_str())
+        state.add_special_tokens([training.MASK])
+        return HubTokenizer(state, {**settings, "mask_token": training.MASK})
+
     def files(self) -> Mapping[str, bytes]:
         """The files that `tokenizers` and `transformers` read."""
         names = {
             "pad_token": self._pad,
             "unk_token": self.unknown_id,
             "eos_token": self.end_id,
+            "mask_token": self.mask_id,
         }
         settings = {
             "tokenizer_class": "PreTrainedTokenizerFast",
@@ -197,6 +231,12 @@ class Factory:
             return self._read(config.file)
         trained = self.learn(config, training.readable(texts))
         return HubTokenizer(trained, {"pad_token": training.PAD, "eos_token": training.END})
+
+    def train_masked(self, config: Any, texts: Iterable[str]) -> HubTokenizer:
+        """As `train`, with a token for what is hidden, the last of as many as the config says."""
+        if config.file is None and config.vocab_size is not None:
+            config = evolve(config, vocab_size=config.vocab_size - 1)
+        return self.train(config, texts).with_mask()
 
     def load(self, config: Any, files: Mapping[str, bytes]) -> HubTokenizer:
         """The tokenizer whose `files()` these are."""

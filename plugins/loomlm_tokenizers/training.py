@@ -29,7 +29,7 @@ from loomlm_tokenizers.config import (
     WordPieceConfig,
 )
 
-PAD, UNKNOWN, END = "<pad>", "<unk>", "<end>"
+PAD, UNKNOWN, END, MASK = "<pad>", "<unk>", "<end>", "<mask>"
 SPECIAL = [PAD, UNKNOWN, END]
 ANY_CHARACTER = r"[\s\S]"
 _SENTENCEPIECE_THREADS = 2

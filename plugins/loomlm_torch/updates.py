@@ -89,6 +89,7 @@ class Updates:
         Gives the gradients' norm, and 1 where the update was masked for want of finite numbers;
         not for one that a smaller loss scale will mend.
         """
+        averages = self._averages  # Made of the weights as they are before the first update.
         work = [(group, group.take()) for group in self._groups]
         gradients = [gradient for _, taken in work for gradient in taken.gradients]
         norm = get_total_norm(gradients)
@@ -114,13 +115,16 @@ class Updates:
             taken.put()
         for _, value in self.parameters:
             value.grad = None
+        if averages:
+            weight = 1 - self.trainer.ema_at(context.step)
+            torch._foreach_lerp_(averages, [value for _, value in self.parameters], weight)
         if scale is not None:
             scale.adapt(masked)
             masked = scale.lost(masked, loss)
         return norm, masked
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """The state by name: `parameter.slot`, and the loss scale's."""
+        """The state by name: `parameter.slot`, the loss scale's, the moving averages'."""
         for group in self._groups:
             for slot, tensors in group.slots.items():
                 for name, tensor in zip(group.names, tensors, strict=True):
@@ -129,6 +133,15 @@ class Updates:
             # Views of one number each: a checkpoint has no arrays without a dimension.
             yield "scaler.scale", self.loss_scale.scale.view(1)
             yield "scaler.good", self.loss_scale.good.view(1)
+        for (parameter, _), average in zip(self.parameters, self._averages, strict=False):
+            yield f"ema.{parameter.name}", average
+
+    @cached_property
+    def _averages(self) -> list[Tensor]:
+        """The moving average of each parameter; none where none is kept."""
+        if self.trainer.ema is None:
+            return []
+        return [value.detach().clone() for _, value in self.parameters]
 
     @cached_property
     def _groups(self) -> list[_Group]:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from loomlm.cli.options import plugin_options, split_plugins
+from loomlm.cli.rows import read_rows
 
 CHUNK = 4096
 
@@ -20,7 +21,19 @@ CHUNK = 4096
 @click.command("predict")
 @click.argument("run", metavar="RUN")
 @click.argument("texts", nargs=-1)
-@click.option("--file", "source", metavar="FILE", help="Texts: .jsonl with a `text` key, or .txt.")
+@click.option(
+    "--file",
+    "source",
+    metavar="FILE",
+    help="Rows: .jsonl, .csv or .tsv with `text`, or lines of .txt.",
+)
+@click.option(
+    "--with",
+    "further",
+    multiple=True,
+    metavar="NAME=TEXT",
+    help="A further text of each row that has none of its name, e.g. pair='the second'.",
+)
 @click.option("--output", metavar="FILE", help="Where to write; standard output by default.")
 @click.option(
     "--batch-size",
@@ -34,6 +47,7 @@ def command(
     run: str,
     texts: tuple[str, ...],
     source: str | None,
+    further: tuple[str, ...],
     output: str | None,
     batch_size: int | None,
     backend: str | None,
@@ -41,7 +55,8 @@ def command(
 ) -> None:
     """Predict with the model in folder RUN: one JSON object for each text, a line each.
 
-    Texts are arguments, or the lines of --file, or of standard input. Other keys of a .jsonl line
+    Texts are arguments, or the lines of --file, or of standard input. A task that reads further
+    texts finds them by name in a row of --file, beside `text`, or in --with. Other keys of a row
     stand in its prediction too; one that the prediction has itself, such as `label`, as
     `given_label`.
     """
@@ -52,7 +67,9 @@ def command(
         raise click.UsageError("Give texts or --file, not both.")
     if source and output and Path(output).exists() and Path(output).samefile(source):
         raise click.UsageError("--output would overwrite --file. Give it another name.")
-    rows = iter([{"text": text} for text in texts]) if texts else _read(source)
+    more = dict(map(_named, further))
+    given = iter([{"text": text} for text in texts]) if texts else read_rows(source)
+    rows = ({**more, **row} for row in given)
     first = next(rows, None)
     if first is None:
         raise UsageError(f"{source or 'Standard input'} has no text.")
@@ -60,9 +77,16 @@ def command(
     model = load_model(run, backend=backend, plugins=extra, block=block)
     with _output(output) as file:
         for chunk in _chunks(first, rows):
-            predictions = model.predict([row["text"] for row in chunk], batch_size or BATCH_SIZE)
+            predictions = model.predict(chunk, batch_size or BATCH_SIZE)
             for row, prediction in zip(chunk, predictions, strict=True):
                 file.write(_line(_joined(row, prediction), file.encoding))
+
+
+def _named(word: str) -> tuple[str, str]:
+    name, equals, text = word.partition("=")
+    if not name or not equals:
+        raise click.UsageError(f"--with takes NAME=TEXT, not {word!r}.")
+    return name, text
 
 
 def _joined(row: dict[str, Any], prediction: dict[str, Any]) -> dict[str, Any]:
@@ -85,39 +109,6 @@ def _chunks(first: dict[str, Any], rows: Iterator[dict[str, Any]]) -> Iterator[l
     while chunk:
         yield chunk
         chunk = list(islice(rows, CHUNK))
-
-
-def _read(source: str | None) -> Iterator[dict[str, Any]]:
-    from loomlm.errors import DataError
-
-    name = source or "standard input"
-    form = Path(source or "").suffix
-    if form not in ("", ".jsonl", ".txt"):
-        raise DataError(f"{name}: predict reads .jsonl and .txt, not {form}.")
-    try:
-        with click.open_file(source or "-", encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                # A blank line of plain text is a text, so that predictions stand line by line.
-                if line.strip() or form != ".jsonl":
-                    yield _row(line, f"{name}:{number}", form == ".jsonl")
-    except UnicodeDecodeError:
-        raise DataError(f"{name} is not UTF-8. Save it as UTF-8 and try again.") from None
-    except OSError as error:
-        raise DataError(f"{name} cannot be read: {error.strerror}.") from None
-
-
-def _row(line: str, place: str, is_json: bool) -> dict[str, Any]:
-    from loomlm.errors import DataError
-
-    if not is_json:
-        return {"text": line.rstrip("\r\n")}
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise DataError(f"{place}: not JSON: {error}.") from None
-    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-        raise DataError(f'{place}: a line is an object with a text, {{"text": "..."}}.')
-    return row
 
 
 @contextmanager

@@ -222,6 +222,7 @@ def _check_trainer(trainer: TrainerConfig) -> Iterator[Mistake]:
             "on the clock. Give a number of steps, such as 500"
         )
         yield Mistake(("trainer", "checkpoint_every"), message)
+    yield from _check_means(trainer)
     if trainer.batch_size is None:
         return
     if trainer.batch_tokens is not None:
@@ -232,6 +233,23 @@ def _check_trainer(trainer: TrainerConfig) -> Iterator[Mistake]:
             ("trainer", "accumulate"),
             f"{trainer.accumulate} microbatches do not divide a batch of {trainer.batch_size}",
         )
+
+
+def _check_means(trainer: TrainerConfig) -> Iterator[Mistake]:
+    """What weights a stage ends with is said once."""
+    if not trainer.averages:
+        return
+    name = "average" if trainer.average is not None else "average_from"
+    for other in ("ema", "keep_best"):
+        if getattr(trainer, other) is not None:
+            message = f"`{other}` says otherwise which weights the stage ends with; give one"
+            yield Mistake(("trainer", name), message)
+    if not isinstance(trainer.checkpoint_every, int):
+        message = (
+            f"`{name}` takes the mean of checkpoints: where these stand must not depend on the "
+            "clock. Give a number of steps, such as 500"
+        )
+        yield Mistake(("trainer", "checkpoint_every"), message)
 
 
 def _check_budget(trainer: TrainerConfig, task: Task) -> Iterator[Mistake]:

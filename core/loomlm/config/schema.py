@@ -65,7 +65,8 @@ def _bounded(schema: dict[str, Any], metadata: Mapping[Any, Any]) -> dict[str, A
 
 def _type(hint: Any, registry: Registry) -> dict[str, Any]:  # noqa: PLR0911 - one a type
     if is_choice(hint):
-        return _choice(get_args(hint)[1], registry)
+        kind = get_args(hint)[1]
+        return _tokenizer(registry) if kind == "tokenizer" else _choice(kind, registry)
     if hint in (DataConfig, PartConfig):
         return _data(hint, registry)
     if hint is PluginsConfig:
@@ -107,6 +108,15 @@ def _choice(kind: str, registry: Registry, extra: Mapping[str, Any] | None = Non
     by_name = [{"enum": names}] if names and not extra else []
     # Where nobody registers the kind, nothing is right.
     return {"anyOf": [*by_name, *tables]} if tables else {"not": {}}
+
+
+def _tokenizer(registry: Registry) -> dict[str, Any]:
+    """One that may have a second one, of what is to be written, in its table."""
+    alone = _choice("tokenizer", registry)
+    second = {**alone, "description": "of the texts that are to be written"}
+    tables = _choice("tokenizer", registry, {"target": second}).get("anyOf", [])
+    names = [arm for arm in alone.get("anyOf", []) if "enum" in arm]
+    return {"anyOf": [*names, *tables]} if tables else alone
 
 
 def _data(cls: type, registry: Registry) -> dict[str, Any]:

@@ -59,11 +59,16 @@ def _numbers_only(check: Any) -> Any:
 
 @frozen
 class Choice:
-    """A component picked in a config: its kind, its type as written, its own config."""
+    """A component picked in a config: its kind, its type as written, its own config.
+
+    target: of a tokenizer alone, the second one, of texts that are to be written; None: one is for
+        all texts.
+    """
 
     kind: str
     type: str
     config: Any
+    target: Choice | None = None
 
 
 TokenizerChoice = Annotated[Choice, "tokenizer"]
@@ -134,6 +139,28 @@ class TrainerConfig:
     keep_best: str | None = key(
         "end with the checkpoint that is best by this validation score: `loss` or a metric", None
     )
+    ema: float | None = key(
+        "decay of a moving average of the weights, such as 0.999, which is then what is evaluated "
+        "and saved; the first steps go by (1 + step) / (10 + step) where that is less",
+        None,
+        above=0,
+        maximum=0.999999,
+    )
+    average: int | None = key(
+        "end with the mean of the weights of so many last checkpoints of `checkpoint_every`",
+        None,
+        minimum=2,
+    )
+    average_from: int | None = key(
+        "end with the mean of the weights of the checkpoints from this step on", None, minimum=1
+    )
+    word_dropout: float = key(
+        "share of the tokens that are replaced while training, anew each time: by the unknown "
+        "token, or, where the vocabulary has none, by any other",
+        0.0,
+        minimum=0,
+        maximum=0.9,
+    )
     early_stopping: EarlyStopping | None = key("when to stop before the last step", None)
     log_every: int = key("steps between lines of metrics.jsonl", 1, minimum=1)
     non_finite: Literal["stop", "skip", "rollback"] = key(
@@ -143,6 +170,16 @@ class TrainerConfig:
         "stop",
     )
     max_skips: int = key("how often a stage may skip or roll back before it stops", 10, minimum=1)
+
+    @property
+    def averages(self) -> bool:
+        """Whether a stage ends with the mean of checkpoints."""
+        return self.average is not None or self.average_from is not None
+
+    def ema_at(self, step: int) -> float:
+        """The decay of the moving average at an update, counted from 1."""
+        assert self.ema is not None
+        return min(self.ema, (1 + step) / (10 + step))
 
 
 @frozen
@@ -226,7 +263,10 @@ class RunConfig:
     """A whole run, as one config file describes it."""
 
     name: str = key("the run's name, and its folder under --runs")
-    tokenizer: TokenizerChoice = key("text to ids; trained on the first stage's training text")
+    tokenizer: TokenizerChoice = key(
+        "text to ids; trained on the first stage's training text. `target` in its table is a "
+        "second one, for the texts that are to be written; without, one is for both"
+    )
     backbone: BackboneChoice = key("the model's body")
     stages: tuple[StageConfig, ...] = key("what happens, in order")
     seed: int = key("every random number of the run comes from it", 17, minimum=0)

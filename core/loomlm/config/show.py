@@ -15,7 +15,8 @@ from loomlm.config.settings import Choice, DataConfig, PartConfig
 def plain(value: Any) -> Any:  # noqa: PLR0911 - one a type
     """A config as plain values: dicts, lists, strings, numbers. None stays None."""
     if isinstance(value, Choice):
-        return {"type": value.type, **plain(value.config)}
+        second = {} if value.target is None else {"target": plain(value.target)}
+        return {"type": value.type, **plain(value.config), **second}
     if isinstance(value, DataConfig | PartConfig):
         own = {
             field.name: plain(getattr(value, field.name))

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import attrs
 import cattrs
 from cattrs.errors import (
+    AttributeValidationNote,
     BaseValidationError,
     ClassValidationError,
     ForbiddenExtraKeysError,
@@ -257,6 +258,8 @@ def _choice(value: Any, kind: str, registry: Registry, converter: cattrs.Convert
     except PluginError as error:
         raise WrongTypeError(str(error)) if "type" in given else error from None
     options = {key: inner for key, inner in value.items() if key != "type"}
+    if kind == "tokenizer" and "target" in options:
+        return _with_target(value, registry, converter)
     try:
         return Choice(kind, name, converter.structure(options, component.config))
     except UnreadableError as error:
@@ -264,9 +267,33 @@ def _choice(value: Any, kind: str, registry: Registry, converter: cattrs.Convert
         raise WrongValueError(f"{name} of {origin} has a mistake of its author: {error}") from None
     except ClassValidationError as error:
         # Beside a component's own keys stand `type`, and in a data table the core's.
-        others = [] if kind != "data_source" else [k for c in WITH_SOURCE for k in _known_keys(c)]
+        others = ["target"] if kind == "tokenizer" else []
+        if kind == "data_source":
+            others = [k for c in WITH_SOURCE for k in _known_keys(c)]
         _note_neighbours(error, ("type", *others))
         raise
+
+
+def _with_target(
+    value: Mapping[str, Any], registry: Registry, converter: cattrs.Converter
+) -> Choice:
+    """A tokenizer in whose table stands a second one; what is wrong with either is told."""
+    first = {key: inner for key, inner in value.items() if key != "target"}
+    second = value["target"]
+    errors: list[Exception] = []
+    chosen: list[Choice] = []
+    for given in (first, second):
+        try:
+            if given is second and isinstance(second, Mapping) and "target" in second:
+                raise WrongValueError("a second tokenizer has no `target` of its own")
+            chosen.append(_choice(given, "tokenizer", registry, converter))
+        except Exception as error:
+            if given is second:
+                error.add_note(AttributeValidationNote("", "target", Choice))
+            errors.append(error)
+    if errors:
+        raise ClassValidationError("a tokenizer and its target", errors, Choice)
+    return attrs.evolve(chosen[0], target=chosen[1])
 
 
 def _scalar(scalar: type) -> Any:

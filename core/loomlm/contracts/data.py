@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
@@ -182,10 +182,16 @@ class ExampleCleaner(Protocol):
     validation, then train) as they were at this step. Both can be read several times. A step with
     `fit` may go by what it has seen; one without is a pure function of the example, which streaming
     needs. And `notes(split)`, called behind the last example of a split: sentences for the user.
+
+    One that gives several examples for one, as augmentation does, has `several = True`, and
+    `splits` of ("train",): it comes behind the cut into splits, so that no copy of what is trained on stands
+    in another one, and no other step comes behind it.
     """
 
-    def example(self, example: Example) -> Example | Dropped:
+    def example(self, example: Example) -> Example | Dropped | tuple[Example, ...]:
         """The example, as it is or changed, or why it is left out. Called once for each, in order.
+
+        With `several`, it may also be at least one in a tuple.
 
         A place is never changed.
         """
@@ -197,6 +203,10 @@ class Tokenizer(Protocol):
 
     vocab_size: ids are below it. pad_id fills batches. unknown_id stands for what the vocabulary
     lacks (None where nothing can be unknown). end_id ends a document (None without one).
+
+    It may also have `mask_id`, of the token that stands for one that is hidden (None without one),
+    and `continues() -> (vocab_size,) bool`: which tokens go on with the word of the token before
+    them, where one stands there.
     """
 
     vocab_size: int
@@ -221,8 +231,29 @@ class Tokenizer(Protocol):
         ...
 
 
+@runtime_checkable
+class Locates(Protocol):
+    """A tokenizer that also says where in a text its tokens stand, for tasks that point there."""
+
+    def encode_spans(
+        self, texts: Sequence[str]
+    ) -> tuple[Ragged, NDArray[np.int32], NDArray[np.int32]]:
+        """Ids as of `encode_many`; the start and the end of each of them, (tokens,) int32 both.
+
+        In characters of its text: `text[start:end]` is what the token was made from, without white
+        space at either end; start equals end where there is nothing else. Starts never fall within
+        a text. A token that is part of a character has the whole.
+        """
+        ...
+
+
 class TokenizerFactory(Protocol):
-    """What a `tokenizer` component's target is: an object with two methods, or a class."""
+    """What a `tokenizer` component's target is: an object with two methods, or a class.
+
+    It may also have `train_masked(config, texts)`: as `train`, for a run that hides tokens: the
+    tokenizer has a `mask_id`, within the size that the config asks for. One that is read from a
+    file without such a token gets one behind its others.
+    """
 
     def train(self, config: Any, texts: Iterable[str]) -> Tokenizer:
         """Learn a vocabulary from texts, or read the one that the config names.

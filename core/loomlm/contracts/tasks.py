@@ -22,6 +22,7 @@ class Outcome:
     "classes": (n,) integers. "label_sets": (n, labels) of 0 and 1. "numbers": (n,) floats.
     "tag_sequences": n sequences of integers, one a word, of equal lengths in both.
     "texts": n texts, and for each of them a sequence of texts that are right, maybe none.
+    "tokens": (n,) integers, ids of the vocabulary.
     scores: of classes and label sets the probabilities, (n, labels); else None.
     """
 
@@ -33,14 +34,17 @@ class Outcome:
 class Task(Protocol):
     """What to learn from an example. A `task` target is called with its config.
 
-    A task is a Predicts too where its answer is read off the logits, and a Generates where it
-    writes text.
+    A task is a Predicts too where its answer is read off the logits, a Joins where an example may
+    be several rows, and a Generates where it writes text.
 
     needs: capabilities that the backbone must have; with "causal" among them, no token sees those
         behind it. With "encoder_decoder", what `tokens` says is read besides a source, which the
-        other arrays hold: no token sees those behind it, each sees the whole source.
+        other arrays hold: no token sees those behind it, each sees the whole source. By
+        convention that is `source` (batch, time), of which a row has `source_length` (batch,).
+        `tokens` are of the vocabulary of what is written: `loomlm.plugin.target_of`.
     produces: what metrics get, one kind or a frozenset of several: "classes", "label_sets",
-        "numbers", "tag_sequences" or "texts", in an Outcome; "likelihood", a Likelihood.
+        "numbers", "tag_sequences", "texts" or "tokens", in an Outcome; "likelihood", a Likelihood;
+        "pseudo_likelihood", one of tokens that each were told from those on both sides.
     context: the most tokens of a row.
     stream: False where an example is a row. True where the tokens of all examples, end to end,
         are cut into rows of `context` tokens, each with the token that follows it.
@@ -52,6 +56,8 @@ class Task(Protocol):
     they are trained on: masked, say. keys: a number a row, uint64, that says how: the same for the
     same seed, step and row, whatever stands beside it; in evaluation for the same row. See
     `loomlm.plugin.uniforms`. It comes between `encode` and `collate`.
+    A task may have `hides`, True of the target too, where it hides tokens from the model: then the
+    run's tokenizer has a `mask_id`.
     A task may have `check_facts(facts)`, called before a model's folder is used: raises ValueError
     for facts that `fit` never gives.
     """
@@ -75,7 +81,8 @@ class Task(Protocol):
         """Columns of the examples: `tokens`, ragged, and what else `collate` needs.
 
         `length`, where it is given, (rows,), is what forms the buckets in place of the tokens'
-        own lengths. `bytes`, (rows,), is the size of the texts in UTF-8, for a Likelihood.
+        own lengths. `example`, (rows,), of a Joins, is which example a row is of. `bytes`,
+        (rows,), is the size of the texts in UTF-8, for a Likelihood.
         labelled: whether labels are wanted; then one that `facts` lacks is a DataError that
         names the example's place.
         """
@@ -119,6 +126,41 @@ class Predicts(Protocol):
 
     def decode(self, logits: NDArray[Any], facts: Facts) -> list[dict[str, Any]]:
         """One JSON object a row, for the user."""
+        ...
+
+
+@runtime_checkable
+class Joins(Protocol):
+    """A task whose answer for an example is put together from what several rows say.
+
+    Its columns have `example`, int32 (rows,): the number of a row's example among those that were
+    given to `encode`, from 0. Every example has a row, and its rows stand one behind another.
+    """
+
+    def read(self, logits: NDArray[Any], rows: Columns, facts: Facts) -> list[Any]:
+        """What each row says by itself, in few bytes: it is kept until all rows are read.
+
+        logits: of these rows alone, without what pads a batch.
+        """
+        ...
+
+    def joined(self, found: Sequence[Sequence[Any]], facts: Facts) -> Outcome:
+        """What metrics compare, of some examples; of each what its rows say, in their order."""
+        ...
+
+    def answer(self, found: Sequence[Any], facts: Facts) -> dict[str, Any]:
+        """One JSON object for the user, from what the rows of an example say, in their order."""
+        ...
+
+
+@runtime_checkable
+class Fills(Protocol):
+    """A Predicts whose answers are words of the vocabulary: `filled` is asked, not `decode`."""
+
+    def filled(
+        self, logits: NDArray[Any], rows: Columns, tokenizer: Tokenizer, facts: Facts
+    ) -> list[dict[str, Any]]:
+        """One JSON object a row, for the user. rows: as `encode` gave them, without labels."""
         ...
 
 

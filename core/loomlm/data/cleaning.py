@@ -41,6 +41,11 @@ class Step:
         """Whether it is a function of the text, which takes part in prediction too."""
         return not hasattr(self.target, "example")
 
+    @property
+    def several(self) -> bool:
+        """Whether it may give several examples for one."""
+        return bool(getattr(self.target, "several", False))
+
     def works_on(self, split: str) -> bool:
         """Whether the examples of a split come to it."""
         splits = getattr(self.target, "splits", None)
@@ -73,14 +78,16 @@ def passes(steps: Sequence[Step]) -> list[list[Step]]:
 class Report:
     """What one step did to one split.
 
-    read, changed: examples. dropped: how many, by reason. characters: of the texts, before and
-    behind the step. notes: what the step says itself. samples: of "changed" and of each reason,
-    drawn at random but the same each time: place, text before, and behind or what it repeats.
+    read, changed: examples. added: by a step that gives several for one. dropped: how many, by
+    reason. characters: of the texts, before and behind the step. notes: what the step says itself.
+    samples: of "changed" and of each reason, drawn at random but the same each time: place, text
+    before, and behind or what it repeats.
     """
 
     step: str
     read: int = 0
     changed: int = 0
+    added: int = 0
     dropped: Counter[str] = field(factory=Counter)
     characters: list[int] = field(factory=lambda: [0, 0])
     notes: list[str] = field(factory=list)
@@ -96,6 +103,11 @@ class Report:
             self.changed += 1
             self._sample("changed", self.changed, before, after)
 
+    def take_added(self, before: Example, after: Sequence[Example]) -> None:
+        """Count the examples that one became, and show the last of them."""
+        self.added += len(after) - 1
+        self._sample("added", self.added, before, after[-1])
+
     def _sample(self, kind: str, count: int, before: Example, after: Example | Dropped) -> None:
         kept = self._samples.setdefault(kind, [])
         if len(kept) < SAMPLES:
@@ -109,6 +121,7 @@ class Report:
             "step": self.step,
             "read": self.read,
             "changed": self.changed,
+            **({"added": self.added} if self.added else {}),
             "dropped": dict(self.dropped.most_common()),
             "characters": self.characters,
             "notes": self.notes,
@@ -200,6 +213,10 @@ def _judge(chunk: list[Example], step: Step, report: Report) -> list[Example]:
         after = step.target.example(example)
         if after is example:
             kept.append(example)
+            continue
+        if step.several and isinstance(after, tuple) and after:
+            report.take_added(example, after)
+            kept += [evolve(one, place=example.place) for one in after]
             continue
         if isinstance(after, Dropped):
             report.take(example, after)

@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from loomlm.config.settings import Choice
+from loomlm.config.settings import Choice, RunConfig
 from loomlm.contracts import Columns, Example, Facts, Ragged, Task, Tokenizer, TokenizerFactory
 from loomlm.data.aside import ahead, behind
 from loomlm.data.batches import ExampleRows, IndexedRows, Rows, TrainingRows
@@ -20,6 +20,7 @@ from loomlm.data.mixing import Mixed
 from loomlm.data.packing import packed_rows
 from loomlm.data.reading import Examples, identity
 from loomlm.data.streaming import StreamRows
+from loomlm.data.vocabularies import TARGET, TwoVocabularies, files_apart, tokens_of
 from loomlm.data.windows import Windows
 from loomlm.errors import DataError, UsageError
 from loomlm.extending import Extensions
@@ -76,29 +77,73 @@ def extended(examples: Examples, extensions: Extensions, registry: Registry, say
     return evolve(examples, splits=splits, key=whole)
 
 
-def make_tokenizer(choice: Choice, registry: Registry, examples: Examples, say: Say) -> Tokenizer:
-    """The run's tokenizer, trained on the training texts or read from the file that it names."""
+def make_tokenizer(
+    settings: RunConfig, registry: Registry, examples: Examples, say: Say
+) -> Tokenizer:
+    """The run's tokenizer, trained on the training texts or read from the file that it names.
+
+    Where a stage's task hides tokens, it has one for what is hidden. Raises UsageError for a type
+    of tokenizer that knows none.
+    """
+    choice, masked = settings.tokenizer, _hides(settings, registry)
     factory: TokenizerFactory = registry.target("tokenizer", choice.type)
+    train = getattr(factory, "train_masked", None) if masked else factory.train
+    if train is None:
+        raise UsageError(
+            f"A stage hides tokens, and the tokenizer {choice.type} has none to put in their "
+            "place. Take another type of tokenizer."
+        )
     config = choice.config
     named: Path | None = getattr(config, "file", None)
-    key = cache_key("tokenizer", examples.key, identity(registry, choice), _content(named))
+    made_of = (examples.key, *_made_by(choice, registry))
+    key = cache_key("tokenizer", *made_of, *(["masked"] if masked else []))
 
     def make(staging: Staging) -> None:
         of_stream = f" on the first {OF_A_STREAM:,} examples" if examples.stream else ""
         say("Reading the tokenizer" if named else f"Training the tokenizer{of_stream}")
-        for name, content in factory.train(config, _training_texts(examples)).files().items():
+        tokenizer = train(config, _training_texts(examples, choice))
+        second = choice.target
+        if second is not None:
+            say(f"The second one, of what is written{of_stream}")
+            learnt: TokenizerFactory = registry.target("tokenizer", second.type)
+            target = learnt.train(second.config, _target_texts(examples))
+            tokenizer = TwoVocabularies(tokenizer, target)
+        for name, content in tokenizer.files().items():
             staging.write(name, content)
 
     return load_tokenizer(choice, registry, cached("tokenizers", key, make))
 
 
-def _training_texts(examples: Examples) -> Iterator[str]:
-    if examples.stream is None:
-        yield from examples.splits["train"].texts()
-        return
-    for example in islice(examples.stream.once(), OF_A_STREAM):
+def _hides(settings: RunConfig, registry: Registry) -> bool:
+    """Whether a stage's task hides tokens."""
+    tasks = [registry.target("task", stage.task.type) for stage in settings.stages]
+    return any(getattr(task, "hides", False) for task in tasks)
+
+
+def _training_texts(examples: Examples, choice: Choice) -> Iterator[str]:
+    """All texts; those that a second tokenizer is for are left out."""
+    for example in _trained_on(examples):
         yield example.text
-        yield from example.extra.values()
+        for name, text in example.extra.items():
+            if choice.target is None or name != TARGET:
+                yield text
+
+
+def _target_texts(examples: Examples) -> Iterator[str]:
+    for example in _trained_on(examples):
+        if TARGET not in example.extra:
+            raise DataError(
+                f"tokenizer.target: {example.place or 'an example'} has no text to be written. "
+                'Name the column that has it, data.fields = { target = "..." }, or take '
+                "tokenizer.target out."
+            )
+        yield example.extra[TARGET]
+
+
+def _trained_on(examples: Examples) -> Iterator[Example]:
+    if examples.stream is None:
+        return examples.splits["train"].examples()
+    return islice(examples.stream.once(), OF_A_STREAM)
 
 
 def load_tokenizer(choice: Choice, registry: Registry, folder: Path) -> Tokenizer:
@@ -110,8 +155,15 @@ def load_tokenizer(choice: Choice, registry: Registry, folder: Path) -> Tokenize
         for path in folder.iterdir()
         if path.is_file() and path.suffix != ".safetensors"
     }
+    second = choice.target
+    first, others = files_apart(files) if second is not None else (files, {})
     with said_by(folder, f"its files are no {choice.type} tokenizer"):
-        return factory.load(choice.config, files)
+        tokenizer = factory.load(choice.config, first)
+    if second is None:
+        return tokenizer
+    factory = registry.target("tokenizer", second.type)
+    with said_by(folder, f"its files have no {second.type} tokenizer of what is written"):
+        return TwoVocabularies(tokenizer, factory.load(second.config, others))
 
 
 def encode_examples(
@@ -213,7 +265,7 @@ def _tokens(store: ColumnStore) -> Ragged:
 
 def _encode(staging: Staging, task: Task, tokenizer: Tokenizer, facts: Facts, split: Split) -> None:
     """Encode chunk by chunk, while the next one is read and the one before is written."""
-    small = tokenizer.vocab_size <= 1 << 16
+    small = tokens_of(task, tokenizer).vocab_size <= 1 << 16
     writer = ColumnWriter(staging, dtypes={"tokens": "<u2" if small else "<u4"})
     with ahead(split.chunks()) as chunks, behind(writer.append) as append:
         for chunk in chunks:
@@ -232,8 +284,14 @@ def _content(named: Path | None) -> dict[str, str]:
 
 def tokenizer_key(choice: Choice, registry: Registry) -> str:
     """The same for a tokenizer of the same config, code and file, whatever it is trained on."""
+    return cache_key("tokenizer", *_made_by(choice, registry))
+
+
+def _made_by(choice: Choice, registry: Registry) -> list[Any]:
+    """Config, code and file of a tokenizer, and of the second one in its table."""
     named: Path | None = getattr(choice.config, "file", None)
-    return cache_key("tokenizer", identity(registry, choice), _content(named))
+    second = [] if choice.target is None else [_made_by(choice.target, registry)]
+    return [identity(registry, choice), _content(named), *second]
 
 
 def tokenizer_digest(tokenizer: Tokenizer) -> str:

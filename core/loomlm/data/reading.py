@@ -15,7 +15,7 @@ from loomlm.data.cleaning import Pass, Step, passes
 from loomlm.data.examples import Split, keep_examples, open_examples
 from loomlm.data.splits import cut_splits
 from loomlm.data.streaming import ExampleStream, open_stream
-from loomlm.errors import DataError
+from loomlm.errors import DataError, PluginError, UsageError
 from loomlm.registry import Registry
 from loomlm.registry.sources import code_of
 from loomlm.storage.cache import cache_key, cached
@@ -91,7 +91,7 @@ def read_examples(
 
     With `streaming`, the training split is left to be read while training.
     """
-    joint = make_steps(data.clean, registry)
+    joint, adding = _apart(data, registry)
     levels, reports, resolved = [], {}, []
     for number, part in enumerate(data.parts):
         source: DataSource = made(registry, part.source)
@@ -127,6 +127,9 @@ def read_examples(
         seed if only is None else only,
         stream.key if stream else None,
     )
+    if adding and only is None:
+        key = cache_key(key, [step.identity for step in adding])
+        splits = {**splits, "train": _added(splits["train"], adding, key, say, reports)}
     return Examples(
         splits,
         key,
@@ -137,6 +140,52 @@ def read_examples(
         tuple(given.fingerprint for given, _ in levels),
         tuple(resolved),
     )
+
+
+def _apart(data: DataConfig, registry: Registry) -> tuple[list[Step], list[Step]]:
+    """The steps in front of the cut into splits, and those behind it, which add examples.
+
+    Raises UsageError where those cannot stand as they do.
+    """
+    steps = make_steps(data.clean, registry)
+    first = next((at for at, step in enumerate(steps) if step.several), len(steps))
+    adding = steps[first:]
+    of_parts = [step for part in data.parts for step in make_steps(part.clean, registry)]
+    for step in adding:
+        if not step.several:
+            raise UsageError(
+                f"data.clean: {step.name!r} comes behind {steps[first].name!r}, which adds "
+                "training examples once all is cleaned. Let it stand in front of that."
+            )
+        if tuple(getattr(step.target, "splits", ())) != ("train",):
+            raise PluginError(f'The cleaning step {step.name!r} needs splits = ("train",).')
+    for step in of_parts:
+        if step.several:
+            raise UsageError(
+                f"data.sources: {step.name!r} adds examples behind the cut into splits, which is "
+                "that of all sources. Name it in data.clean."
+            )
+    if adding and data.streaming:
+        raise UsageError(
+            f"data.clean: {adding[0].name!r} adds examples to a split, and a stream is none. Take "
+            "it or `streaming` out; trainer.word_dropout varies the words of a stream, too."
+        )
+    return steps[:first], adding
+
+
+def _added(
+    train: Split,
+    steps: Sequence[Step],
+    key: str,
+    say: Say,
+    reports: dict[str, list[dict[str, Any]]],
+) -> Split:
+    """The training split behind steps that add examples."""
+    found = _pass_over((train,), (), steps, "train", key, say)
+    for report in found.store.meta["cleaning"]:
+        reports.setdefault("train", []).append(report)
+        say_report(report, "train", say)
+    return found
 
 
 def source_fingerprints(data: DataConfig, registry: Registry) -> tuple[str, ...]:
@@ -280,6 +329,8 @@ def say_report(report: Mapping[str, Any], split: str, say: Say) -> None:
     """One line for a step that left examples out, and what it says itself."""
     for note in report["notes"]:
         say(f"{split}: {report['step']}: {note}")
+    if report.get("added"):
+        say(f"{split}: {report['step']} added {report['added']:,} to {report['read']:,}")
     dropped = report["dropped"]
     if not dropped:
         return

@@ -9,6 +9,7 @@ from attrs import define, field, frozen
 
 from loomlm.contracts import Batch, Cleaner, Engine, Generates, Tokenizer
 from loomlm.data.cleaning import clean
+from loomlm.data.vocabularies import tokens_of
 from loomlm.inference.beams import beam_search
 from loomlm.inference.decoding import Decoding, choose, never_said
 from loomlm.inference.running import Running
@@ -38,7 +39,7 @@ class Generator:
         found: list[str] = []
         for first in range(0, len(prompts), TOGETHER):
             running = self._running(prompts[first : first + TOGETHER])
-            texts = [Pieces(self.tokenizer, list(row)) for row in running.tokens]
+            texts = [Pieces(self._written, list(row)) for row in running.tokens]
             for row, token in self._tokens(running, decoding, first):
                 texts[row].add(token)
             found += [text.rest() for text in texts]
@@ -50,7 +51,7 @@ class Generator:
         return self._stream(running, decoding)
 
     def _stream(self, running: Running, decoding: Decoding) -> Iterator[str]:
-        text = Pieces(self.tokenizer, list(running.tokens[0]))
+        text = Pieces(self._written, list(running.tokens[0]))
         for _, token in self._tokens(running, decoding, 0):
             text.add(token)
             if decoding.beams == 1 and (piece := text.next()):
@@ -59,7 +60,12 @@ class Generator:
             yield piece
 
     def _running(self, prompts: Sequence[str]) -> Running:
-        return Running(self.engine, self.recipe, self._prompt(prompts), never_said(self.tokenizer))
+        return Running(self.engine, self.recipe, self._prompt(prompts), never_said(self._written))
+
+    @property
+    def _written(self) -> Tokenizer:
+        """The tokenizer of what is written."""
+        return tokens_of(self.recipe.task, self.tokenizer)
 
     def _prompt(self, prompts: Sequence[str]) -> Batch:
         task = self.recipe.task
@@ -71,7 +77,7 @@ class Generator:
         self, running: Running, decoding: Decoding, first: int
     ) -> Iterator[tuple[int, int]]:
         """Each new token with its row; the end token is none."""
-        end = self.tokenizer.end_id
+        end = self._written.end_id
         if decoding.beams == 1:
             yield from draw_tokens(running, end, decoding, first)
             return

@@ -17,13 +17,14 @@ from loomlm.contracts import (
     Cleaner,
     Engine,
     Example,
+    Fills,
     Generates,
     ModelSpec,
     Predicts,
     Tokenizer,
 )
 from loomlm.data.batches import ExampleRows
-from loomlm.data.cleaning import clean, text_cleaners
+from loomlm.data.cleaning import text_cleaners
 from loomlm.data.columns import ColumnStore
 from loomlm.data.prepare import load_tokenizer
 from loomlm.data.reading import made
@@ -33,6 +34,7 @@ from loomlm.inference.decoding import Decoding, HowToWrite
 from loomlm.inference.folders import CONFIG, MODEL_CONFIG, model_folder, models_of, run_of
 from loomlm.inference.generate import Generator
 from loomlm.inference.memory import memory_for, size_of
+from loomlm.inference.rows import Row, examples_of_rows
 from loomlm.inference.scoring import Recipe, ordered_batches
 from loomlm.models.arrays import from_safetensors
 from loomlm.models.fitting import check_weights, said_by
@@ -71,10 +73,13 @@ class Model:
         """Whether what it writes goes on from the prompt; a source is answered."""
         return "encoder_decoder" not in self.recipe.task.needs
 
-    def predict(self, texts: Iterable[str], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
-        """What the task says of each text: for classification, `label` and `probabilities`.
+    def predict(self, rows: Iterable[Row], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
+        """What the task says of each row: for classification, `label` and `probabilities`.
 
-        Raises UsageError where the task writes text instead.
+        rows: texts, or mappings with a "text" and what else the task reads, by the names that
+        training knew them by: `{"text": ..., "pair": ...}`. Further keys are no matter.
+
+        Raises UsageError for a row that lacks a text, and where the task writes text instead.
         """
         task = self.recipe.task
         if not isinstance(task, Predicts):
@@ -82,20 +87,16 @@ class Model:
                 f"A model for {self.config.task.type} gives no labels. Let it write: `loomlm "
                 "generate`, or `model.generate(prompt)`."
             )
-        if isinstance(texts, str):
-            raise UsageError("predict takes a list of texts; wrap a single one in brackets.")
-        texts = list(texts)
-        for index, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise UsageError(f"predict takes texts; number {index} is {text!r}.")
-        store = self._encode(texts)
-        found: list[dict[str, Any]] = [{}] * len(texts)
-        for rows, batch in ordered_batches(self.recipe, store, min(batch_size, max(1, len(texts)))):
+        examples = examples_of_rows(rows, task, self.cleaners)
+        store = self._encode(examples)
+        found: list[dict[str, Any]] = [{}] * len(examples)
+        size = min(batch_size, max(1, len(examples)))
+        for places, batch in ordered_batches(self.recipe, store, size):
             with memory_for(lambda batch=batch: _too_large(batch)):
-                logits = self.engine.forward(batch)[: len(rows)]
-            decoded = task.decode(logits, self.recipe.facts)
-            for row, prediction in zip(rows, decoded, strict=True):
-                found[row] = prediction
+                logits = self.engine.forward(batch)[: len(places)]
+            decoded = self._decoded(logits, store, places)
+            for place, prediction in zip(places, decoded, strict=True):
+                found[place] = prediction
         return found
 
     @overload
@@ -133,23 +134,32 @@ class Model:
             )
         return Generator(self.engine, self.recipe, self.tokenizer, self.cleaners)
 
-    def batch(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
-        """The arrays that `module` reads, for these texts, in one batch."""
-        store = self._encode(texts)
-        rows, batch = next(iter(ordered_batches(self.recipe, store, len(texts))))
-        back = np.argsort(rows)
+    def batch(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
+        """The arrays that `module` reads, for these rows, as `predict` takes them, in one batch."""
+        store = self._encode(examples_of_rows(rows, self.recipe.task, self.cleaners))
+        places, batch = next(iter(ordered_batches(self.recipe, store, len(rows))))
+        back = np.argsort(places)
         return {name: array[back] for name, array in batch.arrays.items()}
 
-    def _encode(self, texts: Sequence[str]) -> ExampleRows:
-        cleaned = [Example(clean(text, self.cleaners)) for text in texts]
-        examples = list(self.recipe.extensions.examples(cleaned, "predict"))
-        if len(examples) != len(texts):
+    def _decoded(
+        self, logits: np.ndarray, store: ExampleRows, places: np.ndarray
+    ) -> list[dict[str, Any]]:
+        """What the logits of some rows say."""
+        task, facts = self.recipe.task, self.recipe.facts
+        if isinstance(task, Fills):
+            return task.filled(logits, store.take(places), self.tokenizer, facts)
+        assert isinstance(task, Predicts)
+        return task.decode(logits, facts)
+
+    def _encode(self, given: Sequence[Example]) -> ExampleRows:
+        examples = list(self.recipe.extensions.examples(given, "predict"))
+        if len(examples) != len(given):
             raise PluginError(
-                f"Of {len(texts)} texts to predict, {len(examples)} came out of the extensions "
+                f"Of {len(given)} texts to predict, {len(examples)} came out of the extensions "
                 f"{', '.join(c.type for c in self.recipe.extensions.choices)}; each must."
             )
         columns = self.recipe.task.encode(examples, self.tokenizer, self.recipe.facts, False)
-        return ExampleRows(ColumnStore(dict(columns), len(texts), {}), self.recipe.task.context)
+        return ExampleRows(ColumnStore(dict(columns), len(given), {}), self.recipe.task.context)
 
 
 def _too_large(batch: Batch) -> str:

@@ -12,6 +12,7 @@ from loomlm.config.settings import Choice
 from loomlm.contracts import (
     Backbone,
     Batch,
+    Columns,
     Engine,
     Facts,
     Likelihood,
@@ -23,19 +24,27 @@ from loomlm.contracts import (
 )
 from loomlm.data.batches import Rows, TrainingRows
 from loomlm.data.orders import row_keys
+from loomlm.data.words import WordDropout
 from loomlm.extending import Extensions
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.registry import Registry
 
+LIKELIHOODS = frozenset({"likelihood", "pseudo_likelihood"})
+"""Of what a task produces, that which is one Likelihood of the whole split."""
+
 
 @frozen
 class Recipe:
-    """How a stage makes batches and its model: task, backbone, facts, and what extends them."""
+    """How a stage makes batches and its model: task, backbone, facts, and what extends them.
+
+    dropout: of words, in training alone.
+    """
 
     task: Task
     backbone: Backbone
     facts: Facts
     extensions: Extensions = Extensions()
+    dropout: WordDropout | None = None
 
     def batch(
         self,
@@ -44,13 +53,19 @@ class Recipe:
         shape: Mapping[str, int],
         seed: int = 0,
         step: int = 0,
+        training: bool = False,
     ) -> Batch:
         """A padded batch of some rows. seed, step: what a task that varies them goes by."""
-        columns = split.take(rows)
+        columns = self.varied(split.take(rows), rows, seed, step)
+        batch = self.task.collate(columns, shape, self.facts)
+        if training and self.dropout is not None:
+            batch = self.dropout(batch, seed, step)
+        return self.backbone.prepare(batch)
+
+    def varied(self, columns: Columns, rows: np.ndarray, seed: int = 0, step: int = 0) -> Columns:
+        """The columns of some rows as a task that varies them has them at a step."""
         vary = getattr(self.task, "vary", None)
-        if vary is not None:
-            columns = vary(columns, self.facts, row_keys(seed, step, rows))
-        return self.backbone.prepare(self.task.collate(columns, shape, self.facts))
+        return columns if vary is None else vary(columns, self.facts, row_keys(seed, step, rows))
 
 
 def ordered_batches(
@@ -75,9 +90,11 @@ def evaluate(
     between: called before each batch; what it raises ends the evaluation. what: the split's name
     for a user whose memory it does not fit into.
     """
-    task, predicts = recipe.task, isinstance(recipe.task, Predicts)
-    likelihoods = [metric for metric in metrics if kind_of(task, metric) == "likelihood"]
-    outcomes = [metric for metric in metrics if kind_of(task, metric) != "likelihood"]
+    task = recipe.task
+    likelihoods = [metric for metric in metrics if kind_of(task, metric) in LIKELIHOODS]
+    outcomes = [metric for metric in metrics if kind_of(task, metric) not in LIKELIHOODS]
+    # Those of a large vocabulary are handed over for a metric alone.
+    predicts = isinstance(task, Predicts) and bool(outcomes)
     total = weight = 0.0
     for _, batch in ordered_batches(recipe, split, batch_size):
         between()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 
 from loomlm.components import Component
 from loomlm.config.settings import Choice
@@ -52,7 +52,9 @@ def save_model(
     card: str,
 ) -> None:
     """Write a model's folder, complete or not at all."""
-    choices = (config.backbone, config.task, config.tokenizer, *config.clean, *config.extensions)
+    second = (config.tokenizer.target,) if config.tokenizer.target else ()
+    parts = (config.backbone, config.task, config.tokenizer, *second)
+    choices = (*parts, *config.clean, *config.extensions)
     described = {
         "format": FORMAT,
         "backend": config.backend,
@@ -130,7 +132,11 @@ def _warn_of_change(made: Mapping[str, str], now: Mapping[str, str], component: 
 
 def _without_file(tokenizer: dict[str, Any]) -> dict[str, Any]:
     """The tokenizer's own files are in the folder; where it was first read from is no matter."""
-    return {name: value for name, value in tokenizer.items() if name != "file"}
+    return {
+        name: _without_file(value) if name == "target" and isinstance(value, dict) else value
+        for name, value in tokenizer.items()
+        if name != "file"
+    }
 
 
 def read_model(folder: Path, registry: Registry) -> ModelConfig:
@@ -164,7 +170,7 @@ def describe_model(folder: Path, registry: Registry) -> ModelConfig:
             stage=described["stage"],
             backbone=parts.choice("backbone", described["backbone"]),
             task=parts.choice("task", described["task"]),
-            tokenizer=parts.choice("tokenizer", described["tokenizer"]),
+            tokenizer=parts.tokenizer(described["tokenizer"]),
             clean=tuple(parts.choice("cleaner", value) for value in described["clean"]),
             facts=described["facts"],
             extensions=tuple(parts.choice("extension", v) for v in described["extensions"]),
@@ -251,6 +257,14 @@ class _Parts:
     folder: Path
     made_by: Mapping[str, Mapping[str, str]]
     registry: Registry
+
+    def tokenizer(self, value: Any) -> Choice:
+        """A tokenizer, with the second one where its table has one."""
+        if not isinstance(value, dict) or "target" not in value:
+            return self.choice("tokenizer", value)
+        first = {name: inner for name, inner in value.items() if name != "target"}
+        second = self.choice("tokenizer", value["target"])
+        return evolve(self.choice("tokenizer", first), target=second)
 
     def choice(self, kind: str, value: Any) -> Choice:
         """A component and its keys, as the folder has them."""

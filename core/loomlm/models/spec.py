@@ -21,6 +21,7 @@ from loomlm.contracts import (
     Tokenizer,
     Uniform,
 )
+from loomlm.data.vocabularies import TwoVocabularies, tokens_of
 
 VOCABULARY_STD = 0.02
 """Of a head over the vocabulary, as in GPT-2 (Radford 2019)."""
@@ -38,8 +39,14 @@ def model_spec(
     """The spec of a model: `backbone.*` are the backbone's parameters, `head.*` the head's."""
     head = task.head(facts)
     causal = "causal" in task.needs
+    of_tokens = tokens_of(task, tokenizer)
+    two = isinstance(tokenizer, TwoVocabularies) and of_tokens is not tokenizer
     context = BackboneContext(
-        vocab_size=tokenizer.vocab_size, pad_id=tokenizer.pad_id, reads=head.reads, causal=causal
+        vocab_size=of_tokens.vocab_size,
+        pad_id=of_tokens.pad_id,
+        reads=head.reads,
+        causal=causal,
+        source_vocab_size=tokenizer.vocab_size if two else None,
     )
     body = [
         evolve(
@@ -52,13 +59,14 @@ def model_spec(
     return ModelSpec(
         backbone=name,
         config=config,
-        vocab_size=tokenizer.vocab_size,
-        pad_id=tokenizer.pad_id,
+        vocab_size=context.vocab_size,
+        pad_id=context.pad_id,
         layout=(*body, *_head_layout(head, backbone)),
         head=head,
         causal=causal,
         loss=task.loss(facts),
         batch=backbone.batch_spec(batch),
+        source_vocab_size=context.source_vocab_size,
     )
 
 

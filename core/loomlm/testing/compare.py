@@ -68,14 +68,22 @@ def compare_logits(first: np.ndarray, second: np.ndarray) -> Found:
 def compare_scores(first: Mapping[str, Any], second: Mapping[str, Any]) -> Found:
     """Scores of an evaluation, by name: the same arrays predictions and references, or losses.
 
+    Predictions that are numbers, such as a regression's, are as near as logits are, and so are
+    their scores.
+
     first, second: `scores`, and where the task has them `predictions` and `references`.
     """
+    limit = METRICS
     for name in ("references", "predictions"):
-        if name in first and not np.array_equal(first[name], second[name]):
+        if name not in first:
+            continue
+        if first[name].dtype.kind == "f":
+            limit = LOGITS
+        elif not np.array_equal(first[name], second[name]):
             differing = int((first[name] != second[name]).sum())
             return Found(inf, METRICS, f"{differing} of {first[name].size} {name} differ")
     ours, theirs = dict(numbers(first["scores"])), dict(numbers(second["scores"]))
-    return _compare_numbers(ours, theirs, METRICS)
+    return _compare_numbers(ours, theirs, limit)
 
 
 def compare_text(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> Found:

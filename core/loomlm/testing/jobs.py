@@ -27,6 +27,7 @@ from loomlm.contracts import (
     produced,
 )
 from loomlm.data.batches import Rows
+from loomlm.data.vocabularies import tokens_of
 from loomlm.hookspecs import hookimpl
 from loomlm.inference.decoding import never_said
 from loomlm.inference.model import Model, open_model
@@ -212,7 +213,8 @@ def _write_text(model: Model, prompt: Batch) -> tuple[np.ndarray, np.ndarray]:
 
     An end is a token like another here, so that all rows are equally long.
     """
-    running = Running(model.engine, model.recipe, prompt, never_said(model.tokenizer))
+    written = tokens_of(model.recipe.task, model.tokenizer)
+    running = Running(model.engine, model.recipe, prompt, never_said(written))
     tokens, gaps = [], []
     for _ in range(model.recipe.task.context + PROMPTS):
         best = np.sort(running.logits, axis=1)[:, -2:]

@@ -211,7 +211,7 @@ def run_config(
     stage = {
         "name": "parity",
         "task": case.task.table,
-        "data": {**data, "several": case.several},
+        "data": {**data, "labels": case.labels, "reads": case.reads},
         "trainer": trainer,
     }
     return {

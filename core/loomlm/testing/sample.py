@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from attrs import frozen
 
@@ -23,7 +23,8 @@ TRAIN, VALIDATION = 1500, 100
 """Lines of each split."""
 
 VOWELS = ("e", "o")
-"""A line's labels are those of them that stand in it three times or more."""
+"""A line's labels are those of them that stand in it three times or more; its number is how often
+the first does."""
 
 
 @frozen
@@ -32,7 +33,8 @@ class SampleConfig:
 
     file: Path = key("the text, in UTF-8")
     shortest: int = key("shorter lines are not trained on", 1, minimum=1)
-    several: bool = key("give a tuple of labels instead of one", False)
+    labels: Literal["one", "several", "number"] = key("what each is labelled with", "one")
+    reads: tuple[str, ...] = key("names of further texts, for each of which the next line is", ())
 
 
 @hookimpl
@@ -67,8 +69,9 @@ class Sample:
     config: SampleConfig
 
     def fingerprint(self) -> str:
-        rules = f"{self.config.shortest} {self.config.several} ".encode()
-        return hashlib.sha256(rules + self.config.file.read_bytes()).hexdigest()
+        config = self.config
+        rules = f"{config.shortest} {config.labels} {' '.join(config.reads)}\n".encode()
+        return hashlib.sha256(rules + config.file.read_bytes()).hexdigest()
 
     def splits(self) -> tuple[str, ...]:
         return ("train", "validation")
@@ -82,9 +85,16 @@ class Sample:
                 f"{self.config.file} has too few lines for the checks: they need {VALIDATION}, and "
                 f"{TRAIN:,} of {self.config.shortest} characters or more."
             )
-        for line in train if split == "train" else validation:
-            found = tuple(vowel for vowel in VOWELS if line.count(vowel) >= 3)
-            yield Example(line, found if self.config.several else "".join(found) or "none")
+        lines = train if split == "train" else validation
+        for line, following in zip(lines, [*lines[1:], lines[0]], strict=True):
+            extra = dict.fromkeys(self.config.reads, following)
+            yield Example(line, self._label(line), extra=extra)
+
+    def _label(self, line: str) -> str | tuple[str, ...]:
+        if self.config.labels == "number":
+            return str(line.count(VOWELS[0]))
+        found = tuple(vowel for vowel in VOWELS if line.count(vowel) >= 3)
+        return found if self.config.labels == "several" else "".join(found) or "none"
 
     def notes(self) -> tuple[str, ...]:
         return ()
@@ -95,9 +105,13 @@ class Sample:
 
 @frozen
 class Letters:
-    """See `loomlm.contracts.Tokenizer`: a token for each character; 0 to 2 stand for no text."""
+    """See `loomlm.contracts.Tokenizer`: a token for each character; 0 to 2 stand for no text.
+
+    masked: whether there is a mask, behind the letters.
+    """
 
     letters: str
+    masked: bool = False
 
     pad_id = 0
     unknown_id = 1
@@ -105,7 +119,17 @@ class Letters:
 
     @property
     def vocab_size(self) -> int:
-        return 3 + len(self.letters)
+        return 3 + len(self.letters) + self.masked
+
+    @property
+    def mask_id(self) -> int | None:
+        return 3 + len(self.letters) if self.masked else None
+
+    def continues(self) -> Any:
+        import numpy as np
+
+        inside = [letter.isalnum() for letter in self.letters]
+        return np.array([False] * 3 + inside + [False] * self.masked)
 
     def encode_many(self, texts: Sequence[str]) -> Ragged:
         import numpy as np
@@ -116,14 +140,19 @@ class Letters:
         return Ragged(np.array(values, np.int32), offsets)
 
     def decode(self, ids: Sequence[int]) -> str:
-        return "".join(self.letters[token - 3] for token in ids if token >= 3)
+        return "".join(
+            self.letters[token - 3] for token in ids if 0 <= token - 3 < len(self.letters)
+        )
 
     def vocabulary(self) -> Mapping[str, int]:
         special = {"<pad>": self.pad_id, "<unknown>": self.unknown_id, "<end>": self.end_id}
+        if self.mask_id is not None:
+            special["<mask>"] = self.mask_id
         return {**special, **{letter: 3 + index for index, letter in enumerate(self.letters)}}
 
     def files(self) -> Mapping[str, bytes]:
-        return {"letters.json": json.dumps(self.letters).encode()}
+        said = {"letters": self.letters, "masked": self.masked}
+        return {"letters.json": json.dumps(said).encode()}
 
 
 class LettersFactory:
@@ -134,8 +163,12 @@ class LettersFactory:
         return Letters("".join(sorted({letter for text in texts for letter in text})))
 
     @staticmethod
+    def train_masked(config: NoConfig, texts: Iterable[str]) -> Letters:
+        return Letters(LettersFactory.train(config, texts).letters, masked=True)
+
+    @staticmethod
     def load(config: Any, files: Mapping[str, bytes]) -> Letters:
-        return Letters(json.loads(files["letters.json"]))
+        return Letters(**json.loads(files["letters.json"]))
 
 
 def python_text() -> str:

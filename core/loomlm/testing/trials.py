@@ -18,7 +18,7 @@ from loomlm.config.settings import (
     TaskChoice,
 )
 from loomlm.config.structure import make_converter, structure
-from loomlm.contracts import Backbone, Generates, Task
+from loomlm.contracts import Backbone, Generates, Task, produced
 from loomlm.errors import LoomlmError, PluginError
 from loomlm.registry import Registry
 
@@ -30,6 +30,7 @@ HINTS: Mapping[str, Any] = {
 }
 
 What = Literal["logits", "metrics", "greedy", "loss", "resume"]
+Labels = Literal["one", "several", "number"]
 
 
 @frozen
@@ -53,13 +54,15 @@ class Trial:
 class Case:
     """A backbone that does a task.
 
-    generates: whether the task writes text. several: whether an example has several labels.
+    generates: whether the task writes text. labels: what an example is labelled with. reads: the
+    further texts that the task reads.
     """
 
     backbone: Trial
     task: Trial
     generates: bool
-    several: bool
+    labels: Labels
+    reads: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.backbone}, {self.task}"
@@ -196,12 +199,28 @@ def _with_tasks(
         clauses = list(misfits(str(trial), backbone, str(of_task), task))
         if not clauses:
             found = True
-            several = task.produces == "label_sets"
-            yield Case(trial, of_task, isinstance(task, Generates), several)
+            yield case_of(trial, of_task, task)
         elif task.needs <= backbone.capabilities:
             left_out += [f"{trial} with {of_task}: {clause}." for clause in clauses]
     if not found:
         left_out.append(f"{trial}: no installed task fits it.")
+
+
+def case_of(backbone: Trial, of_task: Trial, task: Task) -> Case:
+    """The case of a backbone with a task that fits it."""
+    return Case(
+        backbone=backbone,
+        task=of_task,
+        generates=isinstance(task, Generates),
+        labels=labels_of(task),
+        reads=tuple(getattr(task, "reads", ())),
+    )
+
+
+def labels_of(task: Task) -> Labels:
+    """What an example is labelled with, by what the task gives to metrics."""
+    kinds = produced(task)
+    return "several" if "label_sets" in kinds else "number" if "numbers" in kinds else "one"
 
 
 def _built(

@@ -70,7 +70,7 @@ def _microbatches(stage: Batched, heights: Mapping[int, int], step: int) -> Made
     rows, width = stage.plan.batch(step)
     size, parts = heights[width], stage.trainer.accumulate
     shape = {"batch": size, "time": width}
-    batch = stage.recipe.batch(stage.train, rows, shape, stage.seed, step)
+    batch = stage.recipe.batch(stage.train, rows, shape, stage.seed, step, training=True)
     batch = stage.recipe.extensions.batch(batch, step, stage.seed)
     tokens = stage.train.tokens(rows)
     # Of a stream, only who reads it knows what stands in its window.

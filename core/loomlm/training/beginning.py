@@ -10,6 +10,7 @@ import numpy as np
 from loomlm.config.settings import SCRATCH, StageConfig
 from loomlm.contracts import Facts, ModelSpec, Parameter, Tokenizer
 from loomlm.data.prepare import load_tokenizer, tokenizer_digest
+from loomlm.data.vocabularies import target_of
 from loomlm.errors import UsageError
 from loomlm.inference.folders import model_folder
 from loomlm.models.arrays import from_safetensors
@@ -65,16 +66,23 @@ def _check_vocabulary(first: Path, place: str, tokenizer: Tokenizer, registry: R
     theirs = load_tokenizer(read_model(first, registry).tokenizer, registry, first)
     if tokenizer_digest(theirs) == tokenizer_digest(tokenizer):
         return
+    there, here = _size(theirs), _size(tokenizer)
     sizes = (
-        f"{theirs.vocab_size:,} tokens there, {tokenizer.vocab_size:,} here"
-        if theirs.vocab_size != tokenizer.vocab_size
-        else f"{theirs.vocab_size:,} tokens in both, not the same ones"
+        f"{there} tokens there, {here} here"
+        if there != here
+        else f"{there} tokens in both, not the same ones"
     )
     file = first / "tokenizer.json"
     raise UsageError(
         f"{place}: {first} has another vocabulary: {sizes}, so its weights would mean other tokens."
         + (f' Take its own: tokenizer.file = "{file}".' if file.is_file() else "")
     )
+
+
+def _size(tokenizer: Tokenizer) -> str:
+    target = target_of(tokenizer)
+    written = f" and {target.vocab_size:,}" if target is not tokenizer else ""
+    return f"{tokenizer.vocab_size:,}{written}"
 
 
 def with_model(

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from attrs import asdict, define, field, frozen
 
+from loomlm.config.settings import TrainerConfig
 from loomlm.contracts import Engine
 from loomlm.models.arrays import from_safetensors, to_safetensors
 from loomlm.storage.commit import DamagedError, commit, remove, verify
 from loomlm.storage.disk import WriteError, disk
 from loomlm.storage.foreign import read_json
 from loomlm.training.space import check_space
+
+AVERAGE = "ema."
+"""What stands before the name of a parameter whose moving average an optimizer's state has."""
+
+BESIDE = ("scaler.", AVERAGE)
+"""How names begin in an optimizer's state that are not the optimizer's own."""
 
 RESUMED_STAYS = 2
 """Whole checkpoints after which the one that a run went on from is like any other."""
@@ -78,6 +85,35 @@ class Snapshot:
         return sum(array.nbytes for arrays in self.parts.values() for array in arrays.values())
 
 
+@frozen
+class Mean:
+    """Which checkpoints are averaged at the end of a stage, besides the last.
+
+    Those of multiples of `every` from step `first` on: the last `count` of them, or all.
+    """
+
+    every: int
+    first: int
+    count: int | None
+
+    @classmethod
+    def wanted(cls, trainer: TrainerConfig) -> Mean | None:
+        """What a trainer's config says."""
+        if not trainer.averages or not isinstance(trainer.checkpoint_every, int):
+            return None
+        return cls(trainer.checkpoint_every, trainer.average_from or 0, trainer.average)
+
+    def of(self, steps: Iterable[int]) -> list[int]:
+        """Those of some steps, in order."""
+        found = sorted(step for step in steps if step % self.every == 0 and step >= self.first)
+        return found[-(self.count or 0) :]
+
+    def steps(self, last: int) -> list[int]:
+        """The steps whose weights are averaged where a stage ends with step `last`."""
+        before = self.of(range(self.every, last, self.every))
+        return [*before, last][-(self.count or 0) :]
+
+
 @define
 class Checkpoints:
     """The checkpoints of one stage.
@@ -86,12 +122,14 @@ class Checkpoints:
     Beside them stay the best one, and the one that the run went on from, until there are newer ones
     to go back to. What is damaged counts as none of them, and is never removed.
     back_to: steps of whose multiples a lost loss may go back to the last two, which stay for it.
+    mean: which of them are averaged at the end.
     """
 
     folder: Path
     keep_last: int
     keep_every: int | None = None
     back_to: int | None = None
+    mean: Mean | None = None
     _whole: set[int] = field(factory=set, init=False)
     _damaged: set[int] = field(factory=set, init=False)
     _resumed: int | None = field(default=None, init=False)
@@ -131,11 +169,22 @@ class Checkpoints:
             return []
         return [int(path.name) for path in self.folder.iterdir() if path.name.isdecimal()]
 
-    def load_model(self, engine: Engine, step: int) -> None:
-        """Take the weights of a checkpoint. Raises DamagedError when it is not whole."""
+    def load_model(self, engine: Engine, step: int, average: bool = False) -> None:
+        """Take the weights of a checkpoint. Raises DamagedError when it is not whole.
+
+        average: whether it is their moving average that is wanted, where they have one.
+        """
+        engine.load_state("model", self.read_model(step).items())
+        if average:
+            kept = from_safetensors(self.path(step) / "optimizer.safetensors").items()
+            own = ((name.removeprefix(AVERAGE), a) for name, a in kept if name.startswith(AVERAGE))
+            engine.load_state("model", own)
+
+    def read_model(self, step: int) -> Mapping[str, np.ndarray]:
+        """The weights of a checkpoint, by name. Raises DamagedError when it is not whole."""
         path = self.path(step)
         verify(path)
-        engine.load_state("model", from_safetensors(path / "model.safetensors").items())
+        return from_safetensors(path / "model.safetensors")
 
     def without_best(self, progress: Progress) -> str | None:
         """Forget the best checkpoint where it is not whole: a sentence for the user then.
@@ -193,6 +242,8 @@ class Checkpoints:
             kept |= {step for step in usable if step % self.keep_every == 0}
         if self.back_to is not None:
             kept |= set([step for step in usable if step % self.back_to == 0][-2:])
+        if self.mean is not None:
+            kept |= set(self.mean.of(usable))
         if self._resumed is not None:
             newer = [step for step in usable if step > self._resumed]
             kept |= {self._resumed} if len(newer) < RESUMED_STAYS else set()
@@ -229,11 +280,12 @@ def restore(engine: Engine, checkpoint: Path) -> None:
     """Weights, and the optimizer's state.
 
     A loss scaler's is left out where the engine has none: its precision may be another one now.
+    So is a moving average that is no longer kept.
     """
     engine.load_state("model", from_safetensors(checkpoint / "model.safetensors").items())
     optimizer = checkpoint / "optimizer.safetensors"
     if optimizer.exists():
         arrays = from_safetensors(optimizer)
-        scaler = {name for name in arrays if name.startswith("scaler.")}
-        missing = scaler - ({name for name, _ in engine.state("optimizer")} if scaler else set())
+        extra = {name for name in arrays if name.startswith(BESIDE)}
+        missing = extra - ({name for name, _ in engine.state("optimizer")} if extra else set())
         engine.load_state("optimizer", ((n, a) for n, a in arrays.items() if n not in missing))

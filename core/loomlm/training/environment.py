@@ -236,6 +236,7 @@ def _choices(value: Any) -> Iterator[Choice]:
     """Every component that a config names."""
     if isinstance(value, Choice):
         yield value
+        yield from _choices(value.target)
     elif isinstance(value, tuple):
         for inner in value:
             yield from _choices(inner)

@@ -15,7 +15,7 @@ from loomlm.data.reading import made
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.registry import Registry
 from loomlm.training.beginning import MOST, shape_words, stored_shapes
-from loomlm.training.checkpoints import Checkpoints, Progress, read_state
+from loomlm.training.checkpoints import BESIDE, Checkpoints, Progress, read_state
 from loomlm.training.differences import ANEW, Difference
 from loomlm.training.stage import reopens, total_steps
 from loomlm.training.stages import Prepared, make_engine, stage_spec
@@ -156,8 +156,8 @@ def _of_slots(standing: _Standing, spec: Any, config: Config) -> Iterator[str]:
 
 
 def _slots(shapes: Shapes) -> Shapes:
-    """Without the loss scaler, which a checkpoint may have or not."""
-    return {name: shape for name, shape in shapes.items() if not name.startswith("scaler.")}
+    """Without the loss scaler and moving averages, which a checkpoint may have or not."""
+    return {name: shape for name, shape in shapes.items() if not name.startswith(BESIDE)}
 
 
 def _kept(shapes: Shapes) -> str:

@@ -16,6 +16,7 @@ from loomlm.contracts import Evaluated, StepContext
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.inference.scoring import evaluate
 from loomlm.storage.commit import DamagedError
+from loomlm.training.averaging import averaged, take_weights
 from loomlm.training.batching import Made, batches
 from loomlm.training.interrupts import Interrupts, StoppedError
 from loomlm.training.lines import Lines
@@ -24,10 +25,7 @@ from loomlm.training.lost import LostError, go_back, summary
 from loomlm.training.memory import memory_for_step
 from loomlm.training.saving import Saver
 from loomlm.training.space import check_room
-from loomlm.training.stage import DONE, Stage
-
-LOST = "; the best weights were lost, these are the last"
-"""What stands behind the reason for which a stage is over."""
+from loomlm.training.stage import DONE, LOST, Stage
 
 CHECKPOINT_SECONDS = 300
 """How much training `checkpoint_every = "auto"` may lose."""
@@ -117,7 +115,7 @@ def _finish(stage: Stage, saver: Saver) -> None:
         saver.settle(needed=best)
     saver.save_now()
     try:
-        take_best(stage)
+        take_weights(stage)
     except DamagedError as error:
         progress.ended = f"{progress.ended}{LOST}"
         saver.save_now()
@@ -125,18 +123,6 @@ def _finish(stage: Stage, saver: Saver) -> None:
             f"{error} So the best weights of stage {stage.name!r}, those of step {best}, are lost. "
             "With --resume, it ends with those of its last step."
         ) from None
-
-
-def take_best(stage: Stage) -> None:
-    """The best weights of a stage that has ended, where they were asked for.
-
-    Raises DamagedError where their checkpoint is not whole.
-    """
-    progress = stage.progress
-    wanted = stage.trainer.keep_best and not progress.ended.endswith(LOST)
-    if wanted and progress.best_step not in (None, progress.step):
-        assert progress.best_step is not None
-        stage.checkpoints.load_model(stage.engine, progress.best_step)
 
 
 def _save_due(stage: Stage, step: int, seconds: float, busy: bool) -> bool:
@@ -196,15 +182,16 @@ def _scores(stage: Stage, interrupts: Interrupts) -> dict[str, Any]:
         f"Stopped after step {stage.progress.step} of stage {stage.name!r}, with a checkpoint; the "
         "step's evaluation is done when the run goes on."
     )
-    return evaluate(
-        stage.engine,
-        stage.recipe,
-        stage.validation,
-        stage.metrics(),
-        stage.trainer.evaluation_batch_size,
-        partial(interrupts.check, stopped),
-        f"validation of {stage.name} after step {stage.progress.step}",
-    )
+    with averaged(stage.engine, stage.trainer):
+        return evaluate(
+            stage.engine,
+            stage.recipe,
+            stage.validation,
+            stage.metrics(),
+            stage.trainer.evaluation_batch_size,
+            partial(interrupts.check, stopped),
+            f"validation of {stage.name} after step {stage.progress.step}",
+        )
 
 
 def _score(scores: dict[str, Any], name: str) -> float:

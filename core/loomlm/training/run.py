@@ -26,6 +26,8 @@ from loomlm.contracts import (
 from loomlm.data.about import about_data, say_about
 from loomlm.data.prepare import encode_examples, extended, make_tokenizer
 from loomlm.data.reading import identity, made, read_examples
+from loomlm.data.vocabularies import tokens_of
+from loomlm.data.words import WordDropout
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.extending import Extensions
 from loomlm.inference.memory import lack_of_memory, not_enough
@@ -40,13 +42,14 @@ from loomlm.storage.disk import make_folder
 from loomlm.storage.lock import locked, refuse_locked
 from loomlm.training import folder as run_folder
 from loomlm.training import processes
+from loomlm.training.averaging import take_weights
 from loomlm.training.claiming import claim, what_changed
 from loomlm.training.environment import environment
 from loomlm.training.folder import read_changes
 from loomlm.training.following import follow
 from loomlm.training.interrupts import Interrupts, during
 from loomlm.training.leading import Lead
-from loomlm.training.loop import take_best, train
+from loomlm.training.loop import train
 from loomlm.training.settling import Resume, Settled, resolve
 from loomlm.training.sizing import settle_batch_sizes
 from loomlm.training.stage import Stage
@@ -234,11 +237,13 @@ def prepare(
         extensions = Extensions.of(stage.extensions, registry)
         examples = extended(examples, extensions, registry, say)
         if tokenizer is None:
-            tokenizer = make_tokenizer(settings.tokenizer, registry, examples, say)
+            tokenizer = make_tokenizer(settings, registry, examples, say)
         task = made(registry, stage.task)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
-        recipe = Recipe(task, made(registry, settings.backbone), data.facts, extensions)
-        about = about_data(examples, data, task, tokenizer)
+        backbone = made(registry, settings.backbone)
+        dropout = WordDropout.of(stage.trainer.word_dropout, tokenizer)
+        recipe = Recipe(task, backbone, data.facts, extensions, dropout)
+        about = about_data(examples, data, task, tokens_of(task, tokenizer))
         if len(settings.stages) > 1:
             say(f"The data of {stage.name}:")
         say_about(about, say)
@@ -255,7 +260,7 @@ def _train(
     say: Callable[[str], None],
 ) -> None:
     if stage.progress.ended:
-        take_best(stage)
+        take_weights(stage)
         say(f"Stage {stage.name!r} has ended already, after step {stage.progress.step}.")
         return
     interrupts.check(
@@ -299,6 +304,8 @@ def _evaluate(
             partial(interrupts.check, stopped),
             f"{name} of {stage.name}",
         )
+        if stage.weights:
+            scores[name]["weights"] = stage.weights
     interrupts.check(stopped)
     return scores
 

@@ -32,7 +32,8 @@ def check_room(stage: Stage) -> None:
     every = trainer.checkpoint_every
     due = {"auto": trainer.keep_last, "never": 0}.get(str(every), 0)
     if isinstance(every, int):
-        due = min(trainer.keep_last, stage.steps // every)
+        averaged = len(checkpoints.mean.steps(stage.steps)) if checkpoints.mean else 0
+        due = min(max(trainer.keep_last, averaged), stage.steps // every)
     # A new one is whole before an old one goes. Those that stay for good (`keep_every`) are no
     # reason not to begin: there is time to move them away.
     most = due + 1 + (trainer.keep_best is not None)

@@ -24,7 +24,8 @@ Held = np.ndarray | list[str]
 class Stage:
     """Everything that training one stage needs; `follows` is the stage before it.
 
-    places: where the examples of a batch stand, as their source says.
+    places: where the examples of a batch stand, as their source says. weights: which weights it
+    ends with, where they are means, and averaged: the steps whose weights those are the mean of.
     """
 
     name: str
@@ -48,10 +49,16 @@ class Stage:
     checkpoints: Checkpoints
     world: dict[str, Any]
     progress: Progress = field(factory=Progress)
+    weights: str = ""
+    averaged: tuple[int, ...] = ()
 
 
 DONE = "done"
 """Why a stage is over that had all its steps."""
+
+
+LOST = "; the best weights were lost, these are the last"
+"""What stands behind the reason for which a stage is over."""
 
 
 def reopens(progress: Progress, trainer: TrainerConfig, steps: int) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from attrs import field, frozen
 
 from loomlm.config.load import Config
-from loomlm.config.settings import SCRATCH, RunConfig, StageConfig
+from loomlm.config.settings import SCRATCH, RunConfig, StageConfig, TrainerConfig
 from loomlm.contracts import Engine, FitContext, Generates, ModelSpec, Tokenizer
 from loomlm.data.batches import padding
 from loomlm.data.cleaning import text_cleaners
@@ -34,8 +34,9 @@ from loomlm.registry import Registry
 from loomlm.storage.cache import cache_key
 from loomlm.storage.disk import make_folder
 from loomlm.storage.manifest import file_digest
+from loomlm.training.averaging import averaged, check_average
 from loomlm.training.beginning import check_first, check_stays, first_model, with_model
-from loomlm.training.checkpoints import Checkpoints, read_state, restore
+from loomlm.training.checkpoints import Checkpoints, Mean, read_state, restore
 from loomlm.training.differences import ANEW
 from loomlm.training.folder import read_changes
 from loomlm.training.lost import NAMED
@@ -127,7 +128,7 @@ def make_stage(
         schedule=lambda step: trainer.learning_rate * factor(trainer.schedule.config, step, steps),
         metrics=partial(make_metrics, choices, registry, recipe.task, recipe.facts),
         higher_is_better=lambda name: name in by_name and bool(by_name[name].higher_is_better),
-        generate=_generate(generator) if isinstance(recipe.task, Generates) else None,
+        generate=_generate(generator, trainer) if isinstance(recipe.task, Generates) else None,
         hook=hook,
         say=say,
         checkpoints=Checkpoints(
@@ -137,6 +138,7 @@ def make_stage(
             trainer.checkpoint_every
             if trainer.non_finite == "rollback" and isinstance(trainer.checkpoint_every, int)
             else None,
+            Mean.wanted(trainer),
         ),
         world={
             "data": prepared.data.key,
@@ -152,6 +154,7 @@ def make_stage(
         )
         added = _added(prepared, settings, tokenizer, spec)
         _begin(made_stage, context, spec, added, first, registry)
+    check_average(engine, trainer, backend)
     return made_stage
 
 
@@ -262,9 +265,10 @@ def check_prepared(prepared: Prepared, registry: Registry) -> None:
             )
 
 
-def _generate(generator: Generator) -> Callable[[str, int, int], str]:
+def _generate(generator: Generator, trainer: TrainerConfig) -> Callable[[str, int, int], str]:
     def generate(prompt: str, max_tokens: int, seed: int) -> str:
-        return generator.texts([prompt], Decoding(max_tokens=max_tokens, seed=seed))[0]
+        with averaged(generator.engine, trainer):
+            return generator.texts([prompt], Decoding(max_tokens=max_tokens, seed=seed))[0]
 
     return generate
 

@@ -94,11 +94,36 @@ def test_predict_does_not_write_over_what_it_reads(run, loomlm_command):
     assert Path("in.jsonl").read_text() == '{"text": "rain"}\n'
 
 
-def test_predict_reads_no_table_as_if_its_lines_were_texts(run, loomlm_command):
-    done = loomlm_command("predict", run, "--file", "test.csv")
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("in.parquet", "", "in.parquet: predict reads .txt, .jsonl, .csv, .tsv, not .parquet."),
+        ("in.csv", "Text,label\nrain,a\n", "in.csv: the header names no column `text`."),
+        ("in.csv", "text,id\nrain,1\nsnow\n", "in.csv:3: 1 fields, and the header 2."),
+        ("in.csv", 'text,id\n"rain,1\n', "in.csv:2: not csv: unexpected end of data."),
+        ("in.tsv", "text\tid\n", "in.tsv has no text"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_told_of(run, loomlm_command, name, content, said):
+    Path(name).write_text(content)
+
+    done = loomlm_command("predict", run, "--file", name)
 
     assert done.code == 2
-    assert "test.csv: predict reads .jsonl and .txt, not .csv." in done.err
+    assert said in done.err
+
+
+def test_tables_are_read_as_their_forms_say(run, loomlm_command):
+    Path("in.csv").write_text('id,text\n7,"rain,\nand ""wind"""\n\n8,soup\n')
+    Path("in.tsv").write_text('text\tlabel\nthe "rain\tfood\n')
+
+    table = loomlm_command("predict", run, "--file", "in.csv").out.splitlines()
+    (tabs,) = loomlm_command("predict", run, "--file", "in.tsv").out.splitlines()
+
+    assert [json.loads(row)["text"] for row in table] == ['rain,\nand "wind"', "soup"]
+    assert [json.loads(row)["id"] for row in table] == ["7", "8"]
+    assert json.loads(tabs)["text"] == 'the "rain'
+    assert json.loads(tabs)["given_label"] == "food"
 
 
 def test_any_text_comes_back_as_it_was_given(run, loomlm_command, monkeypatch):

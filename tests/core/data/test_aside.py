@@ -1,6 +1,8 @@
 """Work in a second thread: the order and the errors of doing one thing after the other."""
 
+import signal
 import threading
+import time
 
 import pytest
 
@@ -80,3 +82,27 @@ def test_an_error_of_one_s_own_comes_out_as_it_is():
     with pytest.raises(KeyError), behind(lambda item: None) as give:
         give(1)
         raise KeyError("own")
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
+def test_a_signal_that_comes_while_a_thread_is_waited_for_leaves_none_running():
+    def on_signal(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, on_signal)
+    going, used = threading.Event(), []
+
+    def use(item):
+        going.set()
+        time.sleep(0.3)
+        used.append(item)
+
+    try:
+        with pytest.raises(KeyboardInterrupt), behind(use) as give:
+            give(1)
+            assert going.wait(30)
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            raise ValueError("stop")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert used == [1]

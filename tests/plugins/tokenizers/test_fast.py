@@ -167,7 +167,7 @@ def test_spans_hold_every_text_once_and_no_more_than_is_asked(texts, most, rows)
 
 def byte_pairs(merges=(), extra=(), ids=None, **keys):
     """A byte-level BPE with these merges, written as another program writes it."""
-    tokens = [*fast._byte_characters(), *dict.fromkeys(map("".join, merges)), *extra]
+    tokens = [*fast.byte_characters(), *dict.fromkeys(map("".join, merges)), *extra]
     numbers = ids or range(len(tokens))
     vocabulary = dict(zip(tokens, numbers, strict=True))
     made = tokenizers.Tokenizer(models.BPE(vocabulary, list(merges), **keys))

@@ -17,6 +17,7 @@ from loomlm.data.mixing import Mixed
 from loomlm.data.packing import Packed
 from loomlm.data.prepare import extended
 from loomlm.data.reading import read_examples
+from loomlm.data.vocabularies import tokens_of
 from loomlm.errors import DataError
 from loomlm.extending import Extensions
 from loomlm.registry import Registry
@@ -70,7 +71,8 @@ def sampled(
     # What was cut off train stands there.
     given = read.given.get(split, read.given.get("train", ()))
     raw = _raw(given, chosen) if whole.part == (0.0, 1.0) else [None] * len(chosen)
-    names = {at: token for token, at in tokenizer.vocabulary().items()}
+    of_tokens = tokens_of(prepared.recipe.task, tokenizer)
+    names = {at: token for token, at in of_tokens.vocabulary().items()}
     for row, example, as_given in zip(rows, chosen, raw, strict=True):
         index = np.array([_place(prepared, split, row)])
         ids, documents = _ids(prepared.data.splits[split], index)
@@ -80,7 +82,7 @@ def sampled(
             as_given,
             ids,
             [names.get(token, "?") for token in ids],
-            tokenizer.decode(ids),
+            of_tokens.decode(ids),
             len(tokenizer.encode_many([example.text])[0]),
             width,
             batch,

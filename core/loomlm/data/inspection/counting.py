@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from loomlm.contracts import Tokenizer
 from loomlm.data.examples import Split
 from loomlm.data.inspection.texts import CHUNK, labels_of, whole_text, whole_texts
+from loomlm.data.vocabularies import target_of
 
 CODES = 0x110000
 PERCENTILES = (0, 5, 50, 95, 100)
@@ -123,11 +124,17 @@ def count_words(split: Split) -> NDArray[np.int64]:
 
 
 def tokenise(split: Split, tokenizer: Tokenizer) -> Tokenised:
-    """A split's tokens, without truncation; those of further texts count with the text's."""
+    """A split's tokens, without truncation; those of further texts count with the text's.
+
+    Where there is a second tokenizer, for what is written, the text alone.
+    """
+    text_of = (
+        (lambda example: example.text) if target_of(tokenizer) is not tokenizer else whole_text
+    )
     counts = np.zeros(tokenizer.vocab_size, np.int64)
     lengths, unknown = [], []
     for chunk in split.chunks(CHUNK):
-        rows = tokenizer.encode_many([whole_text(example) for example in chunk])
+        rows = tokenizer.encode_many(list(map(text_of, chunk)))
         values = np.asarray(rows.values)
         counts += np.bincount(values, minlength=len(counts))[: len(counts)]
         lengths.append(np.diff(rows.offsets))

@@ -53,7 +53,7 @@ def read_stages(settings: RunConfig, registry: Registry, say: Say, only: str | N
             if index == 0:
                 extensions = Extensions.of(stage.extensions, registry)
                 trained_on = extended(examples, extensions, registry, say)
-                tokenizer = make_tokenizer(settings.tokenizer, registry, trained_on, say)
+                tokenizer = make_tokenizer(settings, registry, trained_on, say)
         except DataError as error:
             read.append((stage, None, str(error)))
         else:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loomlm.contracts import produced
 from loomlm.testing.conformance.cases import NotApplicable, Subject, backends_of
 from loomlm.testing.conformance.models import SmallModel, models_of
 from loomlm.testing.parity import Parity
 from loomlm.testing.processes import Worker
 from loomlm.testing.sample import python_text
-from loomlm.testing.trials import Case, Check, Plan, Trial
+from loomlm.testing.trials import Check, Plan, Trial, case_of
 
 
 def backends_agree(subject: Subject) -> None:
@@ -34,12 +33,8 @@ def backends_agree(subject: Subject) -> None:
 
 def _check(subject: Subject, model: SmallModel, first: Worker, other: Worker, text: Path) -> None:
     """The logits of two backends, each in a process of its own."""
-    case = Case(
-        backbone=Trial(subject.component.name, "default", subject.keys),
-        task=model.trial,
-        generates=False,
-        several="label_sets" in produced(model.recipe.task),
-    )
+    backbone = Trial(subject.component.name, "default", subject.keys)
+    case = case_of(backbone, model.trial, model.recipe.task)
     check = Check("logits", case)
     plugins = [
         p.module for p in subject.registry.plugins if p.state == "loaded" and not p.distribution

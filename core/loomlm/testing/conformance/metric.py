@@ -26,7 +26,8 @@ GIVEN = ("reference", "labels")
 """What an author may say in the mark."""
 
 LABELS = ("Business", "Sci/Tech", "Sports", "World")
-PRODUCES = ("classes", "label_sets", "likelihood")
+PRODUCES = ("classes", "label_sets", "tokens", "likelihood", "pseudo_likelihood")
+LIKELIHOODS = ("likelihood", "pseudo_likelihood")
 
 COUNT = 20
 """Random sets of examples that each property is checked with: some metrics take milliseconds."""
@@ -237,7 +238,7 @@ PROPERTIES = (
 
 def made(subject: Subject, produces: str) -> Metric:
     """A fresh metric for what a task produces."""
-    labels = () if produces == "likelihood" else _labels(subject)
+    labels = () if produces in (*LIKELIHOODS, "tokens") else _labels(subject)
     context = MetricContext(labels=labels, produces=produces)
     return subject.component.load()(subject.config, context)
 
@@ -252,12 +253,12 @@ def score(subject: Subject, produces: str, parts: Sequence[list[Pair]]) -> Mappi
 
 def answers(subject: Subject, produces: str, pairs: list[Pair]) -> Outcome | Likelihood:
     """Examples as a task gives them: classes (n,), 0/1 (n, labels), or a likelihood."""
-    if produces == "likelihood":
+    if produces in LIKELIHOODS:
         counts = [count for _, count in pairs]
         losses = math.fsum(loss for loss, _ in pairs)
         return Likelihood(losses, float(sum(t for t, _ in counts)), sum(b for _, b in counts))
     references, predictions = [r for r, _ in pairs], [p for _, p in pairs]
-    if produces == "classes":
+    if produces in ("classes", "tokens"):
         return Outcome(np.array(predictions, np.int64), np.array(references, np.int32))
     shape = (len(pairs), len(_labels(subject)))
     return Outcome(
@@ -303,7 +304,7 @@ def _labels(subject: Subject) -> tuple[str, ...]:
 def _pairs(subject: Subject, produces: str, least: int = 1) -> Any:
     """A strategy for examples, at least so many."""
     st, labels = strategies(), len(_labels(subject))
-    if produces == "classes":
+    if produces in ("classes", "tokens"):
         one = st.integers(0, labels - 1)
         pair = st.tuples(one, one)
     elif produces == "label_sets":
@@ -316,11 +317,11 @@ def _pairs(subject: Subject, produces: str, least: int = 1) -> Any:
 
 
 def _perfect(produces: str, pairs: list[Pair]) -> list[Pair]:
-    if produces == "likelihood":
+    if produces in LIKELIHOODS:
         return [(0.0, counts) for _, counts in pairs]
     return [(reference, reference) for reference, _ in pairs]
 
 
 def _given(produces: str, pairs: list[Pair]) -> str:
-    what = "(loss, (tokens, bytes))" if produces == "likelihood" else "(reference, prediction)"
+    what = "(loss, (tokens, bytes))" if produces in LIKELIHOODS else "(reference, prediction)"
     return f"{produces}, {what} {shown(pairs)},"

@@ -27,7 +27,6 @@ from loomlm.contracts import (
     Task,
     Tokenizer,
     Trainer,
-    produced,
 )
 from loomlm.data.batches import ExampleRows
 from loomlm.data.columns import ColumnStore
@@ -39,7 +38,7 @@ from loomlm.registry import Registry
 from loomlm.testing.conformance.cases import Subject
 from loomlm.testing.jobs import wider
 from loomlm.testing.sample import LettersFactory
-from loomlm.testing.trials import Trial, choice_of
+from loomlm.testing.trials import Labels, Trial, choice_of, labels_of
 
 SEED = 17
 
@@ -51,6 +50,9 @@ LETTERS = "".join(GROUPS.values())
 TEXTS = 12
 LONGEST = 10
 """Letters of the longest text."""
+
+FURTHER = 2
+"""Letters of the longest further text, of a task that reads several."""
 
 ROOM = 3
 """Places that every row leaves free, for padding."""
@@ -143,7 +145,8 @@ class SmallModel:
         taken = np.arange(TEXTS) if rows is None else np.array(rows)
         wide = max(width, int(self.lengths[taken].max()))
         shape = {"batch": max(height, len(taken)), "time": wide}
-        return self.recipe.task.collate(self.rows.take(taken), shape, self.recipe.facts)
+        columns = self.recipe.varied(self.rows.take(taken), taken)
+        return self.recipe.task.collate(columns, shape, self.recipe.facts)
 
     def batch(self, rows: Rows = None, width: int = 0, height: int = 0) -> Batch:
         """The same as the backbone's module reads it."""
@@ -199,8 +202,12 @@ def _task_trials(registry: Registry, every: bool) -> Iterator[Trial]:
 
 def _with_texts(task: Task, backbone: Choice, made: Any) -> dict[str, Any]:
     """What a SmallModel has of texts."""
-    examples = _examples("label_sets" in produced(task), min(LONGEST, task.context - ROOM))
-    tokenizer: Any = LettersFactory.train(NoConfig(), LETTERS)
+    reads = tuple(getattr(task, "reads", ()))
+    room = task.context - ROOM - len(reads) * (FURTHER + 1)
+    examples = _examples(labels_of(task), min(LONGEST, room), reads)
+    masked = getattr(task, "hides", False)
+    train = LettersFactory.train_masked if masked else LettersFactory.train
+    tokenizer: Any = train(NoConfig(), LETTERS)
     facts = task.fit(examples, tokenizer)
     columns = task.encode(examples, tokenizer, facts, True)
     rows = ExampleRows(ColumnStore(dict(columns), len(examples), {}))
@@ -211,15 +218,22 @@ def _with_texts(task: Task, backbone: Choice, made: Any) -> dict[str, Any]:
     return {"recipe": recipe, "tokenizer": tokenizer, "rows": rows, "spec": spec}
 
 
-def _examples(several: bool, longest: int) -> list[Example]:
-    """Texts of 2 to `longest` letters, whose labels a small model can learn."""
+def _examples(labels: Labels, longest: int, reads: Sequence[str]) -> list[Example]:
+    """Texts of 2 to `longest` letters, whose labels a small model can learn. reads: names of the
+    further texts that each has besides, of up to FURTHER letters.
+    """
     found = []
     for index in range(TEXTS):
         label = list(GROUPS)[index % len(GROUPS)]
         length = max(1, min(2 + index * 5 % (LONGEST - 1), longest))
         text = (GROUPS[label] * LONGEST)[index % 4 :][:length]
-        labels = (label, "long") if length > LONGEST // 2 else (label,)
-        found.append(Example(text, labels if several else label))
+        by_kind = {
+            "one": label,
+            "several": (label, "long") if length > LONGEST // 2 else (label,),
+            "number": str(len(text)),
+        }
+        extra = dict.fromkeys(reads, text[::-1][: 1 + index % FURTHER])
+        found.append(Example(text, by_kind[labels], extra=extra))
     return found
 
 

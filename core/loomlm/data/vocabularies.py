@@ -1,0 +1,77 @@
+"""Two vocabularies in one tokenizer: of the texts that are read, and of those that are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from loomlm.contracts import Ragged, Task, Tokenizer
+
+TARGET = "target"
+"""The key in a tokenizer's table that has the second one, and the further text that it is for."""
+
+PREFIX = f"{TARGET}."
+"""What the names of the second one's files begin with, beside those of the first."""
+
+
+@frozen
+class TwoVocabularies:
+    """The tokenizer of what is read, as any other, with that of what is written besides.
+
+    Whoever knows of one vocabulary alone sees the first.
+    """
+
+    source: Tokenizer
+    target: Tokenizer
+
+    @property
+    def vocab_size(self) -> int:
+        return self.source.vocab_size
+
+    @property
+    def pad_id(self) -> int:
+        return self.source.pad_id
+
+    @property
+    def unknown_id(self) -> int | None:
+        return self.source.unknown_id
+
+    @property
+    def end_id(self) -> int | None:
+        return self.source.end_id
+
+    def encode_many(self, texts: Sequence[str]) -> Ragged:
+        return self.source.encode_many(texts)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.source.decode(ids)
+
+    def vocabulary(self) -> Mapping[str, int]:
+        return self.source.vocabulary()
+
+    def files(self) -> Mapping[str, bytes]:
+        """The files of both."""
+        second = {PREFIX + name: content for name, content in self.target.files().items()}
+        return {**self.source.files(), **second}
+
+
+def target_of(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer of what is written: the second one, or the only one, which is for both."""
+    return tokenizer.target if isinstance(tokenizer, TwoVocabularies) else tokenizer
+
+
+def tokens_of(task: Task, tokenizer: Tokenizer) -> Tokenizer:
+    """What a task's `tokens` are of: where there is a source besides, what is written."""
+    return target_of(tokenizer) if "encoder_decoder" in task.needs else tokenizer
+
+
+def files_apart(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The files of the first tokenizer, and those of the second by their own names."""
+    first = {name: content for name, content in files.items() if not name.startswith(PREFIX)}
+    second = {
+        name.removeprefix(PREFIX): content
+        for name, content in files.items()
+        if name.startswith(PREFIX)
+    }
+    return first, second
