@@ -58,8 +58,8 @@ class WordConfig:
     """Words and punctuation marks."""
 
     split: Literal["punctuation", "spaces"] = key(
-        "what parts words: spaces and punctuation marks; or spaces alone, with line ends for words, "
-        "in texts that are split already, such as WikiText's, whose perplexities count them so",
+        "what parts words: spaces and punctuation marks; or spaces alone, with line ends for words "
+        "too: of texts that are split already, as WikiText's, whose perplexities count them so",
         "punctuation",
     )
     vocab_size: int = _size(50000, "words")
