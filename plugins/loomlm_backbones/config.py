@@ -86,6 +86,9 @@ class TransformerConfig:
     steps of nanoGPT's recipe for a CPU.
     GPT-2 (Radford 2019) is `positions = "learned"`, `max_positions = 1024`, `norm = "layernorm"`,
     `activation = "gelu_tanh"`, `bias = true`. Norms have an epsilon of 1e-5.
+
+    With `encoder_decoder` it is the whole of Vaswani 2017: an encoder reads a source, and a decoder
+    of `layers` writes with attention to it; the other keys are of both.
     """
 
     layers: int = key("how many", 4, minimum=1)
@@ -131,8 +134,26 @@ class TransformerConfig:
     pooling: Literal["mean", "first", "last"] = key(
         "which states stand for a text, where the task wants one", "mean"
     )
+    encoder_decoder: bool = key(
+        "read a source, and write with attention to it; for tasks like translation", False
+    )
+    encoder_layers: int | None = key(
+        "of an encoder_decoder, how many layers read the source; by default as many as layers",
+        None,
+        minimum=1,
+    )
 
     def __attrs_post_init__(self) -> None:
+        if self.encoder_layers is not None and not self.encoder_decoder:
+            raise ValueError(
+                "encoder_layers belong to an encoder_decoder; set encoder_decoder = true, or leave "
+                "them out"
+            )
+        if self.encoder_decoder and self.causal != "auto":
+            raise ValueError(
+                "an encoder_decoder reads its source as a whole, and writes from left to right; "
+                "leave out causal"
+            )
         if self.width % self.heads:
             raise ValueError(f"{self.heads} heads cannot share a width of {self.width}")
         if self.heads % (self.kv_heads or self.heads):
@@ -148,6 +169,11 @@ class TransformerConfig:
     @property
     def head_width(self) -> int:
         return self.width // self.heads
+
+    @property
+    def sources(self) -> int:
+        """Layers that read a source."""
+        return self.encoder_layers or self.layers
 
     @property
     def inner(self) -> int:

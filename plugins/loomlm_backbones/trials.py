@@ -73,4 +73,11 @@ TRANSFORMER: Trials = {
         "causal": False,
         "pooling": "first",
     },
+    "encoder_decoder": {
+        "layers": 1,
+        "encoder_layers": 2,
+        "width": 32,
+        "heads": 4,
+        "encoder_decoder": True,
+    },
 }

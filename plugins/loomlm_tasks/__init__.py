@@ -1,7 +1,12 @@
 """The built-in tasks."""
 
 from loomlm.plugin import Component, hookimpl
-from loomlm_tasks.config import CausalLmConfig, ClassificationConfig, MaskedLmConfig
+from loomlm_tasks.config import (
+    CausalLmConfig,
+    ClassificationConfig,
+    MaskedLmConfig,
+    TranslationConfig,
+)
 
 loomlm_api = (1, 1)
 
@@ -32,6 +37,14 @@ def loomlm_tasks() -> list[Component]:
             target="loomlm_tasks.causal_lm:CausalLm",
             config=CausalLmConfig,
             trials={"short": {"context": 16}, "packed": {"context": 16, "packing": "bfd"}},
+        ),
+        Component(
+            kind="task",
+            name="translation",
+            summary="write a text anew: in another language, or shorter",
+            target="loomlm_tasks.translation:Translation",
+            config=TranslationConfig,
+            trials={"short": {"max_tokens": 16, "label_smoothing": 0.1}},
         ),
         Component(
             kind="task",

@@ -77,3 +77,32 @@ class ClassificationConfig:
             for label, weight in self.class_weights.items():
                 if not 0 < weight < inf:
                     raise ValueError(f"class_weights must be above 0, got {weight} for {label!r}")
+
+
+@frozen
+class TranslationConfig:
+    """Translation: an encoder-decoder reads a text, and writes another (Sutskever 2014)."""
+
+    max_tokens: int = key("longer texts, on either side, are cut to so many tokens", 256, minimum=2)
+    label_smoothing: float = key(
+        "probability that is spread over all tokens while training (Vaswani 2017)",
+        0.1,
+        minimum=0,
+        maximum=0.5,
+    )
+    beams: int = key(
+        "texts that are searched side by side; 1 takes the likeliest token each time", 1, minimum=1
+    )
+    length_penalty: float = key(
+        "of beam search: a text's log probability is divided by its tokens to this power; more "
+        "gives longer texts",
+        1.0,
+    )
+    max_new: int | None = key(
+        "the most tokens that are written; by default max_tokens", None, minimum=1
+    )
+
+    @property
+    def longest(self) -> int:
+        """The most tokens that are written."""
+        return min(self.max_new or self.max_tokens, self.max_tokens)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from loomlm.contracts.data import Arrays, Ragged, Tokenizer
 
@@ -120,11 +120,17 @@ class Loss:
     span: logits (batch, time, 2), of a span's first and of its last token, against int32 `label`
     (batch, 2), their places: the mean of two cross-entropies over the places where the batch's
     float32 `allowed` (batch, time) is 1. `weight` is (batch,).
-    label_smoothing is of the first two alone.
+    label_smoothing is of the first two alone, and of training: what is reported of a split is
+        `plain`, so that a perplexity is one, and compares with that of another run.
     """
 
     kind: Literal["cross_entropy", "binary_cross_entropy", "squared_error", "span"]
     label_smoothing: float = 0.0
+
+    @property
+    def plain(self) -> Loss:
+        """The loss without label smoothing."""
+        return evolve(self, label_smoothing=0.0)
 
 
 @frozen(kw_only=True)
