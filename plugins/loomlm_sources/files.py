@@ -11,42 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, field
 
 from loomlm.plugin import DataError, Example, did_you_mean
 from loomlm_sources import annotated
 from loomlm_sources.aligned import aligned_rows
 from loomlm_sources.config import SPLITS, FilesConfig, extra_columns, texts_by_line
 from loomlm_sources.forms import Form, Row
-from loomlm_sources.labelling import Label, Labelling, Read, data_format_of, label_names
+from loomlm_sources.labelling import Label, Labelling, data_format_of, label_names
 from loomlm_sources.lines import BadLine
 from loomlm_sources.looking import complete, with_other_file
 from loomlm_sources.opening import find_files
+from loomlm_sources.parts import Part, line_label
 from loomlm_sources.readers import read_rows
 from loomlm_sources.skipping import Skipped
 from loomlm_sources.tables import column_names
-from loomlm_sources.values import check_split, joined_text, label_of
+from loomlm_sources.values import check_split, joined_text
 from loomlm_sources.watching import Stamp, Watch, sampled, whole
-
-
-@frozen
-class _Part:
-    """Rows that are read alike: of one file, or of lines with labels, of all files of a split.
-
-    paths: all that is read. rows: each with the file that it is from. extra, meta: columns that
-    its form has besides, as of an Example.
-    """
-
-    paths: tuple[Path, ...]
-    rows: Iterable[tuple[Path, Row | BadLine]]
-    texts: tuple[str, ...]
-    label: Read | None
-    extra: tuple[str, ...] = ()
-    meta: tuple[str, ...] = ()
-
-
-def _line_label(values: Mapping[str, Any], text: str, place: str) -> Label | BadLine:
-    return label_of(values["label"])
 
 
 @define(slots=False)
@@ -168,41 +149,41 @@ class Files:
         self._watch.note(paths)
         return paths
 
-    def _parts(self, split: str) -> Iterator[_Part]:
+    def _parts(self, split: str) -> Iterator[Part]:
         if self._by_line(split):
             yield self._aligned(split)
             return
         for path in find_files(getattr(self.config, split)):
             yield self._part(path, split)
 
-    def _aligned(self, split: str) -> _Part:
+    def _aligned(self, split: str) -> Part:
         files, beside = find_files(getattr(self.config, split)), self._by_line(split)
         for path in files:
             self._refuse_columns(path)
             self._refuse_extra(path)
         rows = aligned_rows(files, beside, self.config.encoding, self.config.longest_line)
         paths = (*files, *(path for paths in beside.values() for path in paths))
-        label = _line_label if "label" in beside else None
-        return _Part(paths, rows, ("text",), label)
+        label = line_label if "label" in beside else None
+        return Part(paths, rows, ("text",), label)
 
-    def _part(self, path: Path, split: str, skip: int = 0) -> _Part:
+    def _part(self, path: Path, split: str, skip: int = 0) -> Part:
         rows = zip(repeat(path), read_rows(path, self._form(path, split), skip), strict=False)
         form = self._format(path)
         if form in annotated.FORMATS:
             self._refuse_documents(path)
             tags = annotated.tags_of if form == "conll" else None
             further = annotated.EXTRA.get(form, ()), annotated.META.get(form, ())
-            return _Part((path,), rows, ("text",), tags, *further)
+            return Part((path,), rows, ("text",), tags, *further)
         label = self._labelling.reader(path, split)
         if form != "txt":
             self._refuse_documents(path)
-            return _Part((path,), rows, self._texts(), label)
+            return Part((path,), rows, self._texts(), label)
         # A text file has no columns: its lines are the text.
         self._refuse_label(path, split)
         self._refuse_extra(path)
-        return _Part((path,), rows, ("text",), label)
+        return Part((path,), rows, ("text",), label)
 
-    def _read(self, part: _Part, skip: int = 0) -> Iterator[Example]:
+    def _read(self, part: Part, skip: int = 0) -> Iterator[Example]:
         """The examples of a part, of which `skip` are left out already."""
         begun = {path: self._watch.begin(path) for path in (*part.paths, *self._beside())}
         empty = not skip
@@ -221,7 +202,7 @@ class Files:
         if empty:
             self._skipped.add_empty(part.paths[0])
 
-    def _maker(self, part: _Part) -> Callable[[Path, Row], Example | BadLine]:
+    def _maker(self, part: Part) -> Callable[[Path, Row], Example | BadLine]:
         """What makes an example of a row. It is called for each, so it looks nothing up."""
         texts, label_of_row = part.texts, part.label
         single = len(texts) == 1
