@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from loomlm.contracts import Task, Tokenizer
+from loomlm.contracts import Joins, Task, Tokenizer
 from loomlm.data.prepare import Encoded
 from loomlm.data.reading import Examples
 from loomlm.storage.cache import cache_key, cached
@@ -23,7 +23,8 @@ def about_data(
 
     What is counted is kept, like all that is prepared. A stream has no size before it was read.
     """
-    context = None if task.stream else task.context
+    # Of what is read through several rows, nothing is cut off.
+    context = None if task.stream or isinstance(task, Joins) else task.context
 
     def make(staging: Staging) -> None:
         from loomlm.data.inspection.facts import facts_of

@@ -196,7 +196,7 @@ def encode_examples(
         parts = examples.splits["train"].parts
         splits["train"] = _mixed(stores["train"], parts, examples.weights, task)
         key = cache_key(key, examples.weights)
-    tokens = {name: _tokens(store) for name, store in stores.items()}
+    tokens = {name: _of_examples(store) for name, store in stores.items()}
     train: TrainingRows | None = splits.get("train")
     if examples.stream is not None:
         train = StreamRows(examples.stream, task, _encoder(task, tokenizer, facts))
@@ -276,6 +276,15 @@ def _tokens(store: ColumnStore) -> Ragged:
     tokens = store.columns["tokens"]
     assert isinstance(tokens, Ragged)
     return tokens
+
+
+def _of_examples(store: ColumnStore) -> Ragged:
+    """The tokens of each example, those of all its rows together."""
+    tokens, numbers = _tokens(store), store.columns.get("example")
+    if numbers is None:
+        return tokens
+    firsts = np.flatnonzero(np.diff(np.asarray(numbers), prepend=-1))
+    return Ragged(tokens.values, tokens.offsets[np.append(firsts, len(tokens))])
 
 
 def _encode(staging: Staging, task: Task, tokenizer: Tokenizer, facts: Facts, split: Split) -> None:

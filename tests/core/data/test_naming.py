@@ -26,6 +26,15 @@ def test_an_example_is_its_row():
     assert examples_of(ExampleRows(store), rows, OFFSETS).tolist() == [4, 0, 6]
 
 
+def test_an_example_of_several_rows_is_named_once():
+    numbers = np.array([0, 1, 1, 1, 2, 3, 3])
+    store = ColumnStore.of({"tokens": Ragged(TOKENS, OFFSETS), "example": numbers})
+    both = Mixed([ExampleRows(store.part(0, 4)), ExampleRows(store.part(4, 7))], [1.0, 1.0])
+
+    for split in (ExampleRows(store), both):
+        assert examples_of(split, np.array([6, 2, 1, 5]), OFFSETS).tolist() == [3, 1]
+
+
 def test_a_window_holds_the_examples_that_its_tokens_are_of():
     split = Windows(TOKENS, 4, 0)
 

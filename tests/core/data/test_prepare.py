@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 import loomlm
@@ -75,3 +76,33 @@ def test_a_task_with_another_key_encodes_anew(prepared):
 
     assert len(whole.tokens["train"].values) == 3 * len(TEXTS)
     assert len(cut.tokens["train"].values) == 2 * len(TEXTS)
+
+
+def test_examples_of_several_rows_are_numbered_through_and_counted_once(
+    tmp_path, backend, monkeypatch
+):
+    monkeypatch.setattr("loomlm.data.examples.CHARACTERS", 40)
+    for name, count in (("one", 7), ("two", 3)):
+        sentence = "".join(f"{word} {tag}\n" for word, tag in zip("abcdef", "XYXYXY", strict=True))
+        (tmp_path / f"{name}.conll").write_text("\n".join([sentence] * count))
+    sources = [{"train": str(tmp_path / f"{name}.conll"), "weight": 1.0} for name in ("one", "two")]
+    task = {"type": "token_classification", "max_tokens": 3, "stride": 2}
+    config = loomlm.load_config(
+        {
+            "name": "small",
+            "backend": backend,
+            "tokenizer": "word",
+            "backbone": "transformer",
+            "trainer": {"steps": 1},
+            "stages": [{"name": "tags", "task": task, "data": {"sources": sources}}],
+        }
+    )
+
+    _, (stage,) = prepare(config.settings, config.registry, lambda said: None)
+
+    assert [part.span for part in stage.data.splits["train"].parts] == [21, 9]
+    found = stage.data.train.take(np.arange(30))["example"].tolist()
+    assert found == [number for number in range(10) for _ in range(3)]
+    assert len(stage.data.tokens["train"]) == 10
+    assert "at_limit" not in stage.about["splits"]["train"]
+    assert stage.places(np.array([29, 28])) == [f"{tmp_path / 'two.conll'}:15 (row 9)"]
