@@ -196,7 +196,7 @@ class QuestionAnswering:
         label, weight = np.zeros((height, 2), np.int32), np.zeros(height, np.float32)
         weight[:count] = 1
         if "label" in rows:
-            label[:count] = rows["label"]
+            label[:count] = np.asarray(rows["label"])
         return Batch(
             {
                 "tokens": ids,

@@ -220,14 +220,11 @@ def case_of(backbone: Trial, of_task: Trial, task: Task) -> Case:
 def labels_of(task: Task) -> Labels:
     """What an example is labelled with, by what the task gives to metrics."""
     kinds = produced(task)
-    by_kind: dict[str, Labels] = {
-        "label_sets": "several",
-        "numbers": "number",
-        "tag_sequences": "tags",
-    }
     if "texts" in kinds and isinstance(task, Joins):
         return "answers"
-    return next((by_kind[kind] for kind in by_kind if kind in kinds), "one")
+    if "tag_sequences" in kinds:
+        return "tags"
+    return "several" if "label_sets" in kinds else "number" if "numbers" in kinds else "one"
 
 
 def _built(
