@@ -80,7 +80,7 @@ class TokenClassification:
 
     config: TokenClassificationConfig
 
-    needs = frozenset({"tokens"})
+    needs = frozenset({"tokens", "bidirectional"})
     produces = "tag_sequences"
     default_metrics = ("entity_f1", "tag_accuracy")
     stream = False
