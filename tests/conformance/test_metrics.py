@@ -230,6 +230,19 @@ def corpus_score(metric: Any, outcome: Outcome) -> float:
     return metric.corpus_score(list(outcome.predictions), list(right)).score
 
 
+TAGS = ("O", "B-PER", "I-PER", "B-LOC")
+
+
+@pytest.mark.loomlm("metric:entity_f1", labels=TAGS)
+def test_entity_f1(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:tag_accuracy", labels=TAGS)
+def test_tag_accuracy(conformance):
+    conformance()
+
+
 @pytest.mark.loomlm("metric:bleu", reference=bleu)
 def test_bleu(conformance):
     conformance()
