@@ -95,3 +95,17 @@ def test_lists_of_words_and_tags_are_learnt_and_streamed(backend):
     )
 
     assert run.evaluation["finetune"]["test"]["entity_f1"] == 1
+
+
+@pytest.mark.one_backend
+def test_a_sample_says_how_many_rows_a_text_is_read_through(backend, loomlm_command):
+    page = TASKS / "token_classification.md"
+    Path("train.conll").write_text(blocks(page, "")[0])
+    Path("my.toml").write_text(blocks(page, "toml")[0])
+    short = ["--set", "stages.finetune.task.max_tokens=4"]
+    short += ["--set", "stages.finetune.task.stride=2", "--backend", backend]
+
+    done = loomlm_command("data", "sample", "my.toml", "--n", "2", *short)
+
+    assert "the first of 2 rows that the text is read through" in done.out
+    assert "cut off" not in done.out

@@ -114,7 +114,7 @@ def _show(sample: Any, facts: dict[str, Any], stream: bool) -> None:
     _line("ids", " ".join(map(str, ids)) + more)
     _line("pieces", "|".join(map(safe, pieces)) + more)
     _line("back", fitting(facts["back"], LONG))
-    _line("row", _row(facts, stream, sample.documents))
+    _line("row", _row(facts, stream, sample))
     _line("loss", _mask(sample, facts))
     click.echo("")
 
@@ -125,14 +125,17 @@ def _label(facts: dict[str, Any]) -> str:
     return shown if given is None else f"{shown} -> {_short(given)}"
 
 
-def _row(facts: dict[str, Any], stream: bool, documents: int | None) -> str:
+def _row(facts: dict[str, Any], stream: bool, sample: Any) -> str:
     count, own = len(facts["ids"]), facts["tokens_of_the_text"]
     said = f"{count:,} tokens in {facts['width']:,} places, {facts['padding']:,} of padding"
+    documents = sample.documents
     if documents is not None:
         stand = "document stands" if documents == 1 else "documents stand"
         return f"{said}; the text has {own:,}, and {documents:,} {stand} in the row"
     if stream:
         return f"{said}; the text has {own:,}, and what follows it fills the row"
+    if sample.rows > 1:
+        return f"{said}; the first of {sample.rows:,} rows that the text is read through"
     return f"{said}; {own - count:,} of {own:,} cut off" if own > count else f"{said}; none cut off"
 
 

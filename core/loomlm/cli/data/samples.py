@@ -32,6 +32,7 @@ class Sample:
     raw: what the source gave, None where it is not found, as for one that an extension added.
     ids, pieces: those of the row, which a stream fills up with what follows the example. whole: the
     tokens that the example has without being cut. batch: a batch of it alone, width its width.
+    rows: how many it takes, of which this is the first.
     """
 
     example: Example
@@ -43,6 +44,7 @@ class Sample:
     width: int
     batch: Batch
     documents: int | None = None
+    rows: int = 1
 
     @property
     def padding(self) -> int:
@@ -88,6 +90,7 @@ def sampled(
             width,
             batch,
             documents,
+            _rows_of(prepared.data.splits[split], row),
         )
 
 
@@ -107,6 +110,12 @@ def _place(prepared: Prepared, split: str, row: int) -> int:
     # The last examples have fewer tokens behind them than a row: it begins earlier.
     last = int(tokens.offsets[-1]) - task.context - 1
     return max(min(at, last), 0)
+
+
+def _rows_of(split: Rows, example: int) -> int:
+    """How many rows an example takes."""
+    numbers = numbers_of(split)
+    return 1 if numbers is None else int((numbers == example).sum())
 
 
 def _packed_place(rows: Rows, at: int) -> int:
