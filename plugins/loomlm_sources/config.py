@@ -56,6 +56,11 @@ class FilesConfig:
     format: Literal["auto", "txt", "csv", "tsv", "jsonl", "parquet"] = key(
         "form of the files; auto goes by the name's end, before .gz, .bz2 or .xz", "auto"
     )
+    empty_labels: bool = key(
+        "whether an empty cell of the label's column says that a text has none of several labels; "
+        "else it is a mistake",
+        False,
+    )
     label_names: Path | None = key(
         "a file with a name a line, for labels that are numbers from 0 or from 1", None
     )
@@ -112,6 +117,8 @@ class FilesConfig:
 
 def _check_labels(config: FilesConfig) -> None:
     """Raise ValueError for keys that do not say together where labels come from."""
+    if config.empty_labels and config.label is None:
+        raise ValueError("empty_labels is about the cells of a column; name it with label")
     names = ("label", "labels", "label_table", "label_from", "label_pattern")
     given = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     if len(given) > 1 and list(given) != ["label_from", "label_pattern"]:
