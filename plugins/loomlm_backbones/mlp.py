@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from functools import partial
 from math import sqrt
 
 import numpy as np
@@ -18,9 +19,11 @@ from loomlm.plugin import (
     Fitted,
     Parameter,
     Ragged,
+    Tokenizer,
     Uniform,
 )
 from loomlm_backbones.config import MlpConfig
+from loomlm_backbones.subwords import MOST, Subwords
 from loomlm_backbones.vectors import read_vectors
 
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -33,15 +36,16 @@ class Mlp:
     """Pooled rows of words and hashed n-grams, then hidden layers.
 
     Parameters: `embedding.weight` (vocab_size, width); `ngrams.weight` (buckets, width) where
-    n-grams are asked for; with tfidf, `embedding.idf` (vocab_size,) and `ngrams.idf` (buckets,),
-    which come from the training texts and are not trained; `hidden.I.weight` (out, in) and
-    `hidden.I.bias` (out,). The two tables are sparse: a row learns when a batch touches it, that
+    n-grams are asked for, and `subwords.weight` likewise; with tfidf, `embedding.idf`
+    (vocab_size,), `ngrams.idf` and `subwords.idf` (buckets,), which come from the training texts
+    and are not trained; `hidden.I.weight` (out, in) and `hidden.I.bias` (out,). The tables are
+    sparse: a row learns when a batch touches it, that
     is, names it with a mask above 0.
 
     Where a row has two texts (`second` in a batch), u and v are the vectors of both, pooled alike,
     and the first layer, `compare.weight` (width, 4 width) and `compare.bias`, reads [u, v, |u - v|,
-    u * v] (Conneau 2017). What stands in the second is told by
-    `pair_word_mask` and `pair_ngram_mask`; the token between is in neither.
+    u * v] (Conneau 2017). What stands in the second is told by masks of its own,
+    `pair_word_mask` and so on; the token between is in neither.
 
     With a window: `embedding.weight`, which is not sparse, and hidden layers, the first of which
     reads (window * width,), the oldest token in front and zeros where a row has not begun. The
@@ -49,8 +53,10 @@ class Mlp:
     """
 
     config: MlpConfig
+    runs: Subwords | None = None
 
     longest = None
+    free = frozenset({"embedding", "embedding_init"})
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -91,25 +97,42 @@ class Mlp:
         return tuple(layout)
 
     def _tables(self, vocab_size: int) -> list[tuple[str, int]]:
-        tables = [("embedding", vocab_size)]
-        return [*tables, ("ngrams", self.config.buckets)] if self.config.ngrams > 1 else tables
+        more = [*(["ngrams"] if self.config.ngrams > 1 else [])]
+        more += [] if self.config.subwords is None else ["subwords"]
+        return [("embedding", vocab_size), *((name, self.config.buckets) for name in more)]
+
+    def told(self, tokenizer: Tokenizer) -> Mlp:
+        """The same with the runs of characters of a vocabulary's words."""
+        config = self.config
+        if config.subwords is None:
+            return self
+        return evolve(self, runs=Subwords.of(tokenizer, config.subwords, config.buckets))
 
     def batch_spec(self, spec: BatchSpec) -> BatchSpec:
-        """tokens (batch, time) and word_mask; ngrams (batch, orders * time) and ngram_mask; of two
-        texts, pair_word_mask and pair_ngram_mask too.
+        """tokens (batch, time) and word_mask; ngrams (batch, orders * time) and ngram_mask;
+        subwords (batch, MOST * time) and subword_mask; of two texts, each mask of the second too.
         """
         if self.config.window is not None:
             return spec
         kept = tuple(field for field in spec.fields if field.name not in ("length", "second"))
         masks = ["", "pair_"] if any(f.name == "second" for f in spec.fields) else [""]
         added = [BatchField(f"{of}word_mask", "float32", ("batch", "time")) for of in masks]
+        for name, times in self._further():
+            shape = ("batch", _times(times))
+            added.append(BatchField(f"{name}s", "int32", shape))
+            added += [BatchField(f"{of}{name}_mask", "float32", shape) for of in masks]
+        sizes = [times for _, times in self._further()]
+        shapes = tuple(
+            {**shape, **{_times(times): times * shape["time"] for times in sizes}}
+            for shape in spec.shapes
+        )
+        return BatchSpec(kept + tuple(added), shapes)
+
+    def _further(self) -> list[tuple[str, int]]:
+        """What is read besides the words, and how many of it come for each at most."""
         orders = self.config.ngrams - 1
-        if orders:
-            time = _times(orders)
-            added.append(BatchField("ngrams", "int32", ("batch", time)))
-            added += [BatchField(f"{of}ngram_mask", "float32", ("batch", time)) for of in masks]
-        shapes = tuple({**shape, _times(orders): orders * shape["time"]} for shape in spec.shapes)
-        return BatchSpec(kept + tuple(added), shapes if orders else spec.shapes)
+        runs = [] if self.config.subwords is None else [("subword", MOST)]
+        return [*([("ngram", orders)] if orders else []), *runs]
 
     def prepare(self, batch: Batch) -> Batch:
         """Hash the n-grams. Masks are 0 behind the text, and what stands there counts else.
@@ -118,34 +141,33 @@ class Mlp:
         """
         if self.config.window is not None:
             return batch
-        tokens, left_out = batch["tokens"], ("length", "second")
+        left_out = ("length", "second")
         arrays = {name: array for name, array in batch.arrays.items() if name not in left_out}
-        orders = range(2, self.config.ngrams + 1)
-        if orders:
-            rows = [hashed_ngrams(tokens, order, self.config.buckets) for order in orders]
-            arrays["ngrams"] = np.concatenate(rows, axis=1)
-        for of, begins, ends in _texts(batch):
-            arrays[f"{of}word_mask"] = self._mask(tokens, tokens.shape[1], [1], begins, ends)
-            if orders:
-                grams, time = arrays["ngrams"], tokens.shape[1]
-                arrays[f"{of}ngram_mask"] = self._mask(grams, time, orders, begins, ends)
+        for name, rows, first, last in self._named(batch):
+            if name != "word":
+                arrays[f"{name}s"] = rows
+            for of, begins, ends in _texts(batch):
+                inside = (first >= begins[:, None]) & (last < ends[:, None])
+                mask = inside.astype(np.float32)
+                tfidf = self.config.weighting == "tfidf"
+                arrays[f"{of}{name}_mask"] = term_frequency(rows, mask) if tfidf else mask
         return Batch(arrays)
 
-    def _mask(
-        self,
-        rows: np.ndarray,
-        time: int,
-        orders: Iterable[int],
-        begins: np.ndarray,
-        ends: np.ndarray,
-    ) -> np.ndarray:
-        """What each place of rows counts, (batch, orders * time), in texts from begins to ends."""
-        place = np.arange(time)
-        inside = [
-            (place >= begins[:, None]) & (place < ends[:, None] - order + 1) for order in orders
-        ]
-        mask = np.concatenate(inside, axis=1).astype(np.float32)
-        return term_frequency(rows, mask) if self.config.weighting == "tfidf" else mask
+    def _named(self, batch: Batch) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+        """What is read, the rows of its table, and the places of the first and the last word of
+        each, (batch, rows) or (rows,).
+        """
+        tokens = batch["tokens"]
+        place = np.arange(tokens.shape[1])
+        yield "word", tokens, place, place
+        orders = range(2, self.config.ngrams + 1)
+        if orders:
+            grams = [hashed_ngrams(tokens, order, self.config.buckets) for order in orders]
+            last = np.concatenate([place + order - 1 for order in orders])
+            yield "ngram", np.concatenate(grams, axis=1), np.tile(place, len(orders)), last
+        if self.runs is not None:
+            rows, places = self.runs.of_batch(tokens, batch["length"])
+            yield "subword", rows, places, places
 
     def fit(self, context: FitContext) -> Fitted:
         """Word vectors from their file, and idf weights from the training texts."""
@@ -156,10 +178,33 @@ class Mlp:
         rows = dict(vectors.rows)
         if config.weighting == "tfidf":
             for name, size in self._tables(context.tokenizer.vocab_size):
-                orders = (1,) if name == "embedding" else tuple(range(2, config.ngrams + 1))
-                weights = inverse_document_frequency(context.tokens, orders, size)
+                weights = inverse_document_frequency(context.tokens, self._rows(name, size), size)
                 rows[f"{name}.idf"] = (np.arange(size), weights)
         return Fitted(rows=rows, notes=vectors.notes)
+
+    def _rows(self, name: str, size: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        """What gives a table's rows of some texts, as text * size + row.
+
+        It takes the texts' tokens, end to end, and of each the text's number.
+        """
+        if name == "subwords":
+            return partial(_rows_of_runs, self.runs, size=size)
+        orders = (1,) if name == "embedding" else tuple(range(2, self.config.ngrams + 1))
+        return partial(_rows_of_words, orders, size=size)
+
+
+def _rows_of_runs(
+    runs: Subwords | None, tokens: np.ndarray, text: np.ndarray, size: int
+) -> np.ndarray:
+    assert runs is not None
+    rows, word = runs.of_tokens(tokens)
+    return text[word] * size + rows
+
+
+def _rows_of_words(
+    orders: tuple[int, ...], tokens: np.ndarray, text: np.ndarray, size: int
+) -> np.ndarray:
+    return np.concatenate([_rows_of(tokens, text, order, size) for order in orders])
 
 
 def _texts(batch: Batch) -> list[tuple[str, np.ndarray, np.ndarray]]:
@@ -191,10 +236,12 @@ def term_frequency(rows: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return frequency
 
 
-def inverse_document_frequency(texts: Ragged, orders: tuple[int, ...], size: int) -> np.ndarray:
+def inverse_document_frequency(
+    texts: Ragged, rows_of: Callable[[np.ndarray, np.ndarray], np.ndarray], size: int
+) -> np.ndarray:
     """ln((1 + texts) / (1 + texts with the row)) + 1 of each row, float32 (size,).
 
-    orders: of the n-grams; 1 is the words themselves.
+    rows_of: tokens and their texts to text * size + row.
     """
     found = np.zeros(size, np.int64)
     for start in range(0, len(texts), CHUNK):
@@ -202,8 +249,7 @@ def inverse_document_frequency(texts: Ragged, orders: tuple[int, ...], size: int
         bounds = texts.offsets[start : end + 1]
         tokens = np.asarray(texts.values[bounds[0] : bounds[-1]])
         text = np.repeat(np.arange(end - start), np.diff(bounds))
-        for_text = np.concatenate([_rows_of(tokens, text, order, size) for order in orders])
-        found += np.bincount(np.unique(for_text) % size, minlength=size)
+        found += np.bincount(np.unique(rows_of(tokens, text)) % size, minlength=size)
     return (np.log((1 + len(texts)) / (1 + found)) + 1).astype(np.float32)
 
 

@@ -28,8 +28,9 @@ def build(spec: ModelSpec) -> Any:
 class Mlp(keras.layers.Layer):
     """Pooled rows, hidden layers. Built from a ModelSpec.
 
-    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams); of rows
-    with two texts `pair_word_mask` and `pair_ngram_mask` besides.
+    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams),
+    `subwords` and `subword_mask` (batch, runs); of rows with two texts the masks of the second,
+    `pair_word_mask` and so on, besides.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -38,6 +39,7 @@ class Mlp(keras.layers.Layer):
         idf = config.weighting == "tfidf"
         self.embedding = Table(spec.vocab_size, config.width, idf)
         self.ngrams = Table(config.buckets, config.width, idf) if config.ngrams > 1 else None
+        self.subwords = Table(config.buckets, config.width, idf) if config.subwords else None
         names = [field.name for field in spec.batch.fields]
         self.compare = keras.layers.Dense(config.width) if "pair_word_mask" in names else None
         self.hidden = [keras.layers.Dense(width) for width in config.hidden]
@@ -61,14 +63,24 @@ class Mlp(keras.layers.Layer):
             mask = batch[f"{of}ngram_mask"]
             more, more_size = self.ngrams(batch["ngrams"], mask, root=root, drop=drop)
             pooled, size = pooled + more, size + more_size
-        size = tf.sqrt(size) if root else size
-        return pooled / tf.maximum(size, 1e-6)[:, None]
+        pooled = scaled(pooled, size, root)
+        if self.subwords is None:
+            return pooled
+        mask = batch[f"{of}subword_mask"]
+        return pooled + scaled(*self.subwords(batch["subwords"], mask, root=root, drop=drop), root)
 
     def complete(self, batch: Tensors) -> Tensors:
         """What a batch of tokens alone has besides, where they can tell it."""
-        if self.config.ngrams > 1 or self.config.weighting != "none":
+        config = self.config
+        if config.ngrams > 1 or config.subwords or config.weighting != "none":
             return batch
         return {**batch, "word_mask": tf.cast(batch["inside"], tf.float32)}
+
+
+def scaled(summed: Tensor, size: Tensor, root: bool) -> Tensor:
+    """A sum of rows (batch, width) by the sum of their weights, or the root of their squares'."""
+    size = tf.sqrt(size) if root else size
+    return summed / tf.maximum(size, 1e-6)[:, None]
 
 
 def hidden_layers(backbone: Any, x: Tensor, training: bool, *first: Any) -> Tensor:

@@ -23,17 +23,18 @@ def build(spec: ModelSpec) -> nn.Module:
 class Mlp(nn.Module):
     """Pooled rows, hidden layers. Built from a ModelSpec.
 
-    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams); of rows
-    with two texts `pair_word_mask` and `pair_ngram_mask` besides.
+    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams),
+    `subwords` and `subword_mask` (batch, runs); of rows with two texts the masks of the second,
+    `pair_word_mask` and so on, besides.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.config = config = spec.config
-        self.embedding = Table(spec.vocab_size, config.width, config.weighting == "tfidf")
-        self.ngrams = None
-        if config.ngrams > 1:
-            self.ngrams = Table(config.buckets, config.width, config.weighting == "tfidf")
+        idf = config.weighting == "tfidf"
+        self.embedding = Table(spec.vocab_size, config.width, idf)
+        self.ngrams = Table(config.buckets, config.width, idf) if config.ngrams > 1 else None
+        self.subwords = Table(config.buckets, config.width, idf) if config.subwords else None
         self.compare = None
         if any(field.name == "pair_word_mask" for field in spec.batch.fields):
             self.compare = nn.Linear(4 * config.width, config.width)
@@ -61,8 +62,17 @@ class Mlp(nn.Module):
         if self.ngrams is not None:
             more, more_size = self.ngrams(batch["ngrams"], batch[f"{of}ngram_mask"], root, drop)
             pooled, size = pooled + more, size + more_size
-        size = size.sqrt() if root else size
-        return pooled / size.clamp(min=1e-6)[:, None]
+        pooled = scaled(pooled, size, root)
+        if self.subwords is None:
+            return pooled
+        runs = self.subwords(batch["subwords"], batch[f"{of}subword_mask"], root, drop)
+        return pooled + scaled(*runs, root)
+
+
+def scaled(summed: Tensor, size: Tensor, root: bool) -> Tensor:
+    """A sum of rows (batch, width) by the sum of their weights, or the root of their squares'."""
+    size = size.sqrt() if root else size
+    return summed / size.clamp(min=1e-6)[:, None]
 
 
 class Table(nn.Module):

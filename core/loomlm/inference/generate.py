@@ -9,8 +9,9 @@ import numpy as np
 from attrs import define, field, frozen
 
 from loomlm.contracts import Batch, Cleaner, Engine, Generates, Outcome, Tokenizer, Writes
-from loomlm.data.batches import Rows
+from loomlm.data.batches import ExampleRows, Rows
 from loomlm.data.cleaning import clean
+from loomlm.data.packing import Packed
 from loomlm.data.vocabularies import tokens_of
 from loomlm.inference.beams import beam_search
 from loomlm.inference.decoding import Decoding, Written, choose, never_said
@@ -94,9 +95,10 @@ class Generator:
         task, how = self.recipe.task, decoding or self.how()
         assert isinstance(task, Writes)
         size = max(1, min(batch_size, SCORED_TOGETHER) // how.beams)
-        for numbers, _ in split.ordered(size):
+        examples = each_alone(split, task.context)
+        for numbers, _ in examples.ordered(size):
             between()
-            rows = split.take(numbers)
+            rows = examples.take(numbers)
             running = self._running(task.ask(rows, self.recipe.facts))
             written = self._write(running, how, numbers, scored=False)
             texts = [self._text([], one, how) for one in written]
@@ -152,6 +154,13 @@ class Generator:
         for _ in draw_tokens(running, end, decoding, numbers, watch):
             pass
         return watch.rows
+
+
+def each_alone(split: Rows, context: int) -> Rows:
+    """A split with a row for each example, though training has several in one."""
+    if isinstance(split, Packed) and split.store is not None:
+        return ExampleRows(split.store, context)
+    return split
 
 
 def draw_tokens(

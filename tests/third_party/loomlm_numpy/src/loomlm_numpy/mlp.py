@@ -37,8 +37,9 @@ def build(spec: ModelSpec) -> NumpyBackbone:
 class PooledMlp:
     """Pooled rows of words and n-grams, then hidden layers.
 
-    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams); where it
-    compares two texts, `pair_word_mask` and `pair_ngram_mask` besides.
+    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams),
+    `subwords` and `subword_mask` (batch, runs); where it compares two texts, the masks of the
+    second, `pair_word_mask` and so on, besides.
     """
 
     config: Any
@@ -93,14 +94,24 @@ class PooledMlp:
         tables = [("embedding", arrays["tokens"], arrays[f"{of}word_mask"])]
         if config.ngrams > 1:
             tables.append(("ngrams", arrays["ngrams"], arrays[f"{of}ngram_mask"]))
-        read = [_look_up(name, weights, rows, mask, config, dropout) for name, rows, mask in tables]
-        size = sum(table.size for table in read)
-        size = np.maximum(np.sqrt(size) if config.pooling == "root" else size, 1e-6)[:, None]
+        together = [tables]
+        if config.subwords is not None:
+            together.append([("subwords", arrays["subwords"], arrays[f"{of}subword_mask"])])
+        read = [[_look_up(*table, weights, config, dropout) for table in each] for each in together]
+        sizes = [_size(each, config.pooling) for each in read]
+        pooled = sum(
+            sum(table.summed for table in each) / size
+            for each, size in zip(read, sizes, strict=True)
+        )
 
         def back(gradient: Array) -> Gradients:
-            return {table.name: table.back(gradient / size) for table in read}
+            return {
+                table.name: table.back(gradient / size)
+                for each, size in zip(read, sizes, strict=True)
+                for table in each
+            }
 
-        return sum(table.summed for table in read) / size, back
+        return pooled, back
 
 
 def _both(first: Rows, second: Rows) -> Rows:
@@ -133,8 +144,14 @@ class _LookedUp:
         return Rows(self.rows[self.present], values)
 
 
+def _size(tables: list[_LookedUp], pooling: str) -> Array:
+    """What the sum of tables that are pooled together is divided by, (batch, 1)."""
+    size = sum((table.size for table in tables[1:]), tables[0].size)
+    return np.maximum(np.sqrt(size) if pooling == "root" else size, 1e-6)[:, None]
+
+
 def _look_up(
-    name: str, weights: Weights, rows: Array, mask: Array, config: Any, dropout: Dropout
+    name: str, rows: Array, mask: Array, weights: Weights, config: Any, dropout: Dropout
 ) -> _LookedUp:
     """Dropout leaves out words, not numbers, and what is left counts for more."""
     weight = mask * weights[f"{name}.idf"][rows] if config.weighting == "tfidf" else mask
