@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from math import sqrt
 
@@ -44,8 +44,8 @@ class Mlp:
 
     Where a row has two texts (`second` in a batch), u and v are the vectors of both, pooled alike,
     and the first layer, `compare.weight` (width, 4 width) and `compare.bias`, reads [u, v, |u - v|,
-    u * v] (Conneau 2017). What stands in the second is told by masks of its own,
-    `pair_word_mask` and so on; the token between is in neither.
+    u * v] (Conneau 2017). What stands in the second is told by `pair_word_mask` and its like; the
+    token between is in neither.
 
     With a window: `embedding.weight`, which is not sparse, and hidden layers, the first of which
     reads (window * width,), the oldest token in front and zeros where a row has not begun. The
@@ -110,7 +110,7 @@ class Mlp:
 
     def batch_spec(self, spec: BatchSpec) -> BatchSpec:
         """tokens (batch, time) and word_mask; ngrams (batch, orders * time) and ngram_mask;
-        subwords (batch, MOST * time) and subword_mask; of two texts, each mask of the second too.
+        subwords (batch, MOST * time) and subword_mask; of two texts, each mask as pair_... too.
         """
         if self.config.window is not None:
             return spec
@@ -118,9 +118,9 @@ class Mlp:
         masks = ["", "pair_"] if any(f.name == "second" for f in spec.fields) else [""]
         added = [BatchField(f"{of}word_mask", "float32", ("batch", "time")) for of in masks]
         for name, times in self._further():
-            shape = ("batch", _times(times))
-            added.append(BatchField(f"{name}s", "int32", shape))
-            added += [BatchField(f"{of}{name}_mask", "float32", shape) for of in masks]
+            form = ("batch", _times(times))
+            added.append(BatchField(f"{name}s", "int32", form))
+            added += [BatchField(f"{of}{name}_mask", "float32", form) for of in masks]
         sizes = [times for _, times in self._further()]
         shapes = tuple(
             {**shape, **{_times(times): times * shape["time"] for times in sizes}}
@@ -141,33 +141,44 @@ class Mlp:
         """
         if self.config.window is not None:
             return batch
-        left_out = ("length", "second")
+        tokens, left_out = batch["tokens"], ("length", "second")
         arrays = {name: array for name, array in batch.arrays.items() if name not in left_out}
-        for name, rows, first, last in self._named(batch):
-            if name != "word":
-                arrays[f"{name}s"] = rows
-            for of, begins, ends in _texts(batch):
-                inside = (first >= begins[:, None]) & (last < ends[:, None])
-                mask = inside.astype(np.float32)
-                tfidf = self.config.weighting == "tfidf"
-                arrays[f"{of}{name}_mask"] = term_frequency(rows, mask) if tfidf else mask
-        return Batch(arrays)
-
-    def _named(self, batch: Batch) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-        """What is read, the rows of its table, and the places of the first and the last word of
-        each, (batch, rows) or (rows,).
-        """
-        tokens = batch["tokens"]
-        place = np.arange(tokens.shape[1])
-        yield "word", tokens, place, place
         orders = range(2, self.config.ngrams + 1)
         if orders:
-            grams = [hashed_ngrams(tokens, order, self.config.buckets) for order in orders]
-            last = np.concatenate([place + order - 1 for order in orders])
-            yield "ngram", np.concatenate(grams, axis=1), np.tile(place, len(orders)), last
+            rows = [hashed_ngrams(tokens, order, self.config.buckets) for order in orders]
+            arrays["ngrams"] = np.concatenate(rows, axis=1)
+        word = None
         if self.runs is not None:
-            rows, places = self.runs.of_batch(tokens, batch["length"])
-            yield "subword", rows, places, places
+            arrays["subwords"], word = self.runs.of_batch(tokens, batch["length"])
+        for of, begins, ends in _texts(batch):
+            arrays[f"{of}word_mask"] = self._mask(tokens, tokens.shape[1], [1], begins, ends)
+            if orders:
+                grams, time = arrays["ngrams"], tokens.shape[1]
+                arrays[f"{of}ngram_mask"] = self._mask(grams, time, orders, begins, ends)
+            if word is not None:
+                inside = (word >= begins[:, None]) & (word < ends[:, None])
+                arrays[f"{of}subword_mask"] = self._counted(arrays["subwords"], inside)
+        return Batch(arrays)
+
+    def _mask(
+        self,
+        rows: np.ndarray,
+        time: int,
+        orders: Iterable[int],
+        begins: np.ndarray,
+        ends: np.ndarray,
+    ) -> np.ndarray:
+        """What each place of rows counts, (batch, orders * time), in texts from begins to ends."""
+        place = np.arange(time)
+        inside = [
+            (place >= begins[:, None]) & (place < ends[:, None] - order + 1) for order in orders
+        ]
+        return self._counted(rows, np.concatenate(inside, axis=1))
+
+    def _counted(self, rows: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        """What each place counts where something stands in it: float32, as inside."""
+        mask = inside.astype(np.float32)
+        return term_frequency(rows, mask) if self.config.weighting == "tfidf" else mask
 
     def fit(self, context: FitContext) -> Fitted:
         """Word vectors from their file, and idf weights from the training texts."""

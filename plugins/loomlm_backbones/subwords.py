@@ -38,20 +38,18 @@ class Subwords:
         return cls(Ragged(np.array([row for rows in found for row in rows], np.int32), offsets))
 
     def of_batch(self, tokens: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows, end to end, and the place of the word of each, int32 (batch, MOST * time).
+        """Rows, int32 (batch, MOST * time), a text's end to end, and of each its token's place.
 
-        Where there is none, the place is -1.
+        The place is -1 where no row stands.
         """
         batch, time = tokens.shape
-        inside = np.arange(time) < length[:, None]
-        text, place = np.nonzero(inside)
-        rows, word = self.of_tokens(tokens[inside])
-        counts = np.bincount(text[word], minlength=batch)
-        known = np.arange(MOST * time) < counts[:, None]
-        ids = np.zeros((batch, MOST * time), np.int32)
-        places = np.full((batch, MOST * time), -1, np.int32)
-        ids[known], places[known] = rows, place[word]
-        return ids, places
+        text, place = np.nonzero(np.arange(time) < length[:, None])
+        found, token = self.of_tokens(tokens[text, place])
+        counts = np.bincount(text[token], minlength=batch)
+        here = np.arange(MOST * time) < counts[:, None]
+        rows, places = np.zeros(here.shape, np.int32), np.full(here.shape, -1, np.int32)
+        rows[here], places[here] = found, place[token]
+        return rows, places
 
     def of_tokens(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The rows of some tokens, (n,), end to end, and of each row the token's place, (rows,)."""

@@ -29,8 +29,8 @@ class Mlp(keras.layers.Layer):
     """Pooled rows, hidden layers. Built from a ModelSpec.
 
     Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams),
-    `subwords` and `subword_mask` (batch, runs); of rows with two texts the masks of the second,
-    `pair_word_mask` and so on, besides.
+    `subwords` and `subword_mask` (batch, runs); of rows with two texts `pair_word_mask` and its
+    like besides.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -67,7 +67,8 @@ class Mlp(keras.layers.Layer):
         if self.subwords is None:
             return pooled
         mask = batch[f"{of}subword_mask"]
-        return pooled + scaled(*self.subwords(batch["subwords"], mask, root=root, drop=drop), root)
+        more, more_size = self.subwords(batch["subwords"], mask, root=root, drop=drop)
+        return pooled + scaled(more, more_size, root)
 
     def complete(self, batch: Tensors) -> Tensors:
         """What a batch of tokens alone has besides, where they can tell it."""

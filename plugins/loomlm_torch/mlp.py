@@ -24,8 +24,8 @@ class Mlp(nn.Module):
     """Pooled rows, hidden layers. Built from a ModelSpec.
 
     Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams),
-    `subwords` and `subword_mask` (batch, runs); of rows with two texts the masks of the second,
-    `pair_word_mask` and so on, besides.
+    `subwords` and `subword_mask` (batch, runs); of rows with two texts `pair_word_mask` and its
+    like besides.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -65,8 +65,9 @@ class Mlp(nn.Module):
         pooled = scaled(pooled, size, root)
         if self.subwords is None:
             return pooled
-        runs = self.subwords(batch["subwords"], batch[f"{of}subword_mask"], root, drop)
-        return pooled + scaled(*runs, root)
+        mask = batch[f"{of}subword_mask"]
+        more, more_size = self.subwords(batch["subwords"], mask, root, drop)
+        return pooled + scaled(more, more_size, root)
 
 
 def scaled(summed: Tensor, size: Tensor, root: bool) -> Tensor:
