@@ -61,7 +61,8 @@ class Correlation:
         # Sums of floats depend on their order, and the score is not to.
         predictions, references = pairs[np.lexsort(pairs.T)].T
         correlate = stats.pearsonr if self.name == "pearson" else stats.spearmanr
-        return {self.name: float(correlate(predictions, references).statistic)}
+        correlation, _ = correlate(predictions, references)
+        return {self.name: float(correlation)}
 
 
 @frozen

@@ -227,7 +227,8 @@ def labels_of(task: Task) -> Labels:
     }
     if "texts" in kinds and isinstance(task, Joins):
         return "answers"
-    return next((by_kind[kind] for kind in by_kind if kind in kinds), "one")
+    one: Labels = "one"
+    return next((by_kind[kind] for kind in by_kind if kind in kinds), one)
 
 
 def _built(
