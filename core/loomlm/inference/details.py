@@ -98,7 +98,7 @@ class Details:
         found: dict[str, dict[str, int]] = {label: {} for label in self.labels}
         cells = zip(*(column.tolist() for column in self._cells(outcome)), strict=True)
         for right, given, count in cells:
-            found[self.labels[right]][self.labels[given]] = count
+            found[self.labels[int(right)]][self.labels[int(given)]] = count
         return found
 
     def _cells(self, outcome: Outcome) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
