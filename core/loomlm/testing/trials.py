@@ -220,11 +220,17 @@ def case_of(backbone: Trial, of_task: Trial, task: Task) -> Case:
 def labels_of(task: Task) -> Labels:
     """What an example is labelled with, by what the task gives to metrics."""
     kinds = produced(task)
+    by_kind: dict[str, Labels] = {
+        "label_sets": "several",
+        "numbers": "number",
+        "tag_sequences": "tags",
+    }
     if "texts" in kinds and isinstance(task, Joins):
         return "answers"
-    if "tag_sequences" in kinds:
-        return "tags"
-    return "several" if "label_sets" in kinds else "number" if "numbers" in kinds else "one"
+    for kind, labels in by_kind.items():
+        if kind in kinds:
+            return labels
+    return "one"
 
 
 def _built(
