@@ -20,6 +20,9 @@ SETTINGS = (
 )
 
 
+PLAIN_SGD = "optimizer={type='sgd', momentum=0, weight_decay=0}"
+
+
 def run(path: Path, *settings: str, **how) -> loomlm.Run:
     return loomlm.run(loomlm.load_config(path, set=[*SETTINGS, *settings]), **how)
 
@@ -75,16 +78,9 @@ def test_what_is_frozen_stays_and_what_is_deeper_learns_more_slowly(lm_config):
     path = lm_config(finetune=True, steps="4")
     frozen = "stages.finetune.trainer.freeze=['backbone.embedding.*', '*.attention.*']"
     first = run(path, frozen, "stages.finetune.trainer.steps=3")
-    slow = run(
-        path,
-        "name='slow'",
-        "stages.finetune.trainer={steps=1, layer_decay=0.1, optimizer={type='sgd', momentum=0, weight_decay=0}}",
-    )
-    fast = run(
-        path,
-        "name='fast'",
-        "stages.finetune.trainer={steps=1, optimizer={type='sgd', momentum=0, weight_decay=0}}",
-    )
+    step = f"stages.finetune.trainer={{steps=1, {PLAIN_SGD}"
+    slow = run(path, "name='slow'", f"{step}, layer_decay=0.1}}")
+    fast = run(path, "name='fast'", f"{step}}}")
 
     before, after = weights(first.folder / "pretrain" / "model"), weights(first.folder / "model")
     still = {name for name in before if "embedding" in name or ".attention." in name}
