@@ -76,6 +76,8 @@ def test_everything_that_is_promised_is_checked():
         ("transformer/llama", "classification"),
         ("transformer/llama", "causal_lm"),
         ("transformer/encoder", "classification"),
+        ("rnn/bidirectional_lstm", "masked_lm"),
+        ("transformer/encoder", "masked_lm"),
         ("encoder_decoder/small", "copy"),
     }
     assert {(*pair, name) for pair in pairs for name in ("adamw", "muon", "sgd")} <= trained
