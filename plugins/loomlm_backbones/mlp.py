@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from math import sqrt
 
 import numpy as np
@@ -17,9 +19,11 @@ from loomlm.plugin import (
     Fitted,
     Parameter,
     Ragged,
+    Tokenizer,
     Uniform,
 )
 from loomlm_backbones.config import MlpConfig
+from loomlm_backbones.subwords import MOST, Subwords
 from loomlm_backbones.vectors import read_vectors
 
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -32,9 +36,10 @@ class Mlp:
     """Pooled rows of words and hashed n-grams, then hidden layers.
 
     Parameters: `embedding.weight` (vocab_size, width); `ngrams.weight` (buckets, width) where
-    n-grams are asked for; with tfidf, `embedding.idf` (vocab_size,) and `ngrams.idf` (buckets,),
-    which come from the training texts and are not trained; `hidden.I.weight` (out, in) and
-    `hidden.I.bias` (out,). The two tables are sparse: a row learns when a batch touches it, that
+    n-grams are asked for, and `subwords.weight` likewise; with tfidf, `embedding.idf`
+    (vocab_size,), `ngrams.idf` and `subwords.idf` (buckets,), which come from the training texts
+    and are not trained; `hidden.I.weight` (out, in) and `hidden.I.bias` (out,). The tables are
+    sparse: a row learns when a batch touches it, that
     is, names it with a mask above 0.
 
     With a window: `embedding.weight`, which is not sparse, and hidden layers, the first of which
@@ -43,8 +48,10 @@ class Mlp:
     """
 
     config: MlpConfig
+    runs: Subwords | None = None
 
     longest = None
+    free = frozenset({"embedding", "embedding_init"})
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -83,24 +90,42 @@ class Mlp:
         return tuple(layout)
 
     def _tables(self, vocab_size: int) -> list[tuple[str, int]]:
-        tables = [("embedding", vocab_size)]
-        return [*tables, ("ngrams", self.config.buckets)] if self.config.ngrams > 1 else tables
+        more = [*(["ngrams"] if self.config.ngrams > 1 else [])]
+        more += [] if self.config.subwords is None else ["subwords"]
+        return [("embedding", vocab_size), *((name, self.config.buckets) for name in more)]
+
+    def told(self, tokenizer: Tokenizer) -> Mlp:
+        """The same with the runs of characters of a vocabulary's words."""
+        config = self.config
+        if config.subwords is None:
+            return self
+        return evolve(self, runs=Subwords.of(tokenizer, config.subwords, config.buckets))
 
     def batch_spec(self, spec: BatchSpec) -> BatchSpec:
-        """tokens (batch, time) and word_mask; ngrams (batch, orders * time) and ngram_mask."""
+        """tokens (batch, time) and word_mask; ngrams (batch, orders * time) and ngram_mask;
+        subwords (batch, MOST * time) and subword_mask.
+        """
         if self.config.window is not None:
             return spec
         kept = tuple(field for field in spec.fields if field.name != "length")
         added = [BatchField("word_mask", "float32", ("batch", "time"))]
-        orders = self.config.ngrams - 1
-        if orders:
-            time = _times(orders)
+        for name, times in self._further():
             added += [
-                BatchField("ngrams", "int32", ("batch", time)),
-                BatchField("ngram_mask", "float32", ("batch", time)),
+                BatchField(f"{name}s", "int32", ("batch", _times(times))),
+                BatchField(f"{name}_mask", "float32", ("batch", _times(times))),
             ]
-        shapes = tuple({**shape, _times(orders): orders * shape["time"]} for shape in spec.shapes)
-        return BatchSpec(kept + tuple(added), shapes if orders else spec.shapes)
+        sizes = [times for _, times in self._further()]
+        shapes = tuple(
+            {**shape, **{_times(times): times * shape["time"] for times in sizes}}
+            for shape in spec.shapes
+        )
+        return BatchSpec(kept + tuple(added), shapes)
+
+    def _further(self) -> list[tuple[str, int]]:
+        """What is read besides the words, and how many of it come for each at most."""
+        orders = self.config.ngrams - 1
+        runs = [] if self.config.subwords is None else [("subword", MOST)]
+        return [*([("ngram", orders)] if orders else []), *runs]
 
     def prepare(self, batch: Batch) -> Batch:
         """Hash the n-grams. Masks are 0 behind the text, and what stands there counts else.
@@ -119,10 +144,14 @@ class Mlp:
             masks = [place < length[:, None] - order + 1 for order in orders]
             arrays["ngrams"] = np.concatenate(rows, axis=1)
             arrays["ngram_mask"] = np.concatenate(masks, axis=1).astype(np.float32)
+        if self.runs is not None:
+            found = self.runs.of_batch(tokens, length)
+            arrays["subwords"], arrays["subword_mask"] = found
         if self.config.weighting == "tfidf":
             arrays["word_mask"] = term_frequency(tokens, arrays["word_mask"])
-            if orders:
-                arrays["ngram_mask"] = term_frequency(arrays["ngrams"], arrays["ngram_mask"])
+            for name, _ in self._further():
+                rows, mask = arrays[f"{name}s"], arrays[f"{name}_mask"]
+                arrays[f"{name}_mask"] = term_frequency(rows, mask)
         return Batch(arrays)
 
     def fit(self, context: FitContext) -> Fitted:
@@ -134,10 +163,33 @@ class Mlp:
         rows = dict(vectors.rows)
         if config.weighting == "tfidf":
             for name, size in self._tables(context.tokenizer.vocab_size):
-                orders = (1,) if name == "embedding" else tuple(range(2, config.ngrams + 1))
-                weights = inverse_document_frequency(context.tokens, orders, size)
+                weights = inverse_document_frequency(context.tokens, self._rows(name, size), size)
                 rows[f"{name}.idf"] = (np.arange(size), weights)
         return Fitted(rows=rows, notes=vectors.notes)
+
+    def _rows(self, name: str, size: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        """What gives a table's rows of some texts, as text * size + row.
+
+        It takes the texts' tokens, end to end, and of each the text's number.
+        """
+        if name == "subwords":
+            return partial(_rows_of_runs, self.runs, size=size)
+        orders = (1,) if name == "embedding" else tuple(range(2, self.config.ngrams + 1))
+        return partial(_rows_of_words, orders, size=size)
+
+
+def _rows_of_runs(
+    runs: Subwords | None, tokens: np.ndarray, text: np.ndarray, size: int
+) -> np.ndarray:
+    assert runs is not None
+    rows, word = runs.of_tokens(tokens)
+    return text[word] * size + rows
+
+
+def _rows_of_words(
+    orders: tuple[int, ...], tokens: np.ndarray, text: np.ndarray, size: int
+) -> np.ndarray:
+    return np.concatenate([_rows_of(tokens, text, order, size) for order in orders])
 
 
 def _times(orders: int) -> str:
@@ -159,10 +211,12 @@ def term_frequency(rows: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return frequency
 
 
-def inverse_document_frequency(texts: Ragged, orders: tuple[int, ...], size: int) -> np.ndarray:
+def inverse_document_frequency(
+    texts: Ragged, rows_of: Callable[[np.ndarray, np.ndarray], np.ndarray], size: int
+) -> np.ndarray:
     """ln((1 + texts) / (1 + texts with the row)) + 1 of each row, float32 (size,).
 
-    orders: of the n-grams; 1 is the words themselves.
+    rows_of: tokens and their texts to text * size + row.
     """
     found = np.zeros(size, np.int64)
     for start in range(0, len(texts), CHUNK):
@@ -170,8 +224,7 @@ def inverse_document_frequency(texts: Ragged, orders: tuple[int, ...], size: int
         bounds = texts.offsets[start : end + 1]
         tokens = np.asarray(texts.values[bounds[0] : bounds[-1]])
         text = np.repeat(np.arange(end - start), np.diff(bounds))
-        for_text = np.concatenate([_rows_of(tokens, text, order, size) for order in orders])
-        found += np.bincount(np.unique(for_text) % size, minlength=size)
+        found += np.bincount(np.unique(rows_of(tokens, text)) % size, minlength=size)
     return (np.log((1 + len(texts)) / (1 + found)) + 1).astype(np.float32)
 
 

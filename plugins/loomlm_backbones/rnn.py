@@ -41,6 +41,7 @@ class Rnn:
     config: RnnConfig
 
     longest = None
+    free = frozenset({"pooling", "tied"})
     threads = None
 
     @property

@@ -1,7 +1,13 @@
 """The built-in metrics: accuracy, precision, recall, F1, confusion matrix; likelihood."""
 
 from loomlm.plugin import Component, hookimpl
-from loomlm_metrics.config import AverageConfig, BleuConfig, ChrfConfig, RougeConfig
+from loomlm_metrics.config import (
+    AverageConfig,
+    BleuConfig,
+    ChrfConfig,
+    EntityConfig,
+    RougeConfig,
+)
 
 loomlm_api = (1, 1)
 
@@ -43,6 +49,19 @@ def loomlm_metrics() -> list[Component]:
             name="bits_per_byte",
             summary="a language model's loss in bits, by the bytes of the text",
             target="loomlm_metrics.likelihood:BitsPerByte",
+        ),
+        Component(
+            kind="metric",
+            name="entity_f1",
+            summary="F1 of the entities that the tags of words make, as seqeval computes it",
+            target="loomlm_metrics.tags:EntityF1",
+            config=EntityConfig,
+        ),
+        Component(
+            kind="metric",
+            name="tag_accuracy",
+            summary="share of words that have the right tag",
+            target="loomlm_metrics.tags:TagAccuracy",
         ),
         *_of_texts(),
     ]

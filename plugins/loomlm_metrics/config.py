@@ -47,3 +47,10 @@ class RougeConfig:
     """How ROUGE sees texts."""
 
     stemmer: bool = key("compare English words by their stems (Porter 1980)", False)
+
+
+@frozen
+class EntityConfig:
+    """Entities, by their types."""
+
+    per_type: bool = key("add the score of each type, as e.g. `entity_f1/LOC`", True)

@@ -6,6 +6,9 @@ from loomlm_tasks.config import (
     ClassificationConfig,
     CompletionConfig,
     MaskedLmConfig,
+    QuestionAnsweringConfig,
+    TokenClassificationConfig,
+    TranslationConfig,
 )
 
 loomlm_api = (1, 1)
@@ -40,6 +43,14 @@ def loomlm_tasks() -> list[Component]:
         ),
         Component(
             kind="task",
+            name="translation",
+            summary="write a text anew: in another language, or shorter",
+            target="loomlm_tasks.translation:Translation",
+            config=TranslationConfig,
+            trials={"short": {"max_tokens": 16, "label_smoothing": 0.1}},
+        ),
+        Component(
+            kind="task",
             name="completion",
             summary="answers to requests and in chats, written by a language model",
             target="loomlm_tasks.completion:Completion",
@@ -56,5 +67,21 @@ def loomlm_tasks() -> list[Component]:
                 "short": {"context": 16, "share": 0.3},
                 "packed": {"context": 16, "packing": "bfd", "whole_words": True},
             },
+        ),
+        Component(
+            kind="task",
+            name="question_answering",
+            summary="the piece of a text that answers a question",
+            target="loomlm_tasks.question_answering:QuestionAnswering",
+            config=QuestionAnsweringConfig,
+            trials={"short": {"max_tokens": 16, "max_question": 4, "stride": 8}},
+        ),
+        Component(
+            kind="task",
+            name="token_classification",
+            summary="a tag for each word: names, parts of speech",
+            target="loomlm_tasks.token_classification:TokenClassification",
+            config=TokenClassificationConfig,
+            trials={"short": {"max_tokens": 16, "stride": 8}},
         ),
     ]

@@ -28,7 +28,8 @@ def build(spec: ModelSpec) -> Any:
 class Mlp(keras.layers.Layer):
     """Pooled rows, hidden layers. Built from a ModelSpec.
 
-    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams).
+    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams),
+    `subwords` and `subword_mask` (batch, runs).
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -37,6 +38,7 @@ class Mlp(keras.layers.Layer):
         idf = config.weighting == "tfidf"
         self.embedding = Table(spec.vocab_size, config.width, idf)
         self.ngrams = Table(config.buckets, config.width, idf) if config.ngrams > 1 else None
+        self.subwords = Table(config.buckets, config.width, idf) if config.subwords else None
         self.hidden = [keras.layers.Dense(width) for width in config.hidden]
 
     def call(self, batch: Tensors, training: bool = False) -> Tensor:
@@ -49,15 +51,24 @@ class Mlp(keras.layers.Layer):
                 batch["ngrams"], batch["ngram_mask"], root=root, drop=drop
             )
             pooled, size = pooled + more, size + more_size
-        size = tf.sqrt(size) if root else size
-        pooled = pooled / tf.maximum(size, 1e-6)[:, None]
+        pooled = scaled(pooled, size, root)
+        if self.subwords is not None:
+            runs = self.subwords(batch["subwords"], batch["subword_mask"], root=root, drop=drop)
+            pooled = pooled + scaled(*runs, root)
         return hidden_layers(self, pooled, training)
 
     def complete(self, batch: Tensors) -> Tensors:
         """What a batch of tokens alone has besides, where they can tell it."""
-        if self.config.ngrams > 1 or self.config.weighting != "none":
+        config = self.config
+        if config.ngrams > 1 or config.subwords or config.weighting != "none":
             return batch
         return {**batch, "word_mask": tf.cast(batch["inside"], tf.float32)}
+
+
+def scaled(summed: Tensor, size: Tensor, root: bool) -> Tensor:
+    """A sum of rows (batch, width) by the sum of their weights, or the root of their squares'."""
+    size = tf.sqrt(size) if root else size
+    return summed / tf.maximum(size, 1e-6)[:, None]
 
 
 def hidden_layers(backbone: Any, x: Tensor, training: bool) -> Tensor:

@@ -23,16 +23,17 @@ def build(spec: ModelSpec) -> nn.Module:
 class Mlp(nn.Module):
     """Pooled rows, hidden layers. Built from a ModelSpec.
 
-    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams).
+    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams),
+    `subwords` and `subword_mask` (batch, runs).
     """
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.config = config = spec.config
-        self.embedding = Table(spec.vocab_size, config.width, config.weighting == "tfidf")
-        self.ngrams = None
-        if config.ngrams > 1:
-            self.ngrams = Table(config.buckets, config.width, config.weighting == "tfidf")
+        idf = config.weighting == "tfidf"
+        self.embedding = Table(spec.vocab_size, config.width, idf)
+        self.ngrams = Table(config.buckets, config.width, idf) if config.ngrams > 1 else None
+        self.subwords = Table(config.buckets, config.width, idf) if config.subwords else None
         widths = (config.width, *config.hidden)
         self.hidden = nn.ModuleList(nn.Linear(narrow, wide) for narrow, wide in pairwise(widths))
 
@@ -44,13 +45,21 @@ class Mlp(nn.Module):
         if self.ngrams is not None:
             more, more_size = self.ngrams(batch["ngrams"], batch["ngram_mask"], root, drop)
             pooled, size = pooled + more, size + more_size
-        size = size.sqrt() if root else size
-        pooled = pooled / size.clamp(min=1e-6)[:, None]
+        pooled = scaled(pooled, size, root)
+        if self.subwords is not None:
+            runs = self.subwords(batch["subwords"], batch["subword_mask"], root, drop)
+            pooled = pooled + scaled(*runs, root)
         pooled = F.dropout(pooled, self.config.dropout, self.training)
         for layer in self.hidden:
             pooled = ACTIVATIONS[self.config.activation](layer(pooled))
             pooled = F.dropout(pooled, self.config.dropout, self.training)
         return pooled
+
+
+def scaled(summed: Tensor, size: Tensor, root: bool) -> Tensor:
+    """A sum of rows (batch, width) by the sum of their weights, or the root of their squares'."""
+    size = size.sqrt() if root else size
+    return summed / size.clamp(min=1e-6)[:, None]
 
 
 class Table(nn.Module):

@@ -79,7 +79,7 @@ class IndexedRows(Rows, Protocol):
 
 @define
 class ExampleRows:
-    """Each example is a row, among rows of like length.
+    """Each example is a row, or some, among rows of like length.
 
     most: tokens that a model can read, so that no row is padded beyond them.
     """
@@ -100,6 +100,12 @@ class ExampleRows:
     @property
     def bytes(self) -> int:
         return self.store.bytes
+
+    @property
+    def examples(self) -> np.ndarray | None:
+        """The number of each row's example, where a task may give one several rows."""
+        found = self.store.columns.get("example")
+        return None if found is None else np.asarray(found)
 
     @property
     def span(self) -> int:

@@ -87,6 +87,11 @@ class ColumnStore:
     rows: int
     meta: dict[str, Any]
 
+    @classmethod
+    def of(cls, columns: Columns) -> ColumnStore:
+        """Columns in memory, of which each has as many rows."""
+        return cls(dict(columns), len(next(iter(columns.values()))), {})
+
     def __len__(self) -> int:
         return self.rows
 

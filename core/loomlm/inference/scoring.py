@@ -15,12 +15,14 @@ from loomlm.contracts import (
     Columns,
     Engine,
     Facts,
+    Joins,
     Likelihood,
     Metric,
     MetricContext,
     Outcome,
     Predicts,
     Task,
+    Tokenizer,
     Writes,
     produced,
 )
@@ -28,6 +30,7 @@ from loomlm.data.batches import Rows, TrainingRows
 from loomlm.data.orders import row_keys
 from loomlm.data.words import WordDropout
 from loomlm.extending import Extensions
+from loomlm.inference.joining import Joining
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.registry import Registry
 
@@ -76,6 +79,12 @@ class Recipe:
         return columns if vary is None else vary(columns, self.facts, row_keys(seed, step, rows))
 
 
+def told(backbone: Backbone, tokenizer: Tokenizer) -> Backbone:
+    """A backbone with what it has to know of the vocabulary."""
+    tell = getattr(backbone, "told", None)
+    return backbone if tell is None else tell(tokenizer)
+
+
 def ordered_batches(
     recipe: Recipe, split: Rows, batch_size: int
 ) -> Iterator[tuple[np.ndarray, Batch]]:
@@ -104,6 +113,7 @@ def evaluate(
     """
     task = recipe.task
     by_writing = [metric for metric in metrics if is_written(task, metric)]
+    joining = Joining(task, recipe.facts) if isinstance(task, Joins) else None
     likelihoods = [metric for metric in metrics if kind_of(task, metric) in LIKELIHOODS]
     outcomes = [
         metric
@@ -111,18 +121,23 @@ def evaluate(
         if not is_written(task, metric) and kind_of(task, metric) not in LIKELIHOODS
     ]
     # Those of a large vocabulary are handed over for a metric alone.
-    predicts = isinstance(task, Predicts) and bool(outcomes)
+    predicts = isinstance(task, Predicts | Joins) and bool(outcomes)
     total = weight = 0.0
     for rows, batch in ordered_batches(recipe, split, batch_size):
         between()
         with memory_for(lambda batch=batch: _too_large(what, batch)):
             part, logits = engine.score(batch, logits=predicts)
         total, weight = total + part, weight + float(batch["weight"].sum())
-        if logits is not None and isinstance(task, Predicts):
+        if logits is not None and joining is not None:
+            joining.add(rows, split.take(rows), logits)
+        elif logits is not None and isinstance(task, Predicts):
             outcome = task.outcome(logits, batch)
             seen(rows, outcome)
             for metric in outcomes:
                 metric.update(outcome)
+    for outcome in joining.outcomes() if joining is not None else ():
+        for metric in outcomes:
+            metric.update(outcome)
     for metric in likelihoods:
         metric.update(Likelihood(total, weight, split.bytes))
     if write is not None and by_writing:

@@ -33,7 +33,7 @@ from loomlm.errors import LoomlmError, UsageError
 from loomlm.extending import Extensions
 from loomlm.inference.memory import lack_of_memory, not_enough
 from loomlm.inference.model import Model, load_model
-from loomlm.inference.scoring import Recipe, evaluate
+from loomlm.inference.scoring import Recipe, evaluate, told
 from loomlm.models.card import model_card
 from loomlm.models.folder import ModelConfig, save_model
 from loomlm.registry import Registry, check_object
@@ -241,7 +241,7 @@ def prepare(
             tokenizer = make_tokenizer(settings, registry, examples, say)
         task = made(registry, stage.task)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
-        backbone = made(registry, settings.backbone)
+        backbone = told(made(registry, settings.backbone), tokenizer)
         dropout = WordDropout.of(stage.trainer.word_dropout, tokenizer)
         recipe = Recipe(task, backbone, data.facts, extensions, dropout)
         about = about_data(examples, data, task, tokens_of(task, tokenizer))
