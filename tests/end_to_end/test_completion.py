@@ -11,7 +11,7 @@ import pytest
 
 import loomlm
 
-from ..conftest import SMALL, TOPICS
+from ..conftest import SMALL, TOPICS, sentences
 
 CONFIG = """\
 name = "asked"
@@ -150,3 +150,24 @@ def test_what_is_said_of_how_to_write_goes_to_a_task_that_writes(config_file, lo
         done = loomlm_command(*command, "--beams", 2)
         assert done.code == 2
         assert "beams says how to write, and" in done.err
+
+
+@pytest.mark.one_backend
+def test_predictions_of_labels_stand_beside_what_is_right(config_file, loomlm_command):
+    run = loomlm.run(config_file(steps="60"))
+
+    assert loomlm_command("evaluate", run.folder, "--output", "told.jsonl").code == 0
+    told = [json.loads(line) for line in Path("told.jsonl").read_text().splitlines()]
+    assert [(one["text"], one["reference"]) for one in told] == sentences(100, 2)
+    right = sum(one["prediction"] == one["reference"] for one in told)
+    assert right / 100 == pytest.approx(run.evaluation["finetune"]["test"]["accuracy"])
+
+
+@pytest.mark.one_backend
+def test_a_language_model_that_only_goes_on_has_no_predictions(lm_config, loomlm_command):
+    run = loomlm.run(lm_config(steps="2"))
+
+    done = loomlm_command("evaluate", run.folder, "--split", "validation", "--output", "told.jsonl")
+    assert done.code == 2
+    assert "predicts nothing of an example" in done.err
+    assert not Path("told.jsonl").exists()

@@ -88,7 +88,7 @@ def evaluate_run(
         size,
         what=name,
         write=written,
-        seen=told.see,
+        seen=told.see if output is not None else None,
     )
     if output is not None:
         told.save(Path(output), chosen.splits[name])
