@@ -209,6 +209,9 @@ class RnnConfig:
 
     Dropout is that of Merity 2017 (AWD-LSTM). Of states it is locked: a row keeps the same numbers
     at each of its tokens.
+
+    With `encoder_decoder` it reads a source both ways, and writes with attention to it (Bahdanau
+    2015); `layers` are then those that write.
     """
 
     cell: Literal["lstm", "gru"] = key("what each layer is made of", "lstm")
@@ -246,8 +249,36 @@ class RnnConfig:
     pooling: Literal["mean", "max", "last"] = key(
         "which states stand for a text, where the task wants one", "mean"
     )
+    encoder_decoder: bool = key(
+        "read a source, from both ends, and write with attention to it; for tasks like translation",
+        False,
+    )
+    encoder_layers: int | None = key(
+        "of an encoder_decoder, how many read the source; by default as many as layers",
+        None,
+        minimum=1,
+    )
+    attention: Literal["bahdanau", "dot"] = key(
+        "of an encoder_decoder: how a place of the source is scored, by a small network "
+        "(Bahdanau 2015), or by a product with its projected state, which is faster (Luong 2015)",
+        "bahdanau",
+    )
 
     def __attrs_post_init__(self) -> None:
+        if self.encoder_decoder:
+            if self.bidirectional:
+                raise ValueError(
+                    "an encoder_decoder reads its source from both ends anyway, and cannot write "
+                    "so; leave out bidirectional"
+                )
+            return
+        given = {"encoder_layers": self.encoder_layers, "attention": self.attention}
+        usual = {"encoder_layers": None, "attention": "bahdanau"}
+        if more := [name for name, value in given.items() if value != usual[name]]:
+            raise ValueError(
+                f"{' and '.join(more)} belong to an encoder_decoder; set encoder_decoder = true, "
+                "or leave them out"
+            )
         if self.tied and not self.bidirectional and self.word_width != self.width:
             raise ValueError(
                 f"a head cannot share embeddings of {self.word_width} with states of {self.width}; "
@@ -257,6 +288,11 @@ class RnnConfig:
     @property
     def word_width(self) -> int:
         return self.embedding or self.width
+
+    @property
+    def sources(self) -> int:
+        """Layers that read a source."""
+        return self.encoder_layers or self.layers
 
     def share(self, of: Literal["input", "layer", "output"]) -> float:
         """How much of those states is left out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from math import sqrt
 
@@ -41,6 +41,11 @@ class Mlp:
     and are not trained; `hidden.I.weight` (out, in) and `hidden.I.bias` (out,). The tables are
     sparse: a row learns when a batch touches it, that
     is, names it with a mask above 0.
+
+    Where a row has two texts (`second` in a batch), u and v are the vectors of both, pooled alike,
+    and the first layer, `compare.weight` (width, 4 width) and `compare.bias`, reads [u, v, |u - v|,
+    u * v] (Conneau 2017). What stands in the second is told by `pair_word_mask` and its like; the
+    token between is in neither.
 
     With a window: `embedding.weight`, which is not sparse, and hidden layers, the first of which
     reads (window * width,), the oldest token in front and zeros where a row has not begun. The
@@ -83,6 +88,8 @@ class Mlp:
             layout.append(evolve(table, trainable=not fixed, sparse=sparse))
             if config.weighting == "tfidf":
                 layout.append(_fixed_ones(f"{name}.idf", rows))
+        if "second" in context.fields and config.window is None:
+            layout += _layer("compare", config.width, 4 * config.width)
         narrow = config.width * (config.window or 1)
         for index, wide in enumerate(config.widths):
             layout += _layer(f"hidden.{index}", wide, narrow)
@@ -103,17 +110,17 @@ class Mlp:
 
     def batch_spec(self, spec: BatchSpec) -> BatchSpec:
         """tokens (batch, time) and word_mask; ngrams (batch, orders * time) and ngram_mask;
-        subwords (batch, MOST * time) and subword_mask.
+        subwords (batch, MOST * time) and subword_mask; of two texts, each mask as pair_... too.
         """
         if self.config.window is not None:
             return spec
-        kept = tuple(field for field in spec.fields if field.name != "length")
-        added = [BatchField("word_mask", "float32", ("batch", "time"))]
+        kept = tuple(field for field in spec.fields if field.name not in ("length", "second"))
+        masks = ["", "pair_"] if any(f.name == "second" for f in spec.fields) else [""]
+        added = [BatchField(f"{of}word_mask", "float32", ("batch", "time")) for of in masks]
         for name, times in self._further():
-            added += [
-                BatchField(f"{name}s", "int32", ("batch", _times(times))),
-                BatchField(f"{name}_mask", "float32", ("batch", _times(times))),
-            ]
+            form = ("batch", _times(times))
+            added.append(BatchField(f"{name}s", "int32", form))
+            added += [BatchField(f"{of}{name}_mask", "float32", form) for of in masks]
         sizes = [times for _, times in self._further()]
         shapes = tuple(
             {**shape, **{_times(times): times * shape["time"] for times in sizes}}
@@ -134,25 +141,44 @@ class Mlp:
         """
         if self.config.window is not None:
             return batch
-        tokens, length = batch["tokens"], batch["length"]
-        place = np.arange(tokens.shape[1])
-        arrays = {name: array for name, array in batch.arrays.items() if name != "length"}
-        arrays["word_mask"] = (place < length[:, None]).astype(np.float32)
+        tokens, left_out = batch["tokens"], ("length", "second")
+        arrays = {name: array for name, array in batch.arrays.items() if name not in left_out}
         orders = range(2, self.config.ngrams + 1)
         if orders:
             rows = [hashed_ngrams(tokens, order, self.config.buckets) for order in orders]
-            masks = [place < length[:, None] - order + 1 for order in orders]
             arrays["ngrams"] = np.concatenate(rows, axis=1)
-            arrays["ngram_mask"] = np.concatenate(masks, axis=1).astype(np.float32)
+        word = None
         if self.runs is not None:
-            found = self.runs.of_batch(tokens, length)
-            arrays["subwords"], arrays["subword_mask"] = found
-        if self.config.weighting == "tfidf":
-            arrays["word_mask"] = term_frequency(tokens, arrays["word_mask"])
-            for name, _ in self._further():
-                rows, mask = arrays[f"{name}s"], arrays[f"{name}_mask"]
-                arrays[f"{name}_mask"] = term_frequency(rows, mask)
+            arrays["subwords"], word = self.runs.of_batch(tokens, batch["length"])
+        for of, begins, ends in _texts(batch):
+            arrays[f"{of}word_mask"] = self._mask(tokens, tokens.shape[1], [1], begins, ends)
+            if orders:
+                grams, time = arrays["ngrams"], tokens.shape[1]
+                arrays[f"{of}ngram_mask"] = self._mask(grams, time, orders, begins, ends)
+            if word is not None:
+                inside = (word >= begins[:, None]) & (word < ends[:, None])
+                arrays[f"{of}subword_mask"] = self._counted(arrays["subwords"], inside)
         return Batch(arrays)
+
+    def _mask(
+        self,
+        rows: np.ndarray,
+        time: int,
+        orders: Iterable[int],
+        begins: np.ndarray,
+        ends: np.ndarray,
+    ) -> np.ndarray:
+        """What each place of rows counts, (batch, orders * time), in texts from begins to ends."""
+        place = np.arange(time)
+        inside = [
+            (place >= begins[:, None]) & (place < ends[:, None] - order + 1) for order in orders
+        ]
+        return self._counted(rows, np.concatenate(inside, axis=1))
+
+    def _counted(self, rows: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        """What each place counts where something stands in it: float32, as inside."""
+        mask = inside.astype(np.float32)
+        return term_frequency(rows, mask) if self.config.weighting == "tfidf" else mask
 
     def fit(self, context: FitContext) -> Fitted:
         """Word vectors from their file, and idf weights from the training texts."""
@@ -190,6 +216,16 @@ def _rows_of_words(
     orders: tuple[int, ...], tokens: np.ndarray, text: np.ndarray, size: int
 ) -> np.ndarray:
     return np.concatenate([_rows_of(tokens, text, order, size) for order in orders])
+
+
+def _texts(batch: Batch) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """For each text of the rows: what its masks' names begin with, where it begins and ends."""
+    length = batch["length"]
+    if "second" not in batch:
+        return [("", np.zeros_like(length), length)]
+    second = batch["second"]
+    # In front of the second stands the token that parts them. A row of padding has neither.
+    return [("", np.zeros_like(length), second - 1), ("pair_", second, length)]
 
 
 def _times(orders: int) -> str:

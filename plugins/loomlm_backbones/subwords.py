@@ -38,16 +38,18 @@ class Subwords:
         return cls(Ragged(np.array([row for rows in found for row in rows], np.int32), offsets))
 
     def of_batch(self, tokens: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and a mask, int32 and float32 (batch, MOST * time), one text's end to end."""
+        """Rows, int32 (batch, MOST * time), a text's end to end, and of each its token's place.
+
+        The place is -1 where no row stands.
+        """
         batch, time = tokens.shape
-        inside = np.arange(time) < length[:, None]
-        text = np.nonzero(inside)[0]
-        rows, word = self.of_tokens(tokens[inside])
-        ids, mask = (np.zeros((batch, MOST * time), kind) for kind in (np.int32, np.float32))
-        counts = np.bincount(text[word], minlength=batch)
-        mask[np.arange(MOST * time) < counts[:, None]] = 1
-        ids[mask > 0] = rows
-        return ids, mask
+        text, place = np.nonzero(np.arange(time) < length[:, None])
+        found, token = self.of_tokens(tokens[text, place])
+        counts = np.bincount(text[token], minlength=batch)
+        here = np.arange(MOST * time) < counts[:, None]
+        rows, places = np.zeros(here.shape, np.int32), np.full(here.shape, -1, np.int32)
+        rows[here], places[here] = found, place[token]
+        return rows, places
 
     def of_tokens(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The rows of some tokens, (n,), end to end, and of each row the token's place, (rows,)."""

@@ -38,6 +38,14 @@ RNN: Trials = {
         "bidirectional": True,
         "pooling": "last",
     },
+    "attention": {
+        "encoder_decoder": True,
+        "cell": "gru",
+        "layers": 2,
+        "encoder_layers": 1,
+        "width": 20,
+        "embedding": 16,
+    },
 }
 
 TRANSFORMER: Trials = {

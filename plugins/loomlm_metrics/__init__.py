@@ -1,9 +1,10 @@
-"""The built-in metrics: accuracy, precision, recall, F1, confusion matrix; likelihood."""
+"""The built-in metrics: of classes, of label sets, of probabilities, of numbers; likelihood."""
 
 from loomlm.plugin import Component, hookimpl
 from loomlm_metrics.config import (
     AverageConfig,
     BleuConfig,
+    CalibrationConfig,
     ChrfConfig,
     EntityConfig,
     RougeConfig,
@@ -34,6 +35,29 @@ def loomlm_metrics() -> list[Component]:
         ),
         Component(
             kind="metric",
+            name="matthews",
+            summary="Matthews' correlation: 1 where all is right, 0 for what a guess would reach",
+            target="loomlm_metrics.classification:Matthews",
+        ),
+        Component(
+            kind="metric",
+            name="roc_auc",
+            summary="how often what has a label gets a higher probability of it than what has not",
+            target="loomlm_metrics.probabilities:RocAuc",
+        ),
+        Component(
+            kind="metric",
+            name="expected_calibration_error",
+            summary="how far the probability of what is predicted is from how often it is right",
+            target="loomlm_metrics.probabilities:CalibrationError",
+            config=CalibrationConfig,
+        ),
+        _of_numbers("mean_squared_error", "mean of the squared differences"),
+        _of_numbers("mean_absolute_error", "mean of the absolute differences"),
+        _of_numbers("pearson", "correlation of predictions with what is right"),
+        _of_numbers("spearman", "correlation of their ranks"),
+        Component(
+            kind="metric",
             name="perplexity",
             summary="e to the mean loss of a token",
             target="loomlm_metrics.likelihood:Perplexity",
@@ -43,6 +67,12 @@ def loomlm_metrics() -> list[Component]:
             name="pseudo_perplexity",
             summary="e to the mean loss of a token that was hidden, of masked language models",
             target="loomlm_metrics.likelihood:PseudoPerplexity",
+        ),
+        Component(
+            kind="metric",
+            name="word_perplexity",
+            summary="e to a language model's loss of a word, of those that white space parts",
+            target="loomlm_metrics.likelihood:WordPerplexity",
         ),
         Component(
             kind="metric",
@@ -109,6 +139,11 @@ def _of_texts() -> list[Component]:
             target="loomlm_metrics.texts:SquadF1",
         ),
     ]
+
+
+def _of_numbers(name: str, summary: str) -> Component:
+    target = f"loomlm_metrics.numbers:{name}"
+    return Component(kind="metric", name=name, summary=summary, target=target)
 
 
 def _averaged(name: str, summary: str) -> Component:

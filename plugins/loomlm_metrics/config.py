@@ -8,6 +8,13 @@ from loomlm.plugin import key
 
 
 @frozen
+class CalibrationConfig:
+    """How confidences are put together."""
+
+    bins: int = key("equally wide bins of confidence", 15, minimum=1)
+
+
+@frozen
 class AverageConfig:
     """How the labels' scores become one."""
 

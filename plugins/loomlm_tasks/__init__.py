@@ -7,6 +7,7 @@ from loomlm_tasks.config import (
     CompletionConfig,
     MaskedLmConfig,
     QuestionAnsweringConfig,
+    RegressionConfig,
     TokenClassificationConfig,
     TranslationConfig,
 )
@@ -20,7 +21,7 @@ def loomlm_tasks() -> list[Component]:
         Component(
             kind="task",
             name="classification",
-            summary="one label, or several, for each text",
+            summary="one label, or several, for each text, or pair of texts",
             target="loomlm_tasks.classification:Classification",
             config=ClassificationConfig,
             trials={
@@ -31,7 +32,16 @@ def loomlm_tasks() -> list[Component]:
                     "class_weights": "balanced",
                     "label_smoothing": 0.1,
                 },
+                "pairs": {"max_tokens": 16, "pair": True},
             },
+        ),
+        Component(
+            kind="task",
+            name="regression",
+            summary="a number for each text, or pair of texts",
+            target="loomlm_tasks.regression:Regression",
+            config=RegressionConfig,
+            trials={"one_text": {"max_tokens": 16}},
         ),
         Component(
             kind="task",

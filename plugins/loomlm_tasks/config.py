@@ -103,13 +103,44 @@ class MaskedLmConfig:
             )
 
 
+PAIR = "read two texts: the data's `pair` behind its `text`, with an end token between"
+
+
+def _check_room(pair: bool, max_tokens: int) -> None:
+    if pair and max_tokens < 3:
+        raise ValueError(
+            f"max_tokens is {max_tokens}, and two texts with an end token between take 3 at least"
+        )
+
+
+@frozen
+class RegressionConfig:
+    """A number for each text."""
+
+    pair: bool = key(PAIR, False)
+    max_tokens: int = key(
+        "longer texts are cut to their first tokens, of two texts the longer first",
+        1024,
+        minimum=1,
+    )
+
+    def __attrs_post_init__(self) -> None:
+        _check_room(self.pair, self.max_tokens)
+
+
 @frozen
 class ClassificationConfig:
-    """Classification of whole texts."""
+    """Classification of whole texts, or of pairs of them."""
+
+    pair: bool = key(PAIR, False)
 
     multi_label: bool = key("each text has any number of labels, scored one by one", False)
     separator: str = key("what stands between the labels of a text, with multi_label", ",")
-    max_tokens: int = key("longer texts are cut to their first tokens", 1024, minimum=1)
+    max_tokens: int = key(
+        "longer texts are cut to their first tokens, of two texts the longer first",
+        1024,
+        minimum=1,
+    )
     label_smoothing: float = key(
         "probability that is spread over all labels (Szegedy 2016)", 0.0, minimum=0, maximum=0.5
     )
@@ -121,6 +152,7 @@ class ClassificationConfig:
     )
 
     def __attrs_post_init__(self) -> None:
+        _check_room(self.pair, self.max_tokens)
         if not self.separator:
             raise ValueError("separator must not be empty")
         if isinstance(self.class_weights, Mapping):

@@ -165,6 +165,9 @@ class BackboneContext:
     reads, causal: as in Head and ModelSpec.
     vocab_size: of `tokens`, and, of an encoder-decoder, of its `source` where source_vocab_size is
         None: then one embedding is for both.
+    fields: the names of the arrays of a batch, as the task makes it. Where `second` (batch,) is
+        among them, a row has two texts, and says at which place the second begins, behind a token
+        that parts them.
     """
 
     vocab_size: int
@@ -172,6 +175,7 @@ class BackboneContext:
     reads: Literal["sequence", "tokens"]
     causal: bool
     source_vocab_size: int | None = None
+    fields: frozenset[str] = frozenset()
 
 
 @frozen(kw_only=True)

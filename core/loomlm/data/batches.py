@@ -54,12 +54,15 @@ class TrainingRows(Protocol):
 
 
 class Rows(TrainingRows, Protocol):
-    """A split that is read as a whole, too. bytes: the size of the texts in UTF-8, where the task
-    counts it.
+    """A split that is read as a whole, too. bytes, words: the size of the texts in UTF-8, and their
+    words by white space, where the task counts them; else 0.
     """
 
     @property
     def bytes(self) -> int: ...
+
+    @property
+    def words(self) -> int: ...
 
     def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         """Every row once, with the batch's width, for evaluation and prediction."""
@@ -99,7 +102,11 @@ class ExampleRows:
 
     @property
     def bytes(self) -> int:
-        return self.store.bytes
+        return self.store.total("bytes")
+
+    @property
+    def words(self) -> int:
+        return self.store.total("words")
 
     @property
     def examples(self) -> np.ndarray | None:

@@ -95,10 +95,9 @@ class ColumnStore:
     def __len__(self) -> int:
         return self.rows
 
-    @property
-    def bytes(self) -> int:
-        """The sum of the column of that name, 0 without one."""
-        sizes = self.columns.get("bytes")
+    def total(self, name: str) -> int:
+        """The sum of a column of counts, 0 without one."""
+        sizes = self.columns.get(name)
         if not isinstance(sizes, np.ndarray):
             return 0
         total, step = 0, 1 << 16

@@ -256,7 +256,7 @@ def _rows(name: str, store: ColumnStore, task: Task, train: bool | None = None) 
         return ExampleRows(store, task.context)
     tokens = _tokens(store)
     if getattr(task, "packed", False):
-        return packed_rows(name, tokens, task.context, store.bytes, store)
+        return packed_rows(name, tokens, task.context, *_sizes(store), store)
     stream = tokens.values[tokens.offsets[0] : tokens.offsets[-1]]
     least = task.context + 1 if train else 2
     if len(stream) < least:
@@ -264,7 +264,12 @@ def _rows(name: str, store: ColumnStore, task: Task, train: bool | None = None) 
             f"The {name} has {len(stream):,} tokens in all; a row of it needs {least:,}. "
             + ("Lower task.context, or give more text." if train else "Give more text.")
         )
-    return Windows(stream, task.context, store.bytes)
+    return Windows(stream, task.context, *_sizes(store))
+
+
+def _sizes(store: ColumnStore) -> tuple[int, int]:
+    """Bytes and words of the texts."""
+    return store.total("bytes"), store.total("words")
 
 
 def _tokens(store: ColumnStore) -> Ragged:

@@ -132,7 +132,7 @@ def evaluate(
         if logits is not None and joining is not None:
             joining.add(rows, split.take(rows), logits)
         elif logits is not None and isinstance(task, Predicts):
-            outcome = task.outcome(logits, batch)
+            outcome = outcome_of(task, logits, batch, recipe.facts)
             show(rows, outcome)
             for metric in outcomes:
                 metric.update(outcome)
@@ -143,7 +143,7 @@ def evaluate(
         for metric in outcomes:
             metric.update(outcome)
     for metric in likelihoods:
-        metric.update(Likelihood(total, weight, split.bytes))
+        metric.update(Likelihood(total, weight, split.bytes, split.words))
     if write is not None and (by_writing or seen):
         for rows, outcome in write(split, batch_size, between):
             show(rows, outcome)
@@ -154,6 +154,13 @@ def evaluate(
         if write is not None or not is_written(task, metric):
             scores.update(metric.compute())
     return scores
+
+
+def outcome_of(task: Predicts, logits: np.ndarray, batch: Batch, facts: Facts) -> Outcome:
+    """What metrics compare, in the unit of the data."""
+    outcome = task.outcome(logits, batch)
+    in_unit = getattr(task, "in_unit", None)
+    return outcome if in_unit is None else in_unit(outcome, facts)
 
 
 def is_written(task: Task, metric: Any) -> bool:
@@ -171,13 +178,26 @@ def _too_large(what: str, batch: Batch) -> str:
 def make_metrics(
     choices: Sequence[Choice], registry: Registry, task: Task, facts: Facts
 ) -> list[Metric]:
-    """Fresh metrics for one evaluation."""
+    """Fresh metrics for one evaluation, and those that are scored beside them."""
     labels = tuple(facts.get("labels", ()))
-    targets = [(registry.target("metric", choice.type), choice.config) for choice in choices]
+    targets = [
+        (registry.target("metric", choice.type), choice.config)
+        for choice in with_those_beside(choices, registry)
+    ]
     return [
         target(config, MetricContext(labels=labels, produces=kind_of(task, target)))
         for target, config in targets
     ]
+
+
+def with_those_beside(choices: Sequence[Choice], registry: Registry) -> list[Choice]:
+    """The metrics, and what is scored wherever they are, with defaults."""
+    found = {choice.type: choice for choice in choices}
+    for choice in choices:
+        for name in getattr(registry.target("metric", choice.type), "beside", ()):
+            config = registry.find("metric", name).component.config
+            found.setdefault(name, Choice("metric", name, config()))
+    return list(found.values())
 
 
 def kind_of(task: Task, metric: Any) -> str:

@@ -47,6 +47,7 @@ def model_spec(
         reads=head.reads,
         causal=causal,
         source_vocab_size=tokenizer.vocab_size if two else None,
+        fields=frozenset(field.name for field in batch.fields),
     )
     body = body_layout(backbone, context)
     return ModelSpec(

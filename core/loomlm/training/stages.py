@@ -54,8 +54,8 @@ PADDING = 0.3
 class Prepared:
     """A stage's data, encoded, with the objects that made it.
 
-    about: what data.json says of it. sources: the fingerprint of each of its sources. examples:
-    those to train on, None for a stream.
+    about: what data.json says of it. sources: the fingerprint of each of its sources. splits:
+    the examples; of a stream none to train on.
     """
 
     config: StageConfig
@@ -63,7 +63,7 @@ class Prepared:
     data: Encoded
     about: Mapping[str, Any]
     sources: tuple[str, ...] = ()
-    examples: Split | None = None
+    splits: Mapping[str, Split] = field(factory=dict)
     _plans: dict[int, Plan] = field(factory=dict, init=False, eq=False, repr=False)
 
     def places(self, held: Held) -> list[str]:
@@ -71,10 +71,9 @@ class Prepared:
         if isinstance(held, list):
             return held
         assert self.data.train is not None
-        assert self.examples is not None
         tokens = self.data.tokens["train"]
         numbers = examples_of(self.data.train, held, np.asarray(tokens.offsets)).tolist()
-        found = pick(self.examples, numbers[:NAMED])
+        found = pick(self.splits["train"], numbers[:NAMED])
         shown = [f"{one.place} (row {row})" for row, one in zip(numbers, found, strict=False)]
         return shown + [f"row {row}" for row in numbers[NAMED:]]
 
