@@ -53,6 +53,10 @@ def asked(count: int, seed: int) -> list[tuple[str, str]]:
     return [(" ".join(generator.choice(TOPICS[topic], 4)), f"about {topic}") for topic in topics]
 
 
+def numbers(scores: dict) -> dict[str, float]:
+    return {name: value for name, value in scores.items() if isinstance(value, float)}
+
+
 def write(path: Path, rows: list[tuple[str, str]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("prompt", "answer"), *rows])
@@ -94,7 +98,7 @@ def test_a_pretrained_decoder_learns_to_answer_and_is_scored_by_its_answers(
 
     again = loomlm_command("evaluate", run.folder, "--json", "--output", "told.jsonl")
     assert again.code == 0, again.err
-    assert json.loads(again.out)["finetune"]["test"] == pytest.approx(scores)
+    assert numbers(json.loads(again.out)["finetune"]["test"]) == pytest.approx(numbers(scores))
     told = [json.loads(line) for line in (tmp_path / "told.jsonl").read_text().splitlines()]
     assert [(one["text"], one["target"]) for one in told] == asked(40, 2)
     right = sum(one["prediction"] in one["reference"] for one in told)
