@@ -117,9 +117,8 @@ class Completion:
             number += len(parts)
         right = [json.dumps(answers).encode() for _, answers in asked]
         written = [[part.text for part in parts if part.learnt] for parts, _ in asked]
-        sizes = [
-            sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) for texts in written
-        ]
+        sizes = [sum(len(text.encode("utf-8", "surrogatepass")) for text in one) for one in written]
+        words = [sum(len(text.split()) for text in one) for one in written]
         tokens = _joined([ids for ids, _, _ in rows], np.int32)
         return {
             "tokens": tokens,
@@ -127,7 +126,7 @@ class Completion:
             "length": np.maximum(np.diff(tokens.offsets) - 1, 1),
             "asked": np.array([count for _, _, count in rows], np.int32),
             "bytes": np.array(sizes, np.int64),
-            "words": np.array([len(" ".join(texts).split()) for texts in written], np.int64),
+            "words": np.array(words, np.int64),
             "reference": _joined([np.frombuffer(one, np.uint8) for one in right], np.uint8),
         }
 
