@@ -65,7 +65,7 @@ def loomlm_tasks() -> list[Component]:
             summary="answers to requests and in chats, written by a language model",
             target="loomlm_tasks.completion:Completion",
             config=CompletionConfig,
-            trials={"pairs": {"context": 24, "max_new": 6}},
+            trials={"pairs": {"context": 16, "max_new": 4}},
         ),
         Component(
             kind="task",

@@ -99,8 +99,8 @@ class Completion:
         self, examples: Sequence[Example], tokenizer: Tokenizer, facts: Facts, labelled: bool
     ) -> Columns:
         """`tokens`, ragged; `learnt`, ragged, 1 for each of them that is to be written; `length`
-        (n,), the places of a row; `asked` (n,), the tokens in front of the last answer; `bytes`
-        (n,), the size of all answers in UTF-8; `reference`, ragged, JSON in UTF-8 of what is right.
+        (n,), the places of a row; `asked` (n,), the tokens in front of the last answer; `bytes` and
+        `words` (n,), of all answers; `reference`, ragged, JSON in UTF-8 of what is right.
 
         Where a row is too long, its request loses its beginning, then its answer its end. Without
         labels, rows end where they are answered.
@@ -116,11 +116,9 @@ class Completion:
             rows.append(_row(parts, ids, facts["end"], self.config.context))
             number += len(parts)
         right = [json.dumps(answers).encode() for _, answers in asked]
-        sizes = [
-            sum(len(part.text.encode("utf-8", "surrogatepass")) for part in parts if part.learnt)
-            for parts, _ in asked
-        ]
-        words = [sum(len(part.text.split()) for part in parts if part.learnt) for parts, _ in asked]
+        written = [[part.text for part in parts if part.learnt] for parts, _ in asked]
+        sizes = [sum(len(text.encode("utf-8", "surrogatepass")) for text in one) for one in written]
+        words = [sum(len(text.split()) for text in one) for one in written]
         tokens = _joined([ids for ids, _, _ in rows], np.int32)
         return {
             "tokens": tokens,

@@ -159,9 +159,9 @@ def messages_of(example: Example) -> list[Message]:
         found = json.loads(example.text) if example.text.lstrip().startswith("[") else None
     except ValueError:
         found = None
-    listed = isinstance(found, list) and bool(found) and all(isinstance(o, dict) for o in found)
-    messages = [_message(one, example.place) for one in found] if listed else []
-    messages = messages or [(USER, example.text)]
+    messages = [(USER, example.text)]
+    if isinstance(found, list) and found and all(isinstance(one, dict) for one in found):
+        messages = [_message(one, example.place) for one in found]
     target = example.extra.get("target")
     return messages if target is None else [*messages, (ASSISTANT, target)]
 

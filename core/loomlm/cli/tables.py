@@ -27,13 +27,13 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]], err: bool = Fals
 
 
 def evaluation_table(evaluation: Mapping[str, Any]) -> None:
-    """{stage: {split: {metric: number}}}, a line each; what is no number stays in the file."""
+    """{stage: {split: {metric: number}}}, a line each; lists and tables stay in the file."""
     rows = [
-        (stage, split, metric, f"{value:.4f}")
+        (stage, split, metric, value if isinstance(value, str) else f"{value:.4f}")
         for stage, splits in evaluation.items()
         for split, scores in splits.items()
         for metric, value in scores.items()
-        if isinstance(value, int | float)
+        if isinstance(value, int | float | str)
     ]
     table(("stage", "split", "metric", "value"), rows)
 

@@ -97,7 +97,7 @@ def evaluate_run(
         size,
         what=name,
         write=written,
-        seen=see,
+        seen=see if output is not None or details.kind else None,
     )
     if output is not None:
         told.save(Path(output), scored.splits[name])

@@ -102,14 +102,14 @@ def evaluate(
     between: Callable[[], None] = lambda: None,
     what: str = "a split",
     write: Write | None = None,
-    seen: Seen = lambda rows, outcome: None,
+    seen: Seen | None = None,
 ) -> dict[str, Any]:
     """`loss` and every metric's entries, on a whole split.
 
     between: called before each batch; what it raises ends the evaluation. what: the split's name
     for a user whose memory it does not fit into. write: what a task that writes is scored by;
     without it, scores of texts that it would have to write first are left out. seen: shown every
-    outcome.
+    outcome, with the numbers of its examples, whether there is a metric for it or not.
     """
     task = recipe.task
     by_writing = [metric for metric in metrics if is_written(task, metric)]
@@ -121,7 +121,8 @@ def evaluate(
         if not is_written(task, metric) and kind_of(task, metric) not in LIKELIHOODS
     ]
     # Those of a large vocabulary are handed over for a metric alone.
-    predicts = isinstance(task, Predicts | Joins) and bool(outcomes)
+    predicts = isinstance(task, Predicts | Joins) and bool(outcomes or seen)
+    show = seen or (lambda rows, outcome: None)
     total = weight = 0.0
     for rows, batch in ordered_batches(recipe, split, batch_size):
         between()
@@ -132,18 +133,18 @@ def evaluate(
             joining.add(rows, split.take(rows), logits)
         elif logits is not None and isinstance(task, Predicts):
             outcome = outcome_of(task, logits, batch, recipe.facts)
-            seen(rows, outcome)
+            show(rows, outcome)
             for metric in outcomes:
                 metric.update(outcome)
     for numbers, outcome in joining.outcomes() if joining is not None else ():
-        seen(numbers, outcome)
+        show(numbers, outcome)
         for metric in outcomes:
             metric.update(outcome)
     for metric in likelihoods:
         metric.update(Likelihood(total, weight, split.bytes, split.words))
-    if write is not None and by_writing:
+    if write is not None and (by_writing or seen):
         for rows, outcome in write(split, batch_size, between):
-            seen(rows, outcome)
+            show(rows, outcome)
             for metric in by_writing:
                 metric.update(outcome)
     scores: dict[str, Any] = {"loss": total / max(weight, 1e-12)}

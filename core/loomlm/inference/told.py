@@ -27,8 +27,10 @@ class Told:
     _found: dict[int, dict[str, Any]] = field(factory=dict)
 
     def see(self, rows: np.ndarray, outcome: Outcome) -> None:
-        """Take in the outcome of some rows, (n,)."""
-        pairs = zip(rows.tolist(), outcome.predictions, outcome.references, strict=False)
+        """Take in the outcome of some examples, (n,); what is of tokens instead is no matter."""
+        if len(outcome.predictions) != len(rows):
+            return
+        pairs = zip(rows.tolist(), outcome.predictions, outcome.references, strict=True)
         for row, prediction, reference in pairs:
             self._found[row] = {
                 "prediction": self._plain(prediction),

@@ -38,9 +38,9 @@ def model_card(
     for name, splits in evaluation.items():
         for split, scores in splits.items():
             lines += [
-                f"| {name} | {split} | {metric} | {value:.4f} |"
+                f"| {name} | {split} | {metric} | {_shown(value)} |"
                 for metric, value in scores.items()
-                if isinstance(value, int | float)
+                if isinstance(value, int | float | str)
             ]
     lines += _details(evaluation.get(stage, {}))
     lines += ["", *_data(data["splits"]), *_changes(changes)]
@@ -107,3 +107,8 @@ def _changes(changes: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _reasons(dropped: Mapping[str, int]) -> str:
     return "; ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+
+
+def _shown(value: float | str) -> str:
+    """A score in a table; bars would end its cell."""
+    return value.replace("|", " ") if isinstance(value, str) else f"{value:.4f}"

@@ -22,6 +22,7 @@ from loomlm.contracts import (
     StageEnded,
     StageStarted,
     Tokenizer,
+    Writes,
 )
 from loomlm.data.about import about_data, say_about
 from loomlm.data.prepare import encode_examples, extended, make_tokenizer
@@ -313,7 +314,7 @@ def _evaluate(
             partial(interrupts.check, stopped),
             f"{name} of {stage.name}",
             stage.write,
-            details.see,
+            details.see if details.kind else None,
         )
         scores[name] = with_details(found, details, prepared.splits[name], stage.seed)
         if stage.weights:
@@ -349,7 +350,8 @@ def _save_model(
         extensions=prepared.config.extensions,
         facts=prepared.data.facts,
     )
-    writes = isinstance(stage.recipe.task, Generates)
+    task = stage.recipe.task
+    writes = isinstance(task, Generates) and not isinstance(task, Writes)
     went_on = read_changes(stage.folder.parent)
     card = model_card(settings, stage.name, prepared.about, evaluation, writes, went_on)
     save_model(

@@ -240,7 +240,8 @@ def test_packed_rows_hold_several_and_weigh_answers_alone():
     made = task(packing="bfd")
     examples = [PAIR, Example("a", extra={"target": "bc"}), Example("d", extra={"target": "e"})]
     columns = made.encode(examples, Letters(), FACTS, True)
-    rows = packed_rows("split", columns["tokens"], 40, 0, ColumnStore(dict(columns), 3, {}))
+    store = ColumnStore(dict(columns), 3, {})
+    rows = packed_rows("split", columns["tokens"], 40, 0, store=store)
 
     batch = made.collate(rows.take(np.arange(rows.span)), {"batch": 1, "time": 40}, FACTS)
 
