@@ -1,9 +1,11 @@
 """The built-in metrics: accuracy, precision, recall, F1, confusion matrix; likelihood."""
 
 from loomlm.plugin import Component, hookimpl
-from loomlm_metrics.config import AverageConfig
+from loomlm_metrics.config import AverageConfig, BleuConfig, ChrfConfig, RougeConfig
 
 loomlm_api = (1, 1)
+
+INSTALL = 'pip install "loomlm[text-metrics]"'
 
 
 @hookimpl
@@ -41,6 +43,51 @@ def loomlm_metrics() -> list[Component]:
             name="bits_per_byte",
             summary="a language model's loss in bits, by the bytes of the text",
             target="loomlm_metrics.likelihood:BitsPerByte",
+        ),
+        *_of_texts(),
+    ]
+
+
+def _of_texts() -> list[Component]:
+    return [
+        Component(
+            kind="metric",
+            name="bleu",
+            summary="corpus BLEU of texts, through sacrebleu, with its signature",
+            target="loomlm_metrics.texts:Bleu",
+            config=BleuConfig,
+            requires=("sacrebleu",),
+            install=INSTALL,
+        ),
+        Component(
+            kind="metric",
+            name="chrf",
+            summary="corpus chrF of texts, through sacrebleu, with its signature",
+            target="loomlm_metrics.texts:Chrf",
+            config=ChrfConfig,
+            requires=("sacrebleu",),
+            install=INSTALL,
+        ),
+        Component(
+            kind="metric",
+            name="rouge",
+            summary="ROUGE-1, -2 and -L of texts, through rouge-score",
+            target="loomlm_metrics.texts:Rouge",
+            config=RougeConfig,
+            requires=("rouge_score",),
+            install=INSTALL,
+        ),
+        Component(
+            kind="metric",
+            name="exact_match",
+            summary="texts that are right, in percent, as SQuAD's script counts them",
+            target="loomlm_metrics.texts:ExactMatch",
+        ),
+        Component(
+            kind="metric",
+            name="squad_f1",
+            summary="words that texts have in common with what is right, as SQuAD's script",
+            target="loomlm_metrics.texts:SquadF1",
         ),
     ]
 

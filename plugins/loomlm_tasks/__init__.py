@@ -4,6 +4,7 @@ from loomlm.plugin import Component, hookimpl
 from loomlm_tasks.config import (
     CausalLmConfig,
     ClassificationConfig,
+    CompletionConfig,
     MaskedLmConfig,
     TranslationConfig,
 )
@@ -45,6 +46,14 @@ def loomlm_tasks() -> list[Component]:
             target="loomlm_tasks.translation:Translation",
             config=TranslationConfig,
             trials={"short": {"max_tokens": 16, "label_smoothing": 0.1}},
+        ),
+        Component(
+            kind="task",
+            name="completion",
+            summary="answers to requests and in chats, written by a language model",
+            target="loomlm_tasks.completion:Completion",
+            config=CompletionConfig,
+            trials={"pairs": {"context": 24, "max_new": 6}},
         ),
         Component(
             kind="task",

@@ -23,6 +23,56 @@ class CausalLmConfig:
 
 
 @frozen
+class CompletionConfig:
+    """Answers to requests, written by a language model."""
+
+    context: int = key("tokens of a row, request and answer: the most that it sees", 256, minimum=2)
+    template: str | Mapping[str, str] = key(
+        "how a request and its answer stand in a row, with {prompt}, {completion} and the names of "
+        "further texts in `data.fields`; or, of chats, a text with {content} for each role",
+        "{prompt} {completion}",
+    )
+    packing: Literal["none", "bfd"] = key(
+        "none: a row is one request with its answer; bfd: whole ones stand together by best fit "
+        "decreasing, and no token sees another's",
+        "none",
+    )
+    max_new: int | None = key(
+        "the most tokens that are written; by default a quarter of context", None, minimum=1
+    )
+    beams: int = key(
+        "texts that are searched side by side; 1 takes one token after another", 1, minimum=1
+    )
+    length_penalty: float = key(
+        "of beam search: a text's log probability is divided by its tokens to this power; more "
+        "gives longer texts",
+        1.0,
+    )
+    temperature: float = key(
+        "logits are divided by it where tokens are drawn; 0 takes the likeliest", 0.0, minimum=0
+    )
+    stop: tuple[str, ...] = key("texts at which what is written ends, besides its end token", ())
+
+    def __attrs_post_init__(self) -> None:
+        # Imported where it is used: it is not wanted where plugins are listed.
+        from loomlm_tasks.rendering import check_template
+
+        check_template(self.template)
+        if self.max_new is not None and self.max_new >= self.context:
+            raise ValueError(
+                f"max_new is {self.max_new}, which leaves no room for a request in a row of "
+                f"{self.context} tokens"
+            )
+        if not all(self.stop):
+            raise ValueError("stop has an empty text")
+
+    @property
+    def longest(self) -> int:
+        """The most tokens that are written."""
+        return self.max_new or max(1, self.context // 4)
+
+
+@frozen
 class MaskedLmConfig:
     """Language modelling from both sides (Devlin 2018), masked anew each time (Liu 2019)."""
 

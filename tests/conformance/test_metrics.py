@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import zip_longest
 from math import exp, log
 from typing import Any
 
 import pytest
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
 from sklearn import metrics
 
 from loomlm.plugin import Likelihood, Outcome
@@ -117,6 +120,45 @@ def test_perplexity(conformance):
 
 @pytest.mark.loomlm("metric:bits_per_byte", reference=bits_per_byte)
 def test_bits_per_byte(conformance):
+    conformance()
+
+
+def bleu(outcome: Outcome) -> float:
+    return corpus_score(BLEU(), outcome)
+
+
+def chrf(outcome: Outcome) -> float:
+    return corpus_score(CHRF(word_order=2), outcome)
+
+
+def corpus_score(metric: Any, outcome: Outcome) -> float:
+    """What sacrebleu says of all texts at once."""
+    right = zip_longest(*[one or [""] for one in outcome.references])
+    return metric.corpus_score(list(outcome.predictions), list(right)).score
+
+
+@pytest.mark.loomlm("metric:bleu", reference=bleu)
+def test_bleu(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:chrf", keys={"word_order": 2}, reference=chrf)
+def test_chrf(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:rouge")
+def test_rouge(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:exact_match")
+def test_exact_match(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:squad_f1")
+def test_squad_f1(conformance):
     conformance()
 
 

@@ -50,8 +50,10 @@ class Task(Protocol):
         are cut into rows of `context` tokens, each with the token that follows it.
     A task with `stream` may also have `packed`; where it is True, a row has the tokens of several
     whole examples, each of which takes one place less than it has tokens: the last is predicted
-    alone. An example that takes more than `context` places is cut.
-    A task may have `reads`, the names of an example's `extra` that it needs besides its text.
+    alone. An example that takes more than `context` places is cut. A column `learnt`, with a value
+    for each token, comes along with them.
+    A task may have `reads`, the names of an example's `extra` that it needs besides its text; one
+    that writes is not asked with "target".
     A task may have `vary(rows, facts, keys)`: the columns of some rows, otherwise each time that
     they are trained on: masked, say. keys: a number a row, uint64, that says how: the same for the
     same seed, step and row, whatever stands beside it; in evaluation for the same row. See
@@ -96,7 +98,7 @@ class Task(Protocol):
         """A batch of at most `shape["batch"]` rows, padded; `weight` is 0 for what is padding.
 
         With `stream`, rows hold `tokens` alone, of at most `context` + 1. With `packed` they hold
-        `pieces` too, ragged: how many tokens each of a row's examples has.
+        `pieces` too, ragged: how many tokens each of a row's examples has; and `learnt`.
         Tokens are padded with 0 where `length` (batch,) says that a row has ended.
         """
         ...
@@ -183,11 +185,15 @@ class Writes(Protocol):
     """A task that writes text, and is scored by it: it produces "texts", and is a Generates."""
 
     def ask(self, rows: Columns, facts: Facts) -> Batch:
-        """What the model reads before it answers rows of a split, as `prompt` of a Generates."""
+        """What the model reads before it answers some rows, as `prompt` of a Generates.
+
+        rows: examples as `encode` gives them, each a row, also where training packs several in one;
+        encoded without labels to predict.
+        """
         ...
 
     def compare(self, rows: Columns, texts: Sequence[str], facts: Facts) -> Outcome:
-        """What the model wrote for each row, beside what is right."""
+        """What the model wrote for each row, without white space around it, and what is right."""
         ...
 
     def how(self) -> Mapping[str, Any]:

@@ -246,7 +246,7 @@ def _rows(name: str, store: ColumnStore, task: Task, train: bool | None = None) 
         return ExampleRows(store, task.context)
     tokens = _tokens(store)
     if getattr(task, "packed", False):
-        return packed_rows(name, tokens, task.context, store.bytes)
+        return packed_rows(name, tokens, task.context, store.bytes, store)
     stream = tokens.values[tokens.offsets[0] : tokens.offsets[-1]]
     least = task.context + 1 if train else 2
     if len(stream) < least:

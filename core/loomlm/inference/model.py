@@ -22,6 +22,7 @@ from loomlm.contracts import (
     ModelSpec,
     Predicts,
     Tokenizer,
+    Writes,
 )
 from loomlm.data.batches import ExampleRows
 from loomlm.data.cleaning import text_cleaners
@@ -30,7 +31,7 @@ from loomlm.data.prepare import load_tokenizer
 from loomlm.data.reading import made
 from loomlm.errors import PluginError, UsageError
 from loomlm.extending import Extensions
-from loomlm.inference.decoding import Decoding, HowToWrite
+from loomlm.inference.decoding import HowToWrite
 from loomlm.inference.folders import CONFIG, MODEL_CONFIG, model_folder, models_of, run_of
 from loomlm.inference.generate import Generator
 from loomlm.inference.memory import memory_for, size_of
@@ -70,22 +71,35 @@ class Model:
 
     @property
     def continues(self) -> bool:
-        """Whether what it writes goes on from the prompt; a source is answered."""
-        return "encoder_decoder" not in self.recipe.task.needs
+        """Whether what it writes goes on from the prompt; a source, or a request, is answered."""
+        return self.generator().continues
 
-    def predict(self, rows: Iterable[Row], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
+    def predict(
+        self, rows: Iterable[Row], batch_size: int = BATCH_SIZE, **how: Unpack[HowToWrite]
+    ) -> list[dict[str, Any]]:
         """What the task says of each row: for classification, `label` and `probabilities`.
 
-        rows: texts, or mappings with a "text" and what else the task reads, by the names that
-        training knew them by: `{"text": ..., "pair": ...}`. Further keys are no matter.
+        A task that writes an answer gives it as `prediction`, and as `score` the mean logarithm of
+        the probabilities of its tokens.
 
-        Raises UsageError for a row that lacks a text, and where the task writes text instead.
+        rows: texts, or mappings with a "text" and what else the task reads, by the names that
+        training knew them by: `{"text": ..., "pair": ...}`. Further keys are no matter. how: of a
+        task that writes, what it is to do otherwise than it says itself, as of `generate`.
+
+        Raises UsageError for a row that lacks a text, and where the task only goes on from texts.
         """
         task = self.recipe.task
+        if isinstance(task, Writes):
+            return self._answers(examples_of_rows(rows, task, self.cleaners), batch_size, how)
         if not isinstance(task, Predicts):
             raise UsageError(
                 f"A model for {self.config.task.type} gives no labels. Let it write: `loomlm "
                 "generate`, or `model.generate(prompt)`."
+            )
+        if how:
+            raise UsageError(
+                f"{next(iter(how))} says how to write, and a model for {self.config.task.type} "
+                "writes nothing. Leave it out."
             )
         examples = examples_of_rows(rows, task, self.cleaners)
         store = self._encode(examples)
@@ -97,6 +111,20 @@ class Model:
             decoded = self._decoded(logits, store, places)
             for place, prediction in zip(places, decoded, strict=True):
                 found[place] = prediction
+        return found
+
+    def _answers(
+        self, examples: Sequence[Example], batch_size: int, how: HowToWrite
+    ) -> list[dict[str, Any]]:
+        task, generator = self.recipe.task, self.generator()
+        assert isinstance(task, Writes)
+        decoding, rows = generator.how(**how), self._encode(examples)
+        found: list[dict[str, Any]] = [{}] * len(examples)
+        for places, _ in rows.ordered(max(1, batch_size // decoding.beams)):
+            asked = task.ask(rows.take(places), self.recipe.facts)
+            answers = generator.answers(asked, decoding, places)
+            for place, answer in zip(places, answers, strict=True):
+                found[place] = {"prediction": answer.text, "score": answer.score}
         return found
 
     @overload
@@ -112,21 +140,25 @@ class Model:
     ) -> str | list[str]:
         """What the model writes after a prompt, or after each of several.
 
-        how: max_tokens=200, temperature=0.8, top_k=None, top_p=None, seed=0, beams=1, as of
-        `loomlm.inference.decoding.Decoding`. The same seed gives the same text.
+        how: max_tokens=200, temperature=0.8, top_k=None, top_p=None, seed=0, beams=1,
+        length_penalty=1.0, stop=(), as of `loomlm.inference.decoding.Decoding`; a task that writes
+        answers has its own. The same seed gives the same text.
 
         Raises UsageError where the task writes no text, and for what cannot be; DataError for a
         prompt that the vocabulary has nothing of.
         """
         prompts = [prompt] if isinstance(prompt, str) else prompt
-        texts = self._generator().texts(prompts, Decoding(**how))
+        generator = self.generator()
+        texts = generator.texts(prompts, generator.how(**how))
         return texts[0] if isinstance(prompt, str) else texts
 
     def stream(self, prompt: str, **how: Unpack[HowToWrite]) -> Iterator[str]:
         """The pieces of what `generate` gives, as they come; takes and raises the same."""
-        return self._generator().stream(prompt, Decoding(**how))
+        generator = self.generator()
+        return generator.stream(prompt, generator.how(**how))
 
-    def _generator(self) -> Generator:
+    def generator(self) -> Generator:
+        """What writes. Raises UsageError where the task writes no text."""
         if not isinstance(self.recipe.task, Generates):
             raise UsageError(
                 f"A model for {self.config.task.type} writes no text; it predicts. Where another "

@@ -18,8 +18,10 @@ from loomlm.contracts import (
     Likelihood,
     Metric,
     MetricContext,
+    Outcome,
     Predicts,
     Task,
+    Writes,
     produced,
 )
 from loomlm.data.batches import Rows, TrainingRows
@@ -28,6 +30,12 @@ from loomlm.data.words import WordDropout
 from loomlm.extending import Extensions
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.registry import Registry
+
+Seen = Callable[[np.ndarray, Outcome], None]
+"""Is shown the rows of a batch, (n,), and what came of them."""
+
+Write = Callable[[Rows, int, Callable[[], None]], Iterator[tuple[np.ndarray, Outcome]]]
+"""Writes for each row of a split: `loomlm.inference.generate.Generator.outcomes`."""
 
 LIKELIHOODS = frozenset({"likelihood", "pseudo_likelihood"})
 """Of what a task produces, that which is one Likelihood of the whole split."""
@@ -84,33 +92,54 @@ def evaluate(
     batch_size: int,
     between: Callable[[], None] = lambda: None,
     what: str = "a split",
+    write: Write | None = None,
+    seen: Seen = lambda rows, outcome: None,
 ) -> dict[str, Any]:
     """`loss` and every metric's entries, on a whole split.
 
     between: called before each batch; what it raises ends the evaluation. what: the split's name
-    for a user whose memory it does not fit into.
+    for a user whose memory it does not fit into. write: what a task that writes is scored by;
+    without it, scores of texts that it would have to write first are left out. seen: shown every
+    outcome.
     """
     task = recipe.task
+    by_writing = [metric for metric in metrics if is_written(task, metric)]
     likelihoods = [metric for metric in metrics if kind_of(task, metric) in LIKELIHOODS]
-    outcomes = [metric for metric in metrics if kind_of(task, metric) not in LIKELIHOODS]
+    outcomes = [
+        metric
+        for metric in metrics
+        if not is_written(task, metric) and kind_of(task, metric) not in LIKELIHOODS
+    ]
     # Those of a large vocabulary are handed over for a metric alone.
     predicts = isinstance(task, Predicts) and bool(outcomes)
     total = weight = 0.0
-    for _, batch in ordered_batches(recipe, split, batch_size):
+    for rows, batch in ordered_batches(recipe, split, batch_size):
         between()
         with memory_for(lambda batch=batch: _too_large(what, batch)):
             part, logits = engine.score(batch, logits=predicts)
         total, weight = total + part, weight + float(batch["weight"].sum())
         if logits is not None and isinstance(task, Predicts):
             outcome = task.outcome(logits, batch)
+            seen(rows, outcome)
             for metric in outcomes:
                 metric.update(outcome)
     for metric in likelihoods:
         metric.update(Likelihood(total, weight, split.bytes))
+    if write is not None and by_writing:
+        for rows, outcome in write(split, batch_size, between):
+            seen(rows, outcome)
+            for metric in by_writing:
+                metric.update(outcome)
     scores: dict[str, Any] = {"loss": total / max(weight, 1e-12)}
     for metric in metrics:
-        scores.update(metric.compute())
+        if write is not None or not is_written(task, metric):
+            scores.update(metric.compute())
     return scores
+
+
+def is_written(task: Task, metric: Any) -> bool:
+    """Whether a metric, or its target, scores what a task has to write first."""
+    return isinstance(task, Writes) and kind_of(task, metric) == "texts"
 
 
 def _too_large(what: str, batch: Batch) -> str:

@@ -303,6 +303,7 @@ def _evaluate(
             size,
             partial(interrupts.check, stopped),
             f"{name} of {stage.name}",
+            stage.write,
         )
         if stage.weights:
             scores[name]["weights"] = stage.weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ import numpy as np
 from attrs import field, frozen
 
 from loomlm.config.load import Config
-from loomlm.config.settings import SCRATCH, RunConfig, StageConfig, TrainerConfig
-from loomlm.contracts import Engine, FitContext, Generates, ModelSpec, Tokenizer
+from loomlm.config.settings import SCRATCH, Choice, RunConfig, StageConfig, TrainerConfig
+from loomlm.contracts import Engine, FitContext, Generates, ModelSpec, Tokenizer, Writes
 from loomlm.data.batches import padding
 from loomlm.data.cleaning import text_cleaners
 from loomlm.data.examples import Split
@@ -23,10 +23,9 @@ from loomlm.data.prepare import Encoded
 from loomlm.data.reading import made
 from loomlm.data.streaming import StreamPlan
 from loomlm.errors import LoomlmError, UsageError, did_you_mean
-from loomlm.inference.decoding import Decoding
 from loomlm.inference.evaluate import default_metrics
 from loomlm.inference.generate import Generator
-from loomlm.inference.scoring import Recipe, make_metrics
+from loomlm.inference.scoring import Recipe, is_written, make_metrics
 from loomlm.models.folder import WEIGHTS
 from loomlm.models.initial import initial_arrays
 from loomlm.models.spec import model_spec
@@ -108,7 +107,7 @@ def make_stage(
     steps = total_steps(trainer, plan)
     factor = registry.target("schedule", trainer.schedule.type)
     choices = stage.metrics or default_metrics(recipe.task, registry)
-    by_name = {metric.type: registry.target("metric", metric.type) for metric in choices}
+    by_name = _by_name(choices, registry)
     first = first_model(stage, folder)
     cleaners = text_cleaners(made(registry, choice) for choice in stage.data.clean)
     generator = Generator(engine, recipe, tokenizer, cleaners)
@@ -127,8 +126,14 @@ def make_stage(
         steps=steps,
         schedule=lambda step: trainer.learning_rate * factor(trainer.schedule.config, step, steps),
         metrics=partial(make_metrics, choices, registry, recipe.task, recipe.facts),
-        higher_is_better=lambda name: name in by_name and bool(by_name[name].higher_is_better),
+        higher_is_better=partial(_higher_is_better, by_name),
         generate=_generate(generator, trainer) if isinstance(recipe.task, Generates) else None,
+        write=generator.outcomes if isinstance(recipe.task, Writes) else None,
+        watches_texts=any(
+            is_written(recipe.task, by_name[_metric_of(name)])
+            for name in _watched(trainer).values()
+            if _metric_of(name) in by_name
+        ),
         hook=hook,
         say=say,
         checkpoints=Checkpoints(
@@ -253,22 +258,44 @@ def check_prepared(prepared: Prepared, registry: Registry) -> None:
             f"{place}.{needing[0]} needs a validation split, and the data has none. Cut one: "
             f"stages.{stage.name}.data.split = {{ validation = 0.1 }}."
         )
-    stopping = trainer.early_stopping
-    for key, watched in (
-        ("keep_best", trainer.keep_best),
-        ("early_stopping.metric", stopping.metric if stopping else None),
-    ):
-        names = ["loss", *(choice.type.rpartition("/")[2] for choice in choices)]
-        if watched is not None and watched.split("/")[0] not in names:
+    names = ["loss", *(choice.type.rpartition("/")[2] for choice in choices)]
+    for key, name in _watched(trainer).items():
+        if _metric_of(name) not in names:
             raise UsageError(
-                f"{place}.{key}: the stage has no score {watched!r}. {did_you_mean(watched, names)}"
+                f"{place}.{key}: the stage has no score {name!r}. {did_you_mean(name, names)}"
             )
+
+
+def _watched(trainer: TrainerConfig) -> dict[str, str]:
+    """Names of the scores that are watched in training, by their keys."""
+    stopping = trainer.early_stopping
+    given = {
+        "keep_best": trainer.keep_best,
+        "early_stopping.metric": stopping.metric if stopping else None,
+    }
+    return {key: name for key, name in given.items() if name is not None}
+
+
+def _by_name(choices: Sequence[Choice], registry: Registry) -> dict[str, Any]:
+    """The targets of metrics, by the names that their scores have."""
+    return {one.type.rpartition("/")[2]: registry.target("metric", one.type) for one in choices}
+
+
+def _higher_is_better(by_name: Mapping[str, Any], name: str) -> bool:
+    found = by_name.get(_metric_of(name))
+    return found is not None and bool(found.higher_is_better)
+
+
+def _metric_of(name: str) -> str:
+    """The metric that gives a score, `f1` of `f1/World`."""
+    return name.partition("/")[0]
 
 
 def _generate(generator: Generator, trainer: TrainerConfig) -> Callable[[str, int, int], str]:
     def generate(prompt: str, max_tokens: int, seed: int) -> str:
+        how = generator.how(max_tokens=max_tokens, seed=seed)
         with averaged(generator.engine, trainer):
-            return generator.texts([prompt], Decoding(max_tokens=max_tokens, seed=seed))[0]
+            return generator.texts([prompt], how)[0]
 
     return generate
 

@@ -26,8 +26,19 @@ GIVEN = ("reference", "labels")
 """What an author may say in the mark."""
 
 LABELS = ("Business", "Sci/Tech", "Sports", "World")
-PRODUCES = ("classes", "label_sets", "tokens", "likelihood", "pseudo_likelihood")
+PRODUCES = (
+    "classes",
+    "label_sets",
+    "likelihood",
+    "numbers",
+    "pseudo_likelihood",
+    "tag_sequences",
+    "texts",
+    "tokens",
+)
 LIKELIHOODS = ("likelihood", "pseudo_likelihood")
+
+UNLABELLED = (*LIKELIHOODS, "numbers", "texts", "tokens")
 
 COUNT = 20
 """Random sets of examples that each property is checked with: some metrics take milliseconds."""
@@ -35,8 +46,15 @@ COUNT = 20
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
 """How far two scores may be apart: sums of floats depend on their order."""
 
+WORDS = ("cat", "sat", "mat", "on", "Rome", "seven", "hills", "blue")
+"""What random texts are made of: words that no score leaves out."""
+
+LEAST = 4
+"""Words of a text that is right, at least: some scores count runs of four."""
+
 Pair = tuple[Any, Any]
-"""Reference and prediction of an example; of a likelihood, a loss and (tokens, bytes)."""
+"""Reference and prediction of an example: of tags, a sequence of each; of texts, a tuple of texts
+that are right and a text. Of a likelihood, a loss and (tokens, bytes)."""
 
 
 def it_says_what_it_scores(subject: Subject) -> None:
@@ -187,10 +205,8 @@ def what_it_is_given_stays(subject: Subject) -> None:
             metric.compute()
             if isinstance(given, Outcome) and isinstance(before, Outcome):
                 for name in ("predictions", "references"):
-                    left, right = getattr(before, name), getattr(given, name)
-                    assert np.array_equal(left, right), (
-                        f"{name} were {shown(left.tolist())}, and then {shown(right.tolist())}"
-                    )
+                    left, right = _listed(getattr(before, name)), _listed(getattr(given, name))
+                    assert left == right, f"{name} were {shown(left)}, and then {shown(right)}"
 
         for_each(check, _pairs(subject, produces), COUNT)
 
@@ -238,7 +254,7 @@ PROPERTIES = (
 
 def made(subject: Subject, produces: str) -> Metric:
     """A fresh metric for what a task produces."""
-    labels = () if produces in (*LIKELIHOODS, "tokens") else _labels(subject)
+    labels = () if produces in UNLABELLED else _labels(subject)
     context = MetricContext(labels=labels, produces=produces)
     return subject.component.load()(subject.config, context)
 
@@ -252,7 +268,7 @@ def score(subject: Subject, produces: str, parts: Sequence[list[Pair]]) -> Mappi
 
 
 def answers(subject: Subject, produces: str, pairs: list[Pair]) -> Outcome | Likelihood:
-    """Examples as a task gives them: classes (n,), 0/1 (n, labels), or a likelihood."""
+    """Examples as a task gives them, in an Outcome or a Likelihood."""
     if produces in LIKELIHOODS:
         counts = [count for _, count in pairs]
         losses = math.fsum(loss for loss, _ in pairs)
@@ -260,6 +276,12 @@ def answers(subject: Subject, produces: str, pairs: list[Pair]) -> Outcome | Lik
     references, predictions = [r for r, _ in pairs], [p for _, p in pairs]
     if produces in ("classes", "tokens"):
         return Outcome(np.array(predictions, np.int64), np.array(references, np.int32))
+    if produces == "numbers":
+        return Outcome(np.array(predictions, np.float64), np.array(references, np.float64))
+    if produces == "tag_sequences":
+        return Outcome([list(row) for row in predictions], [list(row) for row in references])
+    if produces == "texts":
+        return Outcome(list(predictions), [list(right) for right in references])
     shape = (len(pairs), len(_labels(subject)))
     return Outcome(
         np.array(predictions, np.int8).reshape(shape), np.array(references, np.int8).reshape(shape)
@@ -310,15 +332,33 @@ def _pairs(subject: Subject, produces: str, least: int = 1) -> Any:
     elif produces == "label_sets":
         one = st.lists(st.integers(0, 1), min_size=labels, max_size=labels)
         pair = st.tuples(one, one)
+    elif produces == "numbers":
+        one = st.floats(-100, 100, width=16)
+        pair = st.tuples(one, one)
+    elif produces == "tag_sequences":
+        tags = st.lists(st.tuples(*[st.integers(0, labels - 1)] * 2), max_size=8)
+        pair = tags.map(lambda words: ([r for r, _ in words], [p for _, p in words]))
+    elif produces == "texts":
+        words = st.sampled_from(WORDS)
+        text = st.lists(words, max_size=8).map(" ".join)
+        right = st.lists(words, min_size=LEAST, max_size=8).map(" ".join)
+        pair = st.tuples(st.lists(right, max_size=2), text)
     else:
         mean, count = st.floats(0, 20), st.integers(1, 100)
         pair = st.builds(lambda nats, *counts: (nats * counts[0], counts), mean, count, count)
     return st.lists(pair, min_size=least, max_size=30)
 
 
+def _listed(values: Any) -> Any:
+    """Predictions or references as lists."""
+    return values.tolist() if isinstance(values, np.ndarray) else [list(one) for one in values]
+
+
 def _perfect(produces: str, pairs: list[Pair]) -> list[Pair]:
     if produces in LIKELIHOODS:
         return [(0.0, counts) for _, counts in pairs]
+    if produces == "texts":
+        return [(right, right[0] if right else "") for right, _ in pairs]
     return [(reference, reference) for reference, _ in pairs]
 
 
