@@ -74,6 +74,7 @@ def test_everything_that_is_promised_is_checked():
         ("transformer/llama", "classification"),
         ("transformer/llama", "causal_lm"),
         ("transformer/encoder", "classification"),
+        ("transformer/encoder_decoder", "translation"),
         ("encoder_decoder/small", "copy"),
     }
     assert {(*pair, name) for pair in pairs for name in ("adamw", "muon", "sgd")} <= trained
