@@ -12,17 +12,20 @@ if TYPE_CHECKING:
     from loomlm.config.load import Config, load_config
     from loomlm.errors import ConfigError, DataError, LoomlmError, PluginError, UsageError
     from loomlm.inference.model import Model, load_model
+    from loomlm.training.folds import Folds, cross_validate
     from loomlm.training.run import Run, run
 
 __all__ = [
     "Config",
     "ConfigError",
     "DataError",
+    "Folds",
     "LoomlmError",
     "Model",
     "PluginError",
     "Run",
     "UsageError",
+    "cross_validate",
     "load_config",
     "load_model",
     "run",
@@ -38,6 +41,8 @@ _HOMES = {
     "UsageError": "loomlm.errors",
     "Model": "loomlm.inference.model",
     "load_model": "loomlm.inference.model",
+    "Folds": "loomlm.training.folds",
+    "cross_validate": "loomlm.training.folds",
     "Run": "loomlm.training.run",
     "run": "loomlm.training.run",
 }

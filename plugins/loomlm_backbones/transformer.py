@@ -55,6 +55,7 @@ class Transformer:
     config: TransformerConfig
 
     threads = None
+    free = frozenset({"causal", "pooling", "tied"})
 
     @property
     def capabilities(self) -> frozenset[str]:

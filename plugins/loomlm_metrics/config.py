@@ -8,6 +8,13 @@ from loomlm.plugin import key
 
 
 @frozen
+class CalibrationConfig:
+    """How confidences are put together."""
+
+    bins: int = key("equally wide bins of confidence", 15, minimum=1)
+
+
+@frozen
 class AverageConfig:
     """How the labels' scores become one."""
 
@@ -47,3 +54,10 @@ class RougeConfig:
     """How ROUGE sees texts."""
 
     stemmer: bool = key("compare English words by their stems (Porter 1980)", False)
+
+
+@frozen
+class EntityConfig:
+    """Entities, by their types."""
+
+    per_type: bool = key("add the score of each type, as e.g. `entity_f1/LOC`", True)

@@ -14,6 +14,7 @@ import attrs
 from attrs import Factory, define, field, frozen
 
 from loomlm.plugin import DataError, Example, did_you_mean
+from loomlm_sources import annotated
 from loomlm_sources.aligned import aligned_rows
 from loomlm_sources.config import SPLITS, FilesConfig, extra_columns, texts_by_line
 from loomlm_sources.forms import Form, Row
@@ -32,13 +33,16 @@ from loomlm_sources.watching import Stamp, Watch, sampled, whole
 class _Part:
     """Rows that are read alike: of one file, or of lines with labels, of all files of a split.
 
-    paths: all that is read. rows: each with the file that it is from.
+    paths: all that is read. rows: each with the file that it is from. extra, meta: columns that
+    its form has besides, as of an Example.
     """
 
     paths: tuple[Path, ...]
     rows: Iterable[tuple[Path, Row | BadLine]]
     texts: tuple[str, ...]
     label: Read | None
+    extra: tuple[str, ...] = ()
+    meta: tuple[str, ...] = ()
 
 
 def _line_label(values: Mapping[str, Any], text: str, place: str) -> Label | BadLine:
@@ -183,8 +187,14 @@ class Files:
 
     def _part(self, path: Path, split: str, skip: int = 0) -> _Part:
         rows = zip(repeat(path), read_rows(path, self._form(path, split), skip), strict=False)
+        form = self._format(path)
+        if form in annotated.FORMATS:
+            self._refuse_documents(path)
+            tags = annotated.tags_of if form == "conll" else None
+            further = annotated.EXTRA.get(form, ()), annotated.META.get(form, ())
+            return _Part((path,), rows, ("text",), tags, *further)
         label = self._labelling.reader(path, split)
-        if self._format(path) != "txt":
+        if form != "txt":
             self._refuse_documents(path)
             return _Part((path,), rows, self._texts(), label)
         # A text file has no columns: its lines are the text.
@@ -217,6 +227,8 @@ class Files:
         single = len(texts) == 1
         further = [(name, (column,)) for name, column in extra_columns(self.config).items()]
         further += [(name, (name,)) for name in texts_by_line(self.config)]
+        further += [(name, (name,)) for name in part.extra]
+        tags, metas = self.config.label, part.meta
         named = self._named if self.config.label_names is not None else None
         stripped = self._labelling.stripped if self.config.strip_label else None
 
@@ -224,7 +236,9 @@ class Files:
             line, values = row
             place = f"{path}:{line}"
             text = values.get(texts[0]) if single else None
-            if not isinstance(text, str):
+            if isinstance(text, list) and tags and isinstance(values.get(tags), list):
+                text = annotated.words_of(text, values[tags])
+            elif not isinstance(text, str):
                 text = joined_text(values, texts)
             if isinstance(text, BadLine):
                 return attrs.evolve(text, line=line)
@@ -234,8 +248,9 @@ class Files:
                 if isinstance(found, BadLine):
                     return attrs.evolve(found, line=line)
                 extra[name] = found
+            meta = {name: values[name] for name in metas}
             if label_of_row is None:
-                return Example(text, None, extra, place)
+                return Example(text, None, extra, place, meta)
             label = label_of_row(values, text, place)
             if named is not None and not isinstance(label, BadLine):
                 label = named(label)
@@ -331,6 +346,8 @@ class Files:
             labels=labels,
             longest=config.longest_line,
             documents=config.documents,
+            word=config.word_column,
+            tag=config.tag_column,
         )
         if header or form.format not in ("csv", "tsv"):
             return form

@@ -165,6 +165,23 @@ def data_format_of(path: Path, config: FilesConfig) -> str:
     return data_format(path, "txt" if config.targets is not None else None)
 
 
+def label_names(path: Path, encoding: str, longest: int) -> list[str]:
+    """The names of labels that a file has, one a line. Raises DataError for one that is blank."""
+    names = []
+    for line in read_lines(path, encoding, longest):
+        if isinstance(line, BadLine):
+            raise DataError(f"{path}:{line.line}: {line.reason}. Each line has one label's name.")
+        names.append(line[1].strip())
+    while names and not names[-1]:
+        names.pop()
+    if not names:
+        raise DataError(f"{path} has no name. Write a label's name on each line.")
+    if "" in names:
+        number = names.index("") + 1
+        raise DataError(f"{path}:{number}: a blank line. Each line has one label's name.")
+    return names
+
+
 @define
 class _Column:
     """A column of labels, and what they were like: all numbers, or all texts.
@@ -226,20 +243,3 @@ class _Column:
                     f"is {was}. A column of labels has one type: mend it, or name another with "
                     "data.label."
                 )
-
-
-def label_names(path: Path, encoding: str, longest: int) -> list[str]:
-    """The names in a file, a line each. Raises DataError where one is missing."""
-    names = []
-    for line in read_lines(path, encoding, longest):
-        if isinstance(line, BadLine):
-            raise DataError(f"{path}:{line.line}: {line.reason}. Each line has one label's name.")
-        names.append(line[1].strip())
-    while names and not names[-1]:
-        names.pop()
-    if not names:
-        raise DataError(f"{path} has no name. Write a label's name on each line.")
-    if "" in names:
-        number = names.index("") + 1
-        raise DataError(f"{path}:{number}: a blank line. Each line has one label's name.")
-    return names

@@ -25,6 +25,7 @@ ENDINGS = {
     ".ndjson": "jsonl",
     ".json": "jsonl",
     ".parquet": "parquet",
+    ".conll": "conll",
 }
 
 
@@ -75,8 +76,8 @@ def data_format(path: Path, usual: str | None = None) -> str:
     form = ENDINGS.get(suffixes[-1], usual) if suffixes else usual
     if form is None:
         raise DataError(
-            f"The name of {path} does not say its form. Set data.format to txt, csv, tsv, jsonl "
-            "or parquet."
+            f"The name of {path} does not say its form. Set data.format to txt, csv, tsv, jsonl, "
+            "parquet, conll or squad."
         )
     return form
 

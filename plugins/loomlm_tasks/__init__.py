@@ -6,6 +6,9 @@ from loomlm_tasks.config import (
     ClassificationConfig,
     CompletionConfig,
     MaskedLmConfig,
+    QuestionAnsweringConfig,
+    RegressionConfig,
+    TokenClassificationConfig,
     TranslationConfig,
 )
 
@@ -18,7 +21,7 @@ def loomlm_tasks() -> list[Component]:
         Component(
             kind="task",
             name="classification",
-            summary="one label, or several, for each text",
+            summary="one label, or several, for each text, or pair of texts",
             target="loomlm_tasks.classification:Classification",
             config=ClassificationConfig,
             trials={
@@ -29,7 +32,16 @@ def loomlm_tasks() -> list[Component]:
                     "class_weights": "balanced",
                     "label_smoothing": 0.1,
                 },
+                "pairs": {"max_tokens": 16, "pair": True},
             },
+        ),
+        Component(
+            kind="task",
+            name="regression",
+            summary="a number for each text, or pair of texts",
+            target="loomlm_tasks.regression:Regression",
+            config=RegressionConfig,
+            trials={"one_text": {"max_tokens": 16}},
         ),
         Component(
             kind="task",
@@ -65,5 +77,21 @@ def loomlm_tasks() -> list[Component]:
                 "short": {"context": 16, "share": 0.3},
                 "packed": {"context": 16, "packing": "bfd", "whole_words": True},
             },
+        ),
+        Component(
+            kind="task",
+            name="question_answering",
+            summary="the piece of a text that answers a question",
+            target="loomlm_tasks.question_answering:QuestionAnswering",
+            config=QuestionAnsweringConfig,
+            trials={"short": {"max_tokens": 16, "max_question": 4, "stride": 8}},
+        ),
+        Component(
+            kind="task",
+            name="token_classification",
+            summary="a tag for each word: names, parts of speech",
+            target="loomlm_tasks.token_classification:TokenClassification",
+            config=TokenClassificationConfig,
+            trials={"short": {"max_tokens": 16, "stride": 8}},
         ),
     ]

@@ -38,7 +38,7 @@ class CausalLm:
     config: CausalLmConfig
 
     produces = "likelihood"
-    default_metrics = ("perplexity", "bits_per_byte")
+    default_metrics = ("perplexity", "bits_per_byte", "word_perplexity")
     stream = True
 
     @property
@@ -65,11 +65,18 @@ class CausalLm:
     def encode(
         self, examples: Sequence[Example], tokenizer: Tokenizer, facts: Facts, labelled: bool
     ) -> Columns:
-        """`tokens`, ragged, each document with its end token, or two; `bytes`, int64 (n,)."""
+        """`tokens`, ragged, each document with its end token, or two; `bytes` and `words`, int64
+        (n,).
+        """
         texts = [example.text for example in examples]
         sizes = [len(text.encode("utf-8", "surrogatepass")) for text in texts]
         tokens = with_end(tokenizer.encode_many(texts), tokenizer.end_id, self.packed)
-        return {"tokens": tokens, "bytes": np.array(sizes, np.int64)}
+        words = [len(text.split()) for text in texts]
+        return {
+            "tokens": tokens,
+            "bytes": np.array(sizes, np.int64),
+            "words": np.array(words, np.int64),
+        }
 
     def batch_spec(self, facts: Facts, shapes: Sequence[Mapping[str, int]]) -> BatchSpec:
         """tokens, label, weight (batch, time); length (batch,); with "bfd" segment (batch, time),

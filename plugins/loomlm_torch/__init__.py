@@ -28,7 +28,7 @@ def loomlm_trainers() -> list[Component]:
 def loomlm_builders() -> list[Builder]:
     return [
         _builder("backbone", "mlp", "loomlm_torch.mlp:build"),
-        _builder("backbone", "rnn", "loomlm_torch.rnn:Rnn"),
+        _builder("backbone", "rnn", "loomlm_torch.rnn:build"),
         _builder("backbone", "transformer", "loomlm_torch.encoder_decoder:build"),
         _builder("optimizer", "adamw", "loomlm_torch.optimizers:AdamW"),
         _builder("optimizer", "muon", "loomlm_torch.optimizers:Muon"),

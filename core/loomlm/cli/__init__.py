@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "Do every step once, on Python's own documentation.",
     "init": "Look at data and write a config for it.",
     "run": "Carry out a config: prepare, train, evaluate.",
+    "sweep": "Search for good settings: try those that a config says.",
     "evaluate": "Score a run's model, on its own test split or other data.",
     "predict": "Predict with a run's model.",
     "generate": "Let a run's language model go on from a prompt.",

@@ -46,7 +46,8 @@ def command(
     """
     import json
 
-    from loomlm.cli.tables import evaluation_table
+    from loomlm.cli.details import show_details
+    from loomlm.cli.tables import evaluation_notes, evaluation_table
     from loomlm.inference.evaluate import evaluate_run
 
     if data is not None and split is not None:
@@ -58,4 +59,7 @@ def command(
     if as_json:
         click.echo(json.dumps({stage: {name: scores}}, indent=2))
     else:
-        evaluation_table({stage: {name: scores}})
+        evaluation = {stage: {name: scores}}
+        evaluation_table(evaluation)
+        show_details(scores.get("details", {}))
+        evaluation_notes(evaluation)

@@ -11,7 +11,7 @@ import click
 from loomlm.errors import LoomlmError
 from loomlm.training.interrupts import Interruption, Program, StoppedError
 
-AGAIN = ("run", "demo", "data")
+AGAIN = ("run", "demo", "data", "sweep")
 """Commands that go on where they were, given once more."""
 
 
@@ -32,7 +32,8 @@ def stop_message(error: BaseException, program: Program, words: Sequence[str]) -
     """Why the command given by `words` ended, and the command that goes on."""
     again = ""
     if words[:1] and words[0] in AGAIN:
-        command = _resumed(words) if program.trained else words
+        goes_on = program.trained or words[0] == "sweep"  # Which begins where there is nothing.
+        command = _resumed(words) if goes_on else words
         again = f" Go on with:\n  {shlex.join(['loomlm', *command])}"
     return f"{_what(error, program, words)}{again}"
 
@@ -49,7 +50,7 @@ def _what(error: BaseException, program: Program, words: Sequence[str]) -> str:
 def _resumed(words: Sequence[str]) -> list[str]:
     """The command line that was given, to go on with what it has begun."""
     kept = [word for word in words if word != "--overwrite" and not word.startswith("--resume")]
-    if words[0] != "run":
+    if words[0] not in ("run", "sweep"):
         return kept  # The demo goes on by itself.
     end = kept.index("--") if "--" in kept else len(kept)
     return [*kept[:end], "--resume", *kept[end:]]

@@ -272,6 +272,7 @@ def _check_data(data: DataConfig) -> Iterator[Mistake]:
             ("data", "split"),
             f"shares of {' and '.join(map(str, shares))} leave nothing to train on",
         )
+    yield from _check_folds(data)
     if data.streaming and data.sources:
         message = "a stream has one source; name one, or take `streaming` out"
         yield Mistake(("data", "sources"), message)
@@ -287,6 +288,24 @@ def _check_data(data: DataConfig) -> Iterator[Mistake]:
             ("data", "sources", given.index(False)),
             "`weight` is missing, and other sources have one; give each a weight, or none",
         )
+
+
+def _check_folds(data: DataConfig) -> Iterator[Mistake]:
+    split = data.split
+    if split.folds is None and split.fold is None:
+        return
+    if split.folds is None or split.fold is None:
+        given, other = ("folds", "fold") if split.fold is None else ("fold", "folds")
+        yield Mistake(("data", "split", given), f"`{given}` goes with `{other}`, which is missing")
+    elif split.fold > split.folds:
+        message = f"there are {split.folds} folds, and so no fold {split.fold}"
+        yield Mistake(("data", "split", "fold"), message)
+    if split.validation is not None:
+        message = "a fold is for validation itself; take `validation` out"
+        yield Mistake(("data", "split", "validation"), message)
+    if data.streaming:
+        message = "a stream is not read before training, so nothing can be held out of it"
+        yield Mistake(("data", "split", "folds"), message)
 
 
 def _check_usable(

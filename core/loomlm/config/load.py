@@ -72,7 +72,7 @@ def load_config(
         raise UsageError(f"A config is a .toml file or a dict, not {config!r}.")
     tree = read_tree(config)
     for assignment in set:
-        _assign(tree, assignment)
+        assign(tree, assignment)
     if backend is not None:
         tree.values["backend"] = backend
         tree.origins["backend",] = "--backend"
@@ -210,7 +210,7 @@ def _names(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(names) if is_right else ()
 
 
-def _assign(tree: Tree, assignment: str) -> None:
+def assign(tree: Tree, assignment: str) -> None:
     """Carry out one `--set a.b.c=value`."""
     name, equals, text = assignment.partition("=")
     if not equals or not all(step.strip() for step in name.split(".")):

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from attrs import NOTHING, Factory, field, frozen, validators
 
+from loomlm.errors import UsageError
+
 Auto = Literal["auto"]
 
 BATCH_SIZE = 32
@@ -117,6 +119,18 @@ class TrainerConfig:
     gradient_clip: float | Literal["off"] = key(
         "the largest global norm of a gradient", 1.0, above=0
     )
+    freeze: tuple[str, ...] = key(
+        "parameters that are not trained, by patterns of their names, such as "
+        "backbone.embedding.*; `loomlm explain` lists the names",
+        (),
+    )
+    layer_decay: float | None = key(
+        "what the learning rate is multiplied by for each layer further from the head; embeddings "
+        "learn slowest (Howard 2018)",
+        None,
+        above=0,
+        maximum=1,
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = key("arithmetic of the model", "auto")
     compile: bool | Auto = key("compile the model's step first; part of the world, too", "auto")
     device: str = key("auto, or a device of the backend: cpu, cuda, cuda:1, mps", "auto")
@@ -196,6 +210,13 @@ class SplitConfig:
     seed: int | None = key(
         "seed of a random cut; the run's seed where none is given", None, minimum=0
     )
+    folds: int | None = key(
+        "parts that the training data is cut into, of which one is for validation: `loomlm run "
+        "--folds` sets it",
+        None,
+        minimum=2,
+    )
+    fold: int | None = key("which of the parts, from 1 on", None, minimum=1)
     stratify: bool = key("keep the shares of the labels in a random cut", True)
 
 
@@ -247,6 +268,54 @@ class StageConfig:
 
 
 @frozen
+class SearchRange:
+    """Which values of a key `loomlm sweep` tries: from `low` to `high`, or one of `choices`."""
+
+    low: int | float | None = key("the least", None)
+    high: int | float | None = key("the most", None)
+    step: int | float | None = key("between two of them", None, above=0)
+    log: bool = key("as many between 0.001 and 0.01 as between 0.01 and 0.1", False)
+    choices: tuple[Any, ...] = key("the values, in place of a range", ())
+
+    def __attrs_post_init__(self) -> None:
+        ends = [end for end in (self.low, self.high, self.step) if end is not None]
+        if self.choices:
+            if ends or self.log:
+                raise UsageError("`choices` stand in place of a range: give one of both")
+            return
+        if self.low is None or self.high is None:
+            raise UsageError("a range has `low` and `high`; give both, or `choices`")
+        if self.low >= self.high:
+            raise UsageError(f"`low` is {self.low}, and is to be less than `high`, {self.high}")
+        if self.log and self.low <= 0:
+            raise UsageError(f"`log` wants a `low` above 0, not {self.low}")
+        if self.log and self.step is not None:
+            raise UsageError("`log` and `step` do not go together")
+
+
+@frozen
+class SweepConfig:
+    """What `loomlm sweep` tries; `loomlm run` does not look at it."""
+
+    search: Mapping[str, SearchRange] = key(
+        'keys as `--set` takes them, in quotes, with their ranges: "trainer.learning_rate"', dict
+    )
+    trials: int = key("how many settings are tried", 20, minimum=1)
+    metric: str | None = key(
+        "the validation score of the last stage that is to be best: `loss` or a metric; by default "
+        "that of keep_best, or the stage's first metric",
+        None,
+    )
+    direction: Literal["auto", "minimize", "maximize"] = key(
+        "whether less or more of it is better; auto: as the metric says", "auto"
+    )
+    sampler: Literal["tpe", "random"] = key(
+        "tpe: near what was good so far (Bergstra 2011); random: anywhere", "tpe"
+    )
+    prune: bool = key("stop a trial that is worse than half of the others were by then", True)
+
+
+@frozen
 class PluginsConfig:
     """Which plugins are imported, by name: of the plugin, its module or its distribution."""
 
@@ -273,6 +342,7 @@ class RunConfig:
     backend: str = key("the trainer: a backend's name; auto where only one can be used", "auto")
     backends: Mapping[str, Any] = key("keys that only one backend knows: [backends.NAME]", dict)
     observers: tuple[ObserverChoice, ...] = key("who else watches the run", ())
+    sweep: SweepConfig | None = key("what `loomlm sweep` tries", None)
     plugins: PluginsConfig = key("which plugins are imported; a list is `load`", PluginsConfig)
     required_plugins: tuple[str, ...] = key(
         "distributions that must be there, such as loomlm-foo>=1.2", ()

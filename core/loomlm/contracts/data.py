@@ -184,8 +184,8 @@ class ExampleCleaner(Protocol):
     needs. And `notes(split)`, called behind the last example of a split: sentences for the user.
 
     One that gives several examples for one, as augmentation does, has `several = True`, and
-    `splits` of ("train",): it comes behind the cut into splits, so that no copy of what is trained on stands
-    in another one, and no other step comes behind it.
+    `splits` of ("train",): it comes behind the cut into splits, so that no copy of what is trained
+    on stands in another one, and no other step comes behind it.
     """
 
     def example(self, example: Example) -> Example | Dropped | tuple[Example, ...]:

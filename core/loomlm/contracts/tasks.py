@@ -83,8 +83,9 @@ class Task(Protocol):
         """Columns of the examples: `tokens`, ragged, and what else `collate` needs.
 
         `length`, where it is given, (rows,), is what forms the buckets in place of the tokens'
-        own lengths. `example`, (rows,), of a Joins, is which example a row is of. `bytes`,
-        (rows,), is the size of the texts in UTF-8, for a Likelihood.
+        own lengths. `example`, (rows,), of a Joins, is which example a row is of. `bytes`
+        and `words`, (rows,), are the size of the texts in UTF-8, and how many words white space
+        parts, for a Likelihood.
         labelled: whether labels are wanted; then one that `facts` lacks is a DataError that
         names the example's place.
         """
@@ -120,7 +121,11 @@ def produced(task: Task) -> frozenset[str]:
 
 @runtime_checkable
 class Predicts(Protocol):
-    """A task whose answer is read off the logits."""
+    """A task whose answer is read off the logits.
+
+    One whose numbers are learnt in another unit than the data's may have
+    `in_unit(outcome, facts) -> Outcome`: what metrics get.
+    """
 
     def outcome(self, logits: NDArray[Any], batch: Batch) -> Outcome:
         """What metrics compare, padding left out."""
@@ -206,12 +211,14 @@ class Likelihood:
     """How likely a whole split's tokens are to a model.
 
     loss: the sum of the negative logarithms, in nats. tokens: how many were predicted.
-    bytes: the size of their text in UTF-8.
+    bytes: the size of their text in UTF-8. words: how many white space parts it into; 0 where the
+    task does not count them.
     """
 
     loss: float
     tokens: float
     bytes: int
+    words: int = 0
 
 
 @frozen(kw_only=True)
@@ -230,7 +237,10 @@ class Metric(Protocol):
 
     accepts: values of a task's `produces` that it can score.
     higher_is_better: for choosing the best checkpoint and for early stopping.
-    The target has both too, so that a config is checked before there is data.
+    The target has both too, so that a config is checked before there is data. It may have
+    `beside`, the names of metrics that are scored wherever it is, with their defaults; and `note`,
+    a sentence for whoever reads the score. One of classes may have `of_matrices(matrices)`: its
+    scores of confusion matrices (n, labels, labels), a row a reference; then resamples are fast.
     """
 
     accepts: frozenset[str]

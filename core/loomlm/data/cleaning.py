@@ -80,8 +80,8 @@ class Report:
 
     read, changed: examples. added: by a step that gives several for one. dropped: how many, by
     reason. characters: of the texts, before and behind the step. notes: what the step says itself.
-    samples: of "changed" and of each reason, drawn at random but the same each time: place, text
-    before, and behind or what it repeats.
+    samples: of "changed", of "added" and of each reason, drawn at random but the same each time:
+    place, text before, and behind or what it repeats.
     """
 
     step: str

@@ -54,6 +54,7 @@ class Packed:
     bytes: int
     beside: Mapping[str, np.ndarray] = field(factory=dict)
     store: ColumnStore | None = None
+    words: int = 0
 
     @cached_property
     def packing(self) -> Packing:
@@ -104,15 +105,20 @@ class Packed:
 
 
 def packed_rows(
-    name: str, tokens: Ragged, context: int, size: int, store: ColumnStore | None = None
+    name: str,
+    tokens: Ragged,
+    context: int,
+    size: int,
+    words: int = 0,
+    store: ColumnStore | None = None,
 ) -> Packed:
-    """The documents of what a name says, in rows. size: of their texts, in bytes. store: where all
-    their columns are.
+    """The documents of what a name says, in rows. size: of their texts, in bytes. words: of them.
+    store: where all their columns are.
 
     Raises DataError where there is nothing to predict.
     """
     beside = {} if store is None else along(store.columns)
-    rows = Packed(tokens.values, tokens.offsets, context, size, beside, store)
+    rows = Packed(tokens.values, tokens.offsets, context, size, beside, store, words)
     if not rows.span:
         raise DataError(
             f"No document of the {name} has two tokens, so there is nothing to predict. "

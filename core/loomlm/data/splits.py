@@ -12,6 +12,9 @@ from loomlm.config.settings import SplitConfig
 from loomlm.data.examples import Split
 from loomlm.errors import DataError
 
+FOLD = b"fold"
+"""What tells the hash that chooses a text's fold from that which chooses its split."""
+
 
 def cut_splits(given: dict[str, Split], config: SplitConfig, seed: int) -> dict[str, Split]:
     """The given splits, with validation and test cut off train where they are asked for.
@@ -21,8 +24,22 @@ def cut_splits(given: dict[str, Split], config: SplitConfig, seed: int) -> dict[
     characters are validation, then test.
     `random` with `stratify` keeps each label's share to within one example.
 
+    With `fold`, one of `folds` parts of what training has left is the validation split.
+
     Raises DataError when nothing would be left to train on, or a cut would be empty.
     """
+    if config.folds is None or config.fold is None:
+        return _cut_shares(given, config, seed)
+    if "validation" in given:
+        raise DataError(
+            "The data has a validation split of its own, and the folds of training are to be one. "
+            "Leave the data's out, or run without --folds."
+        )
+    cut = _cut_shares(given, config, seed)
+    return {**cut, **_fold(cut["train"], config.folds, config.fold - 1, config, seed)}
+
+
+def _cut_shares(given: dict[str, Split], config: SplitConfig, seed: int) -> dict[str, Split]:
     shares = {
         name: share
         for name, share in (("validation", config.validation), ("test", config.test))
@@ -48,6 +65,45 @@ def cut_splits(given: dict[str, Split], config: SplitConfig, seed: int) -> dict[
     return {**given, **cut}
 
 
+def _fold(
+    train: Split, folds: int, number: int, config: SplitConfig, seed: int
+) -> dict[str, Split]:
+    """A part of the training split for validation, and the others.
+
+    At random each label's examples are dealt out in turn, so that parts differ by one example of
+    it at most; by position a part is a piece of each source; by hash a text decides.
+    """
+    if train.part != (0.0, 1.0) or len(train) < folds:
+        raise DataError(
+            f"{len(train)} training example{'' if len(train) == 1 else 's'} cannot be cut into "
+            f"{folds} folds. Give more data, or fewer folds."
+        )
+    dealt = np.zeros(len(train), np.int64)
+    if config.by == "hash":
+        dealt[:] = [int(_point(example.text, FOLD) * folds) for example in train.examples()]
+    elif config.by == "position":
+        dealt[:] = np.concatenate([np.arange(n) * folds // n for n in train.parts if n])
+    else:
+        order = _shuffled(train, config, seed)
+        groups = _groups(order, train.labels()) if config.stratify else [order]
+        dealt[np.concatenate(groups)] = np.arange(len(train)) % folds
+    held = dealt == number
+    if held.all() or not held.any():
+        raise DataError(
+            f"Fold {number + 1} of {folds} would have {'all' if held.all() else 'none'} of the "
+            f"{len(train)} training examples. Give fewer folds, or cut at random."
+        )
+    return {
+        "train": Split(train.store, train.rows[~held]),
+        "validation": Split(train.store, train.rows[held]),
+    }
+
+
+def _shuffled(train: Split, config: SplitConfig, seed: int) -> np.ndarray:
+    generator = np.random.default_rng(config.seed if config.seed is not None else seed)
+    return generator.permutation(len(train))
+
+
 def _cut_text(train: Split, shares: dict[str, float]) -> dict[str, Split]:
     """Parts of one text: what is tested on comes last."""
     start = 1 - sum(shares.values())
@@ -70,8 +126,7 @@ def _assign(
         # In time's order, what is tested on comes last.
         shares = dict(sorted(shares.items()))
     else:
-        generator = np.random.default_rng(config.seed if config.seed is not None else seed)
-        order = generator.permutation(len(train))
+        order = _shuffled(train, config, seed)
         groups = _groups(order, train.labels()) if config.stratify else [order]
     return _cut(train, groups, shares)
 
@@ -130,6 +185,8 @@ def _by_hash(train: Split, shares: dict[str, float]) -> dict[str, np.ndarray]:
     return parts
 
 
-def _point(text: str) -> float:
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+def _point(text: str, of: bytes = b"") -> float:
+    """Where in [0, 1) a text falls. of: what is decided by it, one thing apart from another."""
+    content = text.encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(content, digest_size=8, person=of).digest()
     return int.from_bytes(digest, "big") / 2**64

@@ -207,9 +207,7 @@ class StreamRows:
         self._places = [examples[row].place for row in order]
         self._offsets = np.asarray(tokens.offsets)
         if not self.task.stream:
-            self._rows = ExampleRows(
-                ColumnStore(dict(columns), len(examples), {}), self.task.context
-            )
+            self._rows = ExampleRows(ColumnStore.of(columns), self.task.context)
             plan = self._rows.plan(size, int(draw.integers(2**62)))
             steps = plan.steps_per_epoch if examples else 0
             return [plan.batch(step) for step in range(1, (steps or 0) + 1)], end, ()

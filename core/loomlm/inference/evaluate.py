@@ -7,17 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
 from attrs import evolve
 
 from loomlm.config.load import check_tree, read_tree
 from loomlm.config.settings import Choice, DataConfig
 from loomlm.config.show import plain
 from loomlm.config.structure import make_converter
-from loomlm.contracts import Writes
+from loomlm.contracts import Outcome, Writes
 from loomlm.data.prepare import encode_examples, extended
 from loomlm.data.reading import identity, read_examples
 from loomlm.errors import UsageError, did_you_mean
 from loomlm.inference.decoding import HowToWrite
+from loomlm.inference.details import Details, with_details
 from loomlm.inference.folders import how_to_go_on
 from loomlm.inference.model import Model, open_model, registry_of_run
 from loomlm.inference.scoring import Write, evaluate, make_metrics
@@ -63,11 +65,12 @@ def evaluate_run(
     if name not in found:
         raise UsageError(f"The run has no split {name!r}. {did_you_mean(name, found)}")
     chosen = evolve(examples, splits={name: found[name]}, stream=None)
+    scored = extended(chosen, model.recipe.extensions, registry, _quiet)
     encoded = encode_examples(
         model.recipe.task,
         identity(registry, stage.task),
         model.tokenizer,
-        extended(chosen, model.recipe.extensions, registry, _quiet),
+        scored,
         _quiet,
         model.recipe.facts,
     )
@@ -80,6 +83,12 @@ def evaluate_run(
     size = batch_size or stage.trainer.evaluation_batch_size
     written = writing(model, how)
     told = Told(model.labels)
+    details = Details.of(model.recipe.task, model.recipe.facts, metrics)
+
+    def see(rows: np.ndarray, outcome: Outcome) -> None:
+        told.see(rows, outcome)
+        details.see(rows, outcome)
+
     scores = evaluate(
         model.engine,
         model.recipe,
@@ -88,10 +97,11 @@ def evaluate_run(
         size,
         what=name,
         write=written,
-        seen=told.see,
+        seen=see,
     )
     if output is not None:
-        told.save(Path(output), chosen.splits[name])
+        told.save(Path(output), scored.splits[name])
+    scores = with_details(scores, details, scored.splits[name], settings.seed)
     return stage.name, name, scores
 
 

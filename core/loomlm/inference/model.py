@@ -19,6 +19,7 @@ from loomlm.contracts import (
     Example,
     Fills,
     Generates,
+    Joins,
     ModelSpec,
     Predicts,
     Tokenizer,
@@ -34,9 +35,10 @@ from loomlm.extending import Extensions
 from loomlm.inference.decoding import HowToWrite
 from loomlm.inference.folders import CONFIG, MODEL_CONFIG, model_folder, models_of, run_of
 from loomlm.inference.generate import Generator
+from loomlm.inference.joining import Joining
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.inference.rows import Row, examples_of_rows
-from loomlm.inference.scoring import Recipe, ordered_batches
+from loomlm.inference.scoring import Recipe, ordered_batches, told
 from loomlm.models.arrays import from_safetensors
 from loomlm.models.fitting import check_weights, said_by
 from loomlm.models.folder import WEIGHTS, ModelConfig, describe_model, read_model
@@ -91,7 +93,7 @@ class Model:
         task = self.recipe.task
         if isinstance(task, Writes):
             return self._answers(examples_of_rows(rows, task, self.cleaners), batch_size, how)
-        if not isinstance(task, Predicts):
+        if not isinstance(task, Predicts | Joins):
             raise UsageError(
                 f"A model for {self.config.task.type} gives no labels. Let it write: `loomlm "
                 "generate`, or `model.generate(prompt)`."
@@ -104,14 +106,18 @@ class Model:
         examples = examples_of_rows(rows, task, self.cleaners)
         store = self._encode(examples)
         found: list[dict[str, Any]] = [{}] * len(examples)
-        size = min(batch_size, max(1, len(examples)))
+        joining = Joining(task, self.recipe.facts) if isinstance(task, Joins) else None
+        size = min(batch_size, max(1, store.span))
         for places, batch in ordered_batches(self.recipe, store, size):
             with memory_for(lambda batch=batch: _too_large(batch)):
                 logits = self.engine.forward(batch)[: len(places)]
+            if joining is not None:
+                joining.add(places, store.take(places), logits)
+                continue
             decoded = self._decoded(logits, store, places)
             for place, prediction in zip(places, decoded, strict=True):
                 found[place] = prediction
-        return found
+        return found if joining is None else joining.answers()
 
     def _answers(
         self, examples: Sequence[Example], batch_size: int, how: HowToWrite
@@ -169,7 +175,7 @@ class Model:
     def batch(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
         """The arrays that `module` reads, for these rows, as `predict` takes them, in one batch."""
         store = self._encode(examples_of_rows(rows, self.recipe.task, self.cleaners))
-        places, batch = next(iter(ordered_batches(self.recipe, store, len(rows))))
+        places, batch = next(iter(ordered_batches(self.recipe, store, store.span)))
         back = np.argsort(places)
         return {name: array[back] for name, array in batch.arrays.items()}
 
@@ -191,7 +197,7 @@ class Model:
                 f"{', '.join(c.type for c in self.recipe.extensions.choices)}; each must."
             )
         columns = self.recipe.task.encode(examples, self.tokenizer, self.recipe.facts, False)
-        return ExampleRows(ColumnStore(dict(columns), len(given), {}), self.recipe.task.context)
+        return ExampleRows(ColumnStore.of(columns), self.recipe.task.context)
 
 
 def _too_large(batch: Batch) -> str:
@@ -288,7 +294,7 @@ def open_model(
     tokenizer = load_tokenizer(config.tokenizer, registry, folder)
     recipe = Recipe(
         made(registry, config.task),
-        made(registry, config.backbone),
+        told(made(registry, config.backbone), tokenizer),
         config.facts,
         Extensions.of(config.extensions, registry),
     )

@@ -15,12 +15,14 @@ from loomlm.contracts import (
     Columns,
     Engine,
     Facts,
+    Joins,
     Likelihood,
     Metric,
     MetricContext,
     Outcome,
     Predicts,
     Task,
+    Tokenizer,
     Writes,
     produced,
 )
@@ -28,6 +30,7 @@ from loomlm.data.batches import Rows, TrainingRows
 from loomlm.data.orders import row_keys
 from loomlm.data.words import WordDropout
 from loomlm.extending import Extensions
+from loomlm.inference.joining import Joining
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.registry import Registry
 
@@ -76,6 +79,12 @@ class Recipe:
         return columns if vary is None else vary(columns, self.facts, row_keys(seed, step, rows))
 
 
+def told(backbone: Backbone, tokenizer: Tokenizer) -> Backbone:
+    """A backbone with what it has to know of the vocabulary."""
+    tell = getattr(backbone, "told", None)
+    return backbone if tell is None else tell(tokenizer)
+
+
 def ordered_batches(
     recipe: Recipe, split: Rows, batch_size: int
 ) -> Iterator[tuple[np.ndarray, Batch]]:
@@ -104,6 +113,7 @@ def evaluate(
     """
     task = recipe.task
     by_writing = [metric for metric in metrics if is_written(task, metric)]
+    joining = Joining(task, recipe.facts) if isinstance(task, Joins) else None
     likelihoods = [metric for metric in metrics if kind_of(task, metric) in LIKELIHOODS]
     outcomes = [
         metric
@@ -111,20 +121,25 @@ def evaluate(
         if not is_written(task, metric) and kind_of(task, metric) not in LIKELIHOODS
     ]
     # Those of a large vocabulary are handed over for a metric alone.
-    predicts = isinstance(task, Predicts) and bool(outcomes)
+    predicts = isinstance(task, Predicts | Joins) and bool(outcomes)
     total = weight = 0.0
     for rows, batch in ordered_batches(recipe, split, batch_size):
         between()
         with memory_for(lambda batch=batch: _too_large(what, batch)):
             part, logits = engine.score(batch, logits=predicts)
         total, weight = total + part, weight + float(batch["weight"].sum())
-        if logits is not None and isinstance(task, Predicts):
-            outcome = task.outcome(logits, batch)
+        if logits is not None and joining is not None:
+            joining.add(rows, split.take(rows), logits)
+        elif logits is not None and isinstance(task, Predicts):
+            outcome = outcome_of(task, logits, batch, recipe.facts)
             seen(rows, outcome)
             for metric in outcomes:
                 metric.update(outcome)
+    for outcome in joining.outcomes() if joining is not None else ():
+        for metric in outcomes:
+            metric.update(outcome)
     for metric in likelihoods:
-        metric.update(Likelihood(total, weight, split.bytes))
+        metric.update(Likelihood(total, weight, split.bytes, split.words))
     if write is not None and by_writing:
         for rows, outcome in write(split, batch_size, between):
             seen(rows, outcome)
@@ -135,6 +150,13 @@ def evaluate(
         if write is not None or not is_written(task, metric):
             scores.update(metric.compute())
     return scores
+
+
+def outcome_of(task: Predicts, logits: np.ndarray, batch: Batch, facts: Facts) -> Outcome:
+    """What metrics compare, in the unit of the data."""
+    outcome = task.outcome(logits, batch)
+    in_unit = getattr(task, "in_unit", None)
+    return outcome if in_unit is None else in_unit(outcome, facts)
 
 
 def is_written(task: Task, metric: Any) -> bool:
@@ -152,13 +174,26 @@ def _too_large(what: str, batch: Batch) -> str:
 def make_metrics(
     choices: Sequence[Choice], registry: Registry, task: Task, facts: Facts
 ) -> list[Metric]:
-    """Fresh metrics for one evaluation."""
+    """Fresh metrics for one evaluation, and those that are scored beside them."""
     labels = tuple(facts.get("labels", ()))
-    targets = [(registry.target("metric", choice.type), choice.config) for choice in choices]
+    targets = [
+        (registry.target("metric", choice.type), choice.config)
+        for choice in with_those_beside(choices, registry)
+    ]
     return [
         target(config, MetricContext(labels=labels, produces=kind_of(task, target)))
         for target, config in targets
     ]
+
+
+def with_those_beside(choices: Sequence[Choice], registry: Registry) -> list[Choice]:
+    """The metrics, and what is scored wherever they are, with defaults."""
+    found = {choice.type: choice for choice in choices}
+    for choice in choices:
+        for name in getattr(registry.target("metric", choice.type), "beside", ()):
+            config = registry.find("metric", name).component.config
+            found.setdefault(name, Choice("metric", name, config()))
+    return list(found.values())
 
 
 def kind_of(task: Task, metric: Any) -> str:

@@ -70,7 +70,7 @@ def _write_config(folder: Path, settled: Settled) -> None:
         return ""
 
     config = settled.config
-    settings = evolve(config.settings, plugins=_plugins(config.registry))
+    settings = evolve(config.settings, plugins=_plugins(config.registry), sweep=None)
     write_file(folder / run_folder.CONFIG, to_toml(plain(settings), comment))
 
 

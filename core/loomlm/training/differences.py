@@ -15,7 +15,7 @@ from loomlm.config.settings import RunConfig
 from loomlm.config.show import plain
 from loomlm.errors import UsageError, did_you_mean
 
-NOT_COMPARED = ("observers", "plugins")
+NOT_COMPARED = ("observers", "plugins", "sweep")
 """Keys that may change between a run and its resumption."""
 
 CHANGE_NOTHING = ("checkpoint_every", "keep_every", "keep_last", "non_finite", "max_skips")

@@ -18,9 +18,7 @@ from typing import IO
 from attrs import define, field
 
 from loomlm.training.interrupts import listening
-
-LAUNCHER = "LOOMLM_LAUNCHER"
-"""The environment variable that says which process has started this one."""
+from loomlm.training.processes import LAUNCHER
 
 GRACE = 30.0
 """Seconds that processes have to end by themselves, once one of them has ended."""

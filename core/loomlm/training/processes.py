@@ -15,6 +15,9 @@ from loomlm.config.load import Config
 from loomlm.errors import UsageError
 from loomlm.registry import Registry
 
+LAUNCHER = "LOOMLM_LAUNCHER"
+"""The environment variable that says which process has started this one, and ends with it."""
+
 NAMES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 

@@ -30,9 +30,10 @@ from loomlm.data.vocabularies import tokens_of
 from loomlm.data.words import WordDropout
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.extending import Extensions
+from loomlm.inference.details import Details, with_details
 from loomlm.inference.memory import lack_of_memory, not_enough
 from loomlm.inference.model import Model, load_model
-from loomlm.inference.scoring import Recipe, evaluate
+from loomlm.inference.scoring import Recipe, evaluate, told
 from loomlm.models.card import model_card
 from loomlm.models.folder import ModelConfig, save_model
 from loomlm.registry import Registry, check_object
@@ -85,6 +86,7 @@ def run(
     overwrite: bool = False,
     allow: Sequence[str] = (),
     observers: Sequence[Any] = (),
+    test: bool = True,
 ) -> Run:
     """Train, evaluate and save what a config describes.
 
@@ -92,7 +94,8 @@ def run(
     same name and config stopped, "must" insists that there is one. overwrite: replace a run of
     the same name, once the new one's data is ready. allow: names of what may differ from the run
     that goes on, such as "library" or "stages.finetune.trainer.steps"; an error lists them.
-    observers: objects with life-cycle hooks.
+    observers: objects with life-cycle hooks. test: whether a test split is scored; where models are
+    still compared with one another, it is not to be.
 
     In each of several processes (see docs/distributed.md) it is called alike: the first carries the
     run out, the others help it and give its evaluation.
@@ -132,7 +135,7 @@ def run(
         if ended and not allow:
             evaluation = _ended(folder, hook)
         else:
-            evaluation = _carry_out(settled, folder, overwrite, hook, lead)
+            evaluation = _carry_out(settled, folder, overwrite, hook, lead, test)
         return Run(folder, evaluation)
     except BaseException as problem:
         error = str(problem) or type(problem).__name__
@@ -171,7 +174,7 @@ def _ended(folder: Path, hook: Any) -> dict[str, Any]:
 
 
 def _carry_out(
-    settled: Settled, folder: Path, overwrite: bool, hook: Any, lead: Lead
+    settled: Settled, folder: Path, overwrite: bool, hook: Any, lead: Lead, test: bool
 ) -> dict[str, Any]:
     """Data first, so that bad input leaves an existing run alone; then the folder, the stages."""
     config, going = settled.config, settled.going
@@ -207,7 +210,7 @@ def _carry_out(
                 stage = make_stage(prepared, config, backend, folder, tokenizer, hook, say)
                 with lead.training(stage, interrupts):
                     _train(stage, interrupts, hook, say)
-                evaluation[name] = _evaluate(stage, prepared, interrupts, say)
+                evaluation[name] = _evaluate(stage, prepared, interrupts, say, test)
                 place = folder if index == len(stages) - 1 else stage.folder
                 model = place / run_folder.MODEL
                 _save_model(model, config, backend, stage, prepared, tokenizer, evaluation)
@@ -240,15 +243,15 @@ def prepare(
             tokenizer = make_tokenizer(settings, registry, examples, say)
         task = made(registry, stage.task)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
-        backbone = made(registry, settings.backbone)
-        dropout = WordDropout.of(stage.trainer.word_dropout, tokenizer)
+        backbone = told(made(registry, settings.backbone), tokenizer)
+        dropout = WordDropout.of(stage.trainer.word_dropout, task, tokenizer)
         recipe = Recipe(task, backbone, data.facts, extensions, dropout)
         about = about_data(examples, data, task, tokens_of(task, tokenizer))
         if len(settings.stages) > 1:
             say(f"The data of {stage.name}:")
         say_about(about, say)
-        train = examples.splits.get("train")
-        stages.append(Prepared(stage, recipe, data, about, examples.sources, train))
+        splits = examples.splits
+        stages.append(Prepared(stage, recipe, data, about, examples.sources, splits))
     assert tokenizer is not None
     return tokenizer, stages
 
@@ -284,27 +287,35 @@ def _train(
 
 
 def _evaluate(
-    stage: Stage, prepared: Prepared, interrupts: Interrupts, say: Callable[[str], None]
+    stage: Stage,
+    prepared: Prepared,
+    interrupts: Interrupts,
+    say: Callable[[str], None],
+    test: bool,
 ) -> dict[str, Any]:
     scores = {}
     stopped = f"Stopped before stage {stage.name!r} was evaluated; its last checkpoint is whole."
     if set(prepared.data.splits) == {"train"}:
         say(f"{stage.name} has no test and no validation split, so there is no score.")
     for name, store in prepared.data.splits.items():
-        if name == "train":
+        if name == "train" or (name == "test" and not test):
             continue
         say(f"Evaluating {name}")
         size = stage.trainer.evaluation_batch_size
-        scores[name] = evaluate(
+        metrics = stage.metrics()
+        details = Details.of(stage.recipe.task, stage.recipe.facts, metrics)
+        found = evaluate(
             stage.engine,
             stage.recipe,
             store,
-            stage.metrics(),
+            metrics,
             size,
             partial(interrupts.check, stopped),
             f"{name} of {stage.name}",
             stage.write,
+            details.see,
         )
+        scores[name] = with_details(found, details, prepared.splits[name], stage.seed)
         if stage.weights:
             scores[name]["weights"] = stage.weights
     interrupts.check(stopped)

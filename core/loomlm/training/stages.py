@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from loomlm.config.load import Config
 from loomlm.config.settings import SCRATCH, Choice, RunConfig, StageConfig, TrainerConfig
@@ -29,6 +30,7 @@ from loomlm.inference.scoring import Recipe, is_written, make_metrics
 from loomlm.models.folder import WEIGHTS
 from loomlm.models.initial import initial_arrays
 from loomlm.models.spec import model_spec
+from loomlm.models.tuning import tuned
 from loomlm.registry import Registry
 from loomlm.storage.cache import cache_key
 from loomlm.storage.disk import make_folder
@@ -52,8 +54,8 @@ PADDING = 0.3
 class Prepared:
     """A stage's data, encoded, with the objects that made it.
 
-    about: what data.json says of it. sources: the fingerprint of each of its sources. examples:
-    those to train on, None for a stream.
+    about: what data.json says of it. sources: the fingerprint of each of its sources. splits:
+    the examples; of a stream none to train on.
     """
 
     config: StageConfig
@@ -61,7 +63,7 @@ class Prepared:
     data: Encoded
     about: Mapping[str, Any]
     sources: tuple[str, ...] = ()
-    examples: Split | None = None
+    splits: Mapping[str, Split] = field(factory=dict)
     _plans: dict[int, Plan] = field(factory=dict, init=False, eq=False, repr=False)
 
     def places(self, held: Held) -> list[str]:
@@ -69,10 +71,9 @@ class Prepared:
         if isinstance(held, list):
             return held
         assert self.data.train is not None
-        assert self.examples is not None
         tokens = self.data.tokens["train"]
         numbers = examples_of(self.data.train, held, np.asarray(tokens.offsets)).tolist()
-        found = pick(self.examples, numbers[:NAMED])
+        found = pick(self.splits["train"], numbers[:NAMED])
         shown = [f"{one.place} (row {row})" for row, one in zip(numbers, found, strict=False)]
         return shown + [f"row {row}" for row in numbers[NAMED:]]
 
@@ -171,8 +172,14 @@ def make_engine(prepared: Prepared, config: Config, backend: str, spec: ModelSpe
 
 
 def stage_spec(prepared: Prepared, settings: RunConfig, tokenizer: Tokenizer) -> ModelSpec:
-    """What a trainer builds for a stage."""
-    return prepared.recipe.extensions.spec(_plain_spec(prepared, settings, tokenizer))
+    """What a trainer builds for a stage.
+
+    Raises UsageError for a pattern of `trainer.freeze` that is no parameter's.
+    """
+    spec = prepared.recipe.extensions.spec(_plain_spec(prepared, settings, tokenizer))
+    trainer, place = prepared.config.trainer, f"stages.{prepared.config.name}.trainer"
+    layout = tuned(spec.layout, trainer.freeze, trainer.layer_decay, place)
+    return evolve(spec, layout=layout)
 
 
 def _added(
@@ -224,15 +231,16 @@ def check_beginning(
     One of an earlier stage of the run fits, and is not there yet. Raises UsageError.
     """
     stage, settings = prepared.config, config.settings
+    spec = stage_spec(prepared, settings, tokenizer)
     if stage.init_from in (SCRATCH, *(other.name for other in settings.stages)):
         return
     first = first_model(stage, folder)
     assert first is not None
     if overwrite:
         check_stays(first, stage.name, folder)
-    spec = stage_spec(prepared, settings, tokenizer)
     added = _added(prepared, settings, tokenizer, spec)
-    check_first(first, stage.name, spec, added, tokenizer, config.registry)
+    backbone = prepared.recipe.backbone
+    check_first(first, stage.name, spec, added, tokenizer, backbone, config.registry)
 
 
 def check_prepared(prepared: Prepared, registry: Registry) -> None:
@@ -382,6 +390,9 @@ def _begin(
             "from there"
         )
     if first is not None:
-        arrays = with_model(arrays, first, spec, added, stage.recipe.facts, registry)
-        stage.say(f"{stage.name} begins with {first}")
+        arrays, new = with_model(arrays, first, spec, added, stage.recipe.facts, registry)
+        also = f"; {', '.join(new)} {'are' if len(new) > 1 else 'is'} new" if new else ""
+        stage.say(f"{stage.name} begins with {first}{also}")
     stage.engine.load_state("model", arrays)
+    if frozen := [prod(p.shape) for p in spec.layout if not p.trainable and p.tied_to is None]:
+        stage.say(f"{stage.name}: {sum(frozen):,} parameters are frozen")

@@ -19,6 +19,16 @@ import numpy as np
 
 from loomlm.contracts import Likelihood, Metric, MetricContext, Outcome
 from loomlm.errors import LoomlmError
+from loomlm.testing.conformance.answers import (
+    LABELLED,
+    PRODUCES,
+    Pair,
+    all_right,
+    any_pairs,
+    listed,
+    outcome_of,
+    what_pairs_are,
+)
 from loomlm.testing.conformance.cases import NotApplicable, Subject
 from loomlm.testing.conformance.drawing import doing, for_each, shown, strategies
 
@@ -26,35 +36,12 @@ GIVEN = ("reference", "labels")
 """What an author may say in the mark."""
 
 LABELS = ("Business", "Sci/Tech", "Sports", "World")
-PRODUCES = (
-    "classes",
-    "label_sets",
-    "likelihood",
-    "numbers",
-    "pseudo_likelihood",
-    "tag_sequences",
-    "texts",
-    "tokens",
-)
-LIKELIHOODS = ("likelihood", "pseudo_likelihood")
-
-UNLABELLED = (*LIKELIHOODS, "numbers", "texts", "tokens")
 
 COUNT = 20
 """Random sets of examples that each property is checked with: some metrics take milliseconds."""
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
 """How far two scores may be apart: sums of floats depend on their order."""
-
-WORDS = ("cat", "sat", "mat", "on", "Rome", "seven", "hills", "blue")
-"""What random texts are made of: words that no score leaves out."""
-
-LEAST = 4
-"""Words of a text that is right, at least: some scores count runs of four."""
-
-Pair = tuple[Any, Any]
-"""Reference and prediction of an example: of tags, a sequence of each; of texts, a tuple of texts
-that are right and a text. Of a likelihood, a loss and (tokens, bytes)."""
 
 
 def it_says_what_it_scores(subject: Subject) -> None:
@@ -204,8 +191,8 @@ def what_it_is_given_stays(subject: Subject) -> None:
             metric.update(given)
             metric.compute()
             if isinstance(given, Outcome) and isinstance(before, Outcome):
-                for name in ("predictions", "references"):
-                    left, right = _listed(getattr(before, name)), _listed(getattr(given, name))
+                for name in ("predictions", "references", "scores"):
+                    left, right = listed(getattr(before, name)), listed(getattr(given, name))
                     assert left == right, f"{name} were {shown(left)}, and then {shown(right)}"
 
         for_each(check, _pairs(subject, produces), COUNT)
@@ -219,7 +206,7 @@ def nothing_beats_what_is_right(subject: Subject) -> None:
 
         def check(pairs: list[Pair], produces: str = produces) -> None:
             nonlocal compared
-            best = score(subject, produces, [_perfect(produces, pairs)]).get(name)
+            best = score(subject, produces, [all_right(produces, pairs)]).get(name)
             found = score(subject, produces, [pairs]).get(name)
             if not _is_number(best) or not _is_number(found):
                 return
@@ -254,7 +241,7 @@ PROPERTIES = (
 
 def made(subject: Subject, produces: str) -> Metric:
     """A fresh metric for what a task produces."""
-    labels = () if produces in UNLABELLED else _labels(subject)
+    labels = _labels(subject) if produces in LABELLED else ()
     context = MetricContext(labels=labels, produces=produces)
     return subject.component.load()(subject.config, context)
 
@@ -265,27 +252,6 @@ def score(subject: Subject, produces: str, parts: Sequence[list[Pair]]) -> Mappi
     for part in parts:
         metric.update(answers(subject, produces, part))
     return metric.compute()
-
-
-def answers(subject: Subject, produces: str, pairs: list[Pair]) -> Outcome | Likelihood:
-    """Examples as a task gives them, in an Outcome or a Likelihood."""
-    if produces in LIKELIHOODS:
-        counts = [count for _, count in pairs]
-        losses = math.fsum(loss for loss, _ in pairs)
-        return Likelihood(losses, float(sum(t for t, _ in counts)), sum(b for _, b in counts))
-    references, predictions = [r for r, _ in pairs], [p for _, p in pairs]
-    if produces in ("classes", "tokens"):
-        return Outcome(np.array(predictions, np.int64), np.array(references, np.int32))
-    if produces == "numbers":
-        return Outcome(np.array(predictions, np.float64), np.array(references, np.float64))
-    if produces == "tag_sequences":
-        return Outcome([list(row) for row in predictions], [list(row) for row in references])
-    if produces == "texts":
-        return Outcome(list(predictions), [list(right) for right in references])
-    shape = (len(pairs), len(_labels(subject)))
-    return Outcome(
-        np.array(predictions, np.int8).reshape(shape), np.array(references, np.int8).reshape(shape)
-    )
 
 
 def close(one: Any, other: Any) -> bool:
@@ -323,45 +289,14 @@ def _labels(subject: Subject) -> tuple[str, ...]:
     return tuple(subject.given.get("labels", LABELS))
 
 
+def answers(subject: Subject, produces: str, pairs: list[Pair]) -> Outcome | Likelihood:
+    """Examples as a task gives them, in an Outcome or a Likelihood."""
+    return outcome_of(produces, pairs, len(_labels(subject)))
+
+
 def _pairs(subject: Subject, produces: str, least: int = 1) -> Any:
-    """A strategy for examples, at least so many."""
-    st, labels = strategies(), len(_labels(subject))
-    if produces in ("classes", "tokens"):
-        one = st.integers(0, labels - 1)
-        pair = st.tuples(one, one)
-    elif produces == "label_sets":
-        one = st.lists(st.integers(0, 1), min_size=labels, max_size=labels)
-        pair = st.tuples(one, one)
-    elif produces == "numbers":
-        one = st.floats(-100, 100, width=16)
-        pair = st.tuples(one, one)
-    elif produces == "tag_sequences":
-        tags = st.lists(st.tuples(*[st.integers(0, labels - 1)] * 2), max_size=8)
-        pair = tags.map(lambda words: ([r for r, _ in words], [p for _, p in words]))
-    elif produces == "texts":
-        words = st.sampled_from(WORDS)
-        text = st.lists(words, max_size=8).map(" ".join)
-        right = st.lists(words, min_size=LEAST, max_size=8).map(" ".join)
-        pair = st.tuples(st.lists(right, max_size=2), text)
-    else:
-        mean, count = st.floats(0, 20), st.integers(1, 100)
-        pair = st.builds(lambda nats, *counts: (nats * counts[0], counts), mean, count, count)
-    return st.lists(pair, min_size=least, max_size=30)
-
-
-def _listed(values: Any) -> Any:
-    """Predictions or references as lists."""
-    return values.tolist() if isinstance(values, np.ndarray) else [list(one) for one in values]
-
-
-def _perfect(produces: str, pairs: list[Pair]) -> list[Pair]:
-    if produces in LIKELIHOODS:
-        return [(0.0, counts) for _, counts in pairs]
-    if produces == "texts":
-        return [(right, right[0] if right else "") for right, _ in pairs]
-    return [(reference, reference) for reference, _ in pairs]
+    return any_pairs(produces, len(_labels(subject)), least)
 
 
 def _given(produces: str, pairs: list[Pair]) -> str:
-    what = "(loss, (tokens, bytes))" if produces in LIKELIHOODS else "(reference, prediction)"
-    return f"{produces}, {what} {shown(pairs)},"
+    return f"{produces}, {what_pairs_are(produces)} {shown(pairs)},"
