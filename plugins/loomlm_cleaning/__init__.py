@@ -13,6 +13,7 @@ from loomlm_cleaning.config import (
     LengthConfig,
     MaskConfig,
     NearDuplicatesConfig,
+    SampleConfig,
     ScriptConfig,
     UnicodeConfig,
     WhitespaceConfig,
@@ -82,6 +83,7 @@ def loomlm_cleaners() -> list[Component]:
             NearDuplicatesConfig,
             "rensa",
         ),
+        _step("sample", "some examples, drawn by chance", "sampling", SampleConfig),
         _step("labels", "labels renamed, merged, left out", "labels", LabelsConfig),
         _step(
             "augment",

@@ -238,6 +238,16 @@ class LabelsConfig:
 
 
 @frozen
+class SampleConfig:
+    """Some of the examples, by chance."""
+
+    examples: int = key("how many are taken", minimum=1)
+    seed: int = key("which ones", 0, minimum=0)
+    stratify: bool = key("keep the shares of the labels", True)
+    splits: Splits = _splits()
+
+
+@frozen
 class AugmentConfig:
     """Copies of training examples with some words altered."""
 
