@@ -67,6 +67,12 @@ def test_a_backbone_that_was_not_told_to_says_how(backend):
 
 
 @pytest.mark.one_backend
+def test_an_encoder_decoder_does_nothing_without_a_source(backend):
+    with pytest.raises(ConfigError, match="token_classification has no source for it to read"):
+        load(backend, "stages.translate.task=token_classification")
+
+
+@pytest.mark.one_backend
 def test_a_smoothed_loss_is_not_what_is_reported(backend):
     """Both models are as they began; the loss of a split is that of its texts."""
     losses = {}

@@ -186,6 +186,11 @@ def misfits(backbone_type: str, backbone: Backbone, task_type: str, task: Task) 
             f"{task_type} needs a backbone that can do {', '.join(lacking)}; "
             f"{backbone_type} can do {', '.join(sorted(backbone.capabilities))}"
         )
+    elif "encoder_decoder" in backbone.capabilities - task.needs:
+        yield (
+            f"{backbone_type} is an encoder-decoder here, and {task_type} has no source for it to "
+            "read; take one that is none"
+        )
     if backbone.longest is not None and task.context > backbone.longest:
         yield (
             f"rows of up to {task.context:,} tokens are longer than the {backbone.longest:,} that "
