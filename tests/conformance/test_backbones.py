@@ -93,5 +93,24 @@ def test_transformer_that_always_reads_from_left_to_right(conformance):
     conformance()
 
 
+@pytest.mark.loomlm(
+    "backbone:transformer",
+    keys={
+        "layers": 2,
+        "encoder_layers": 1,
+        "width": 16,
+        "heads": 4,
+        **GPT2,
+        "norm_place": "post",
+        "kv_heads": 2,
+        "qk_norm": True,
+        "tied": False,
+        "encoder_decoder": True,
+    },
+)
+def test_transformer_that_reads_a_source_with_norms_behind(conformance):
+    conformance()
+
+
 def test_none_is_left_out():
     assert not left_out("backbone", globals())

@@ -78,6 +78,7 @@ def test_everything_that_is_promised_is_checked():
         ("transformer/encoder", "classification"),
         ("rnn/bidirectional_lstm", "masked_lm"),
         ("transformer/encoder", "masked_lm"),
+        ("transformer/encoder_decoder", "translation"),
         ("encoder_decoder/small", "copy"),
     }
     assert {(*pair, name) for pair in pairs for name in ("adamw", "muon", "sgd")} <= trained

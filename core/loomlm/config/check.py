@@ -163,7 +163,7 @@ def _check_stage(run: RunConfig, stage: StageConfig, registry: Registry) -> Iter
         yield Mistake(("task",), str(error))
         return
     for message in misfits(run.backbone.type, backbone, stage.task.type, task):
-        yield Mistake(("task",), message + _who_can(task, backbone, registry))
+        yield Mistake(("task",), message + _who_can(task, backbone, run.backbone, registry))
     yield from _check_budget(stage.trainer, task)
     names = [metric.type for metric in stage.metrics or ()]
     for index, metric in enumerate(stage.metrics or ()):
@@ -186,6 +186,11 @@ def misfits(backbone_type: str, backbone: Backbone, task_type: str, task: Task) 
             f"{task_type} needs a backbone that can do {', '.join(lacking)}; "
             f"{backbone_type} can do {', '.join(sorted(backbone.capabilities))}"
         )
+    elif "encoder_decoder" in backbone.capabilities - task.needs:
+        yield (
+            f"{backbone_type} is an encoder-decoder here, and {task_type} has no source for it to "
+            "read; take one that is none"
+        )
     if backbone.longest is not None and task.context > backbone.longest:
         yield (
             f"rows of up to {task.context:,} tokens are longer than the {backbone.longest:,} that "
@@ -193,10 +198,14 @@ def misfits(backbone_type: str, backbone: Backbone, task_type: str, task: Task) 
         )
 
 
-def _who_can(task: Task, backbone: Backbone, registry: Registry) -> str:
-    """The backbones that can do what one lacks, of those that are installed."""
+def _who_can(task: Task, backbone: Backbone, choice: Choice, registry: Registry) -> str:
+    """How a backbone can do what it lacks, or which others can, of those that are installed."""
     if task.needs <= backbone.capabilities:
         return ""
+    for name in sorted(task.needs - backbone.capabilities):
+        # By convention, a backbone has a key of that name where it can do so only if told.
+        if getattr(choice.config, name, None) is False:
+            return f". Set backbone.{name} = true"
     able = [
         entry.component.name
         for entry in registry.of("backbone")

@@ -203,8 +203,9 @@ class Backbone(Protocol):
     """A model's body, as every backend sees it. A `backbone` target is called with its config.
 
     capabilities: of "sequence" (can give one vector an example), "tokens" (one a token),
-    "causal", "bidirectional", "encoder_decoder", "segments" (where a batch has `segment`, (batch,
-    time), no token sees one with another number, and positions begin anew with each number).
+    "causal", "bidirectional", "encoder_decoder" (reads a source besides: it does tasks that need
+    that, and no others), "segments" (where a batch has `segment`, (batch, time), no token sees one
+    with another number, and positions begin anew with each number).
     width: of the hidden states that it gives.
     longest: the most tokens that a row may have; None for any number.
     tied: the embedding that a head over the vocabulary shares; None for a head of its own.

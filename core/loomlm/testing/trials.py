@@ -200,7 +200,7 @@ def _with_tasks(
         if not clauses:
             found = True
             yield case_of(trial, of_task, task)
-        elif task.needs <= backbone.capabilities:
+        elif task.needs <= backbone.capabilities and _reads_alike(task, backbone):
             left_out += [f"{trial} with {of_task}: {clause}." for clause in clauses]
     if not found:
         left_out.append(f"{trial}: no installed task fits it.")
@@ -231,6 +231,11 @@ def labels_of(task: Task) -> Labels:
         if kind in kinds:
             return labels
     return "one"
+
+
+def _reads_alike(task: Task, backbone: Backbone) -> bool:
+    """Both read a source besides, or neither does."""
+    return ("encoder_decoder" in task.needs) == ("encoder_decoder" in backbone.capabilities)
 
 
 def _built(
