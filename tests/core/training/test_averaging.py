@@ -144,3 +144,17 @@ def test_the_mean_from_a_step_on(config_file):
 def test_keys_that_do_not_go_together(config_file, keys, said):
     with pytest.raises(ConfigError, match=said):
         loomlm.load_config(config_file(**keys))
+
+
+@pytest.mark.one_backend
+def test_a_backend_that_keeps_no_average_is_told():
+    from types import SimpleNamespace
+
+    from loomlm.config.settings import TrainerConfig
+    from loomlm.plugin import UsageError
+    from loomlm.training.averaging import check_average
+
+    engine = SimpleNamespace(state=lambda _: iter([("head.weight.mean", np.zeros(1))]))
+    with pytest.raises(UsageError, match="the backend 'other' keeps no moving average"):
+        check_average(engine, TrainerConfig(steps=1, ema=0.9), "other")
+    check_average(engine, TrainerConfig(steps=1), "other")
