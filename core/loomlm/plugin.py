@@ -6,7 +6,7 @@ A plugin is a module with functions marked `@hookimpl`, named as the hooks in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from loomlm.components import KINDS, PLUGIN_API, Builder, Component, NoConfig
@@ -156,6 +156,7 @@ __all__ = [
     "UsageError",
     "Writes",
     "did_you_mean",
+    "entities",
     "hookimpl",
     "key",
     "near_duplicates",
@@ -198,6 +199,18 @@ def near_duplicates(
     from loomlm.data import near
 
     return near.near_duplicates(texts, threshold, words=words, permutations=permutations, kept=kept)
+
+
+def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
+    """The entities that the tags of words make: type, first word, and the one behind the last.
+
+    Tags are B-TYPE and I-TYPE, with E-TYPE and S-TYPE too, and O for none; a tag without such a
+    letter is inside its own type. Read as conlleval and seqeval's default mode read them: an entity
+    also begins with I or E, where none of its type goes on.
+    """
+    from loomlm.data import tags as of_words
+
+    return of_words.entities(tags)
 
 
 def uniforms(keys: NDArray[np.uint64], count: int) -> NDArray[np.float64]:

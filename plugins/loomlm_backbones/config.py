@@ -22,7 +22,8 @@ class MlpConfig:
 
     With `ngrams = 1` and no hidden layer it is embedding, mean, softmax. With hashed n-grams it
     is the model of Joulin 2017 (fastText). With `weighting = "tfidf"` and `pooling = "root"` a
-    text is its TF-IDF vector of unit length, brought down to `width` dimensions.
+    text is its TF-IDF vector of unit length, brought down to `width` dimensions. What `subwords`
+    say of a text is pooled by itself, and added.
 
     With `window` it reads each token with those just before it: the neural language model of
     Bengio 2003. It then has a hidden layer of `width` where no other is given, and shares its
@@ -32,7 +33,17 @@ class MlpConfig:
 
     width: int = key("size of an embedding", 64, minimum=1)
     ngrams: int = key("longest run of words that has an embedding of its own", 1, minimum=1)
-    buckets: int = key("rows that runs of two or more words are hashed to", 200_000, minimum=1)
+    subwords: tuple[int, ...] | None = key(
+        "shortest and longest run of characters of a word, its ends among them, that has an "
+        "embedding of its own (Bojanowski 2017), such as [2, 6]",
+        None,
+        minimum=1,
+    )
+    buckets: int = key(
+        "rows that runs of two or more words are hashed to, and as many for runs of characters",
+        200_000,
+        minimum=1,
+    )
     hidden: tuple[int, ...] = key("widths of the hidden layers", ())
     weighting: Literal["none", "tfidf"] = key(
         "what a word or n-gram counts: as often as it stands there, or, with tfidf, 1 + ln(how "
@@ -63,7 +74,16 @@ class MlpConfig:
     def __attrs_post_init__(self) -> None:
         if any(width < 1 for width in self.hidden):
             raise ValueError(f"hidden must be widths of at least 1, got {list(self.hidden)}")
-        pooled = {"ngrams": 1, "weighting": "none", "pooling": "mean", "word_dropout": 0.0}
+        runs = self.subwords
+        if runs is not None and (len(runs) != 2 or runs[0] > runs[1]):
+            raise ValueError(f"subwords are the shortest and the longest run, got {list(runs)}")
+        pooled = {
+            "ngrams": 1,
+            "subwords": None,
+            "weighting": "none",
+            "pooling": "mean",
+            "word_dropout": 0.0,
+        }
         given = [name for name, default in pooled.items() if getattr(self, name) != default]
         if self.window is not None and given:
             raise ValueError(
@@ -86,6 +106,9 @@ class TransformerConfig:
     steps of nanoGPT's recipe for a CPU.
     GPT-2 (Radford 2019) is `positions = "learned"`, `max_positions = 1024`, `norm = "layernorm"`,
     `activation = "gelu_tanh"`, `bias = true`. Norms have an epsilon of 1e-5.
+
+    With `encoder_decoder` it is the whole of Vaswani 2017: an encoder reads a source, and a decoder
+    of `layers` writes with attention to it; the other keys are of both.
     """
 
     layers: int = key("how many", 4, minimum=1)
@@ -131,8 +154,26 @@ class TransformerConfig:
     pooling: Literal["mean", "first", "last"] = key(
         "which states stand for a text, where the task wants one", "mean"
     )
+    encoder_decoder: bool = key(
+        "read a source, and write with attention to it; for tasks like translation", False
+    )
+    encoder_layers: int | None = key(
+        "of an encoder_decoder, how many layers read the source; by default as many as layers",
+        None,
+        minimum=1,
+    )
 
     def __attrs_post_init__(self) -> None:
+        if self.encoder_layers is not None and not self.encoder_decoder:
+            raise ValueError(
+                "encoder_layers belong to an encoder_decoder; set encoder_decoder = true, or leave "
+                "them out"
+            )
+        if self.encoder_decoder and self.causal != "auto":
+            raise ValueError(
+                "an encoder_decoder reads its source as a whole, and writes from left to right; "
+                "leave out causal"
+            )
         if self.width % self.heads:
             raise ValueError(f"{self.heads} heads cannot share a width of {self.width}")
         if self.heads % (self.kv_heads or self.heads):
@@ -150,6 +191,11 @@ class TransformerConfig:
         return self.width // self.heads
 
     @property
+    def sources(self) -> int:
+        """Layers that read a source."""
+        return self.encoder_layers or self.layers
+
+    @property
     def inner(self) -> int:
         """The width within a token's network."""
         if self.hidden is not None:
@@ -163,6 +209,9 @@ class RnnConfig:
 
     Dropout is that of Merity 2017 (AWD-LSTM). Of states it is locked: a row keeps the same numbers
     at each of its tokens.
+
+    With `encoder_decoder` it reads a source both ways, and writes with attention to it (Bahdanau
+    2015); `layers` are then those that write.
     """
 
     cell: Literal["lstm", "gru"] = key("what each layer is made of", "lstm")
@@ -200,8 +249,36 @@ class RnnConfig:
     pooling: Literal["mean", "max", "last"] = key(
         "which states stand for a text, where the task wants one", "mean"
     )
+    encoder_decoder: bool = key(
+        "read a source, from both ends, and write with attention to it; for tasks like translation",
+        False,
+    )
+    encoder_layers: int | None = key(
+        "of an encoder_decoder, how many read the source; by default as many as layers",
+        None,
+        minimum=1,
+    )
+    attention: Literal["bahdanau", "dot"] = key(
+        "of an encoder_decoder: how a place of the source is scored, by a small network "
+        "(Bahdanau 2015), or by a product with its projected state, which is faster (Luong 2015)",
+        "bahdanau",
+    )
 
     def __attrs_post_init__(self) -> None:
+        if self.encoder_decoder:
+            if self.bidirectional:
+                raise ValueError(
+                    "an encoder_decoder reads its source from both ends anyway, and cannot write "
+                    "so; leave out bidirectional"
+                )
+            return
+        given = {"encoder_layers": self.encoder_layers, "attention": self.attention}
+        usual = {"encoder_layers": None, "attention": "bahdanau"}
+        if more := [name for name, value in given.items() if value != usual[name]]:
+            raise ValueError(
+                f"{' and '.join(more)} belong to an encoder_decoder; set encoder_decoder = true, "
+                "or leave them out"
+            )
         if self.tied and not self.bidirectional and self.word_width != self.width:
             raise ValueError(
                 f"a head cannot share embeddings of {self.word_width} with states of {self.width}; "
@@ -211,6 +288,11 @@ class RnnConfig:
     @property
     def word_width(self) -> int:
         return self.embedding or self.width
+
+    @property
+    def sources(self) -> int:
+        """Layers that read a source."""
+        return self.encoder_layers or self.layers
 
     def share(self, of: Literal["input", "layer", "output"]) -> float:
         """How much of those states is left out."""

@@ -40,14 +40,27 @@ class Transformer:
 
     The two matrices of a layer whose results are added to the states start smaller by
     sqrt(2 layers), so that the states' size does not grow with depth (Radford 2019).
+
+    With encoder_decoder it reads `source` (batch, time) and `source_length` (batch,) besides. What
+    is above but for the embedding stands twice, in `encoder.` and in `decoder.`; with a vocabulary
+    of the source's own there is `source_embedding.weight` (source_vocab_size, w). In each layer of
+    the decoder there is besides, each with as many heads as the rest: `cross_norm.weight` (w,);
+    `cross.query.weight` (w, w), which reads what is written, and `cross.source.weight`
+    (2 kv_heads d, w), which reads the source, the rows of keys and then of values;
+    `cross.out.weight` (w, w); with qk_norm `cross.query_norm.weight` and `cross.key_norm.weight`.
+    Three matrices of a layer are added to the states there, so they start smaller by
+    sqrt(3 layers).
     """
 
     config: TransformerConfig
 
     threads = None
+    free = frozenset({"causal", "pooling", "tied"})
 
     @property
     def capabilities(self) -> frozenset[str]:
+        if self.config.encoder_decoder:
+            return frozenset({"tokens", "encoder_decoder"})
         order = {"auto": {"causal", "bidirectional"}, True: {"causal"}, False: {"bidirectional"}}
         return frozenset({"sequence", "tokens", "segments"} | order[self.config.causal])
 
@@ -66,19 +79,45 @@ class Transformer:
     def parameters(self, context: BackboneContext) -> tuple[Parameter, ...]:
         config = self.config
         layout = [_table("embedding.weight", context.vocab_size, config.width)]
-        if config.max_positions is not None:
-            layout.append(_table("positions.weight", config.max_positions, config.width))
-        for index in range(config.layers):
-            layout += self._layer(f"layers.{index}")
-        if config.norm_place == "pre":
-            layout += self._norm("norm", config.width)
-        return tuple(layout)
+        if not config.encoder_decoder:
+            return (*layout, *self._stack("", config.layers))
+        if context.source_vocab_size is not None:
+            table = _table("source_embedding.weight", context.source_vocab_size, config.width)
+            layout.append(table)
+        encoder = self._stack("encoder.", config.sources)
+        return (*layout, *encoder, *self._stack("decoder.", config.layers, cross=True))
 
-    def _layer(self, name: str) -> list[Parameter]:
+    def _stack(self, name: str, layers: int, cross: bool = False) -> list[Parameter]:
+        """Positions, layers, a last norm. cross: with attention to a source."""
+        config, layout = self.config, []
+        if config.max_positions is not None:
+            layout.append(_table(f"{name}positions.weight", config.max_positions, config.width))
+        small = STD / sqrt((3 if cross else 2) * layers)
+        for index in range(layers):
+            layout += self._layer(f"{name}layers.{index}", small)
+            if cross:
+                layout += self._cross(f"{name}layers.{index}", small)
+        if config.norm_place == "pre":
+            layout += self._norm(f"{name}norm", config.width)
+        return layout
+
+    def _cross(self, name: str, small: float) -> list[Parameter]:
+        """Attention to a source."""
+        config = self.config
+        keys_values = 2 * (config.kv_heads or config.heads) * config.head_width
+        layout = self._norm(f"{name}.cross_norm", config.width)
+        layout += self._matrix(f"{name}.cross.query", config.width, config.width, STD)
+        layout += self._matrix(f"{name}.cross.source", keys_values, config.width, STD)
+        if config.qk_norm:
+            layout += self._norm(f"{name}.cross.query_norm", config.head_width)
+            layout += self._norm(f"{name}.cross.key_norm", config.head_width)
+        return layout + self._matrix(f"{name}.cross.out", config.width, config.width, small)
+
+    def _layer(self, name: str, small: float) -> list[Parameter]:
+        """Attention and a network; small: std of the two matrices that add to the states."""
         config = self.config
         kv_heads = config.kv_heads or config.heads
         queries_keys_values = (config.heads + 2 * kv_heads) * config.head_width
-        small = STD / sqrt(2 * config.layers)
         layout = self._norm(f"{name}.attention_norm", config.width)
         layout += self._matrix(f"{name}.attention.qkv", queries_keys_values, config.width, STD)
         if config.qk_norm:

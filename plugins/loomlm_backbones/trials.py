@@ -15,6 +15,7 @@ MLP: Trials = {
         "hidden": [32, 16],
         "activation": "tanh",
     },
+    "subwords": {"width": 24, "subwords": [2, 4], "buckets": 300, "weighting": "tfidf"},
     "window": {"width": 24, "window": 4, "hidden": [32, 24], "activation": "gelu"},
 }
 
@@ -36,6 +37,14 @@ RNN: Trials = {
         "width": 20,
         "bidirectional": True,
         "pooling": "last",
+    },
+    "attention": {
+        "encoder_decoder": True,
+        "cell": "gru",
+        "layers": 2,
+        "encoder_layers": 1,
+        "width": 20,
+        "embedding": 16,
     },
 }
 
@@ -64,5 +73,12 @@ TRANSFORMER: Trials = {
         "bias": True,
         "causal": False,
         "pooling": "first",
+    },
+    "encoder_decoder": {
+        "layers": 1,
+        "encoder_layers": 2,
+        "width": 32,
+        "heads": 4,
+        "encoder_decoder": True,
     },
 }

@@ -39,6 +39,11 @@ class Accuracy:
         self.right += int(np.count_nonzero(equal))
         self.total += equal.size
 
+    def of_matrices(self, matrices: NDArray[Any]) -> NDArray[np.float64]:
+        """Scores (n,) of confusion matrices (n, labels, labels)."""
+        right, total = np.trace(matrices, axis1=1, axis2=2), matrices.sum(axis=(1, 2))
+        return right / np.maximum(total, 1)
+
     def compute(self) -> Mapping[str, Any]:
         return {"accuracy": self.right / self.total if self.total else 0.0}
 
@@ -91,6 +96,40 @@ class ConfusionMatrix:
         references, predictions, counts = self.cells.arrays()
         matrix[references, predictions] = counts
         return {"confusion_matrix": matrix.tolist()}
+
+
+@define
+class Matthews:
+    """Matthews' correlation of references and predictions, also of more than two classes
+    (Gorodkin 2004): 1 where all is right, 0 for what any guess would reach.
+    """
+
+    config: NoConfig
+    context: MetricContext
+    cells: Cells = field(factory=Cells)
+    accepts = frozenset({"classes"})
+    higher_is_better = True
+
+    def update(self, outcome: Outcome) -> None:
+        """Take in (examples,) classes."""
+        self.cells.add(outcome.references, outcome.predictions)
+
+    def of_matrices(self, matrices: NDArray[Any]) -> NDArray[np.float64]:
+        """Scores (n,) of confusion matrices (n, labels, labels)."""
+        right, given = matrices.sum(axis=2), matrices.sum(axis=1)
+        total, hits = right.sum(axis=1), np.trace(matrices, axis1=1, axis2=2)
+        spread = (total**2 - (given**2).sum(axis=1)) * (total**2 - (right**2).sum(axis=1))
+        together = hits * total - (given * right).sum(axis=1)
+        return together / np.sqrt(np.where(spread > 0, spread, np.inf))
+
+    def compute(self) -> Mapping[str, Any]:
+        from sklearn.metrics import matthews_corrcoef
+
+        references, predictions, counts = self.cells.arrays()
+        if len({*references.tolist(), *predictions.tolist()}) < 2:
+            return {"matthews": 0.0}
+        found = matthews_corrcoef(references, predictions, sample_weight=counts)
+        return {"matthews": float(found)}
 
 
 @define
@@ -161,6 +200,20 @@ class Averaged:
                 for label, score in zip(self._labels(len(each)), each, strict=True)
             )
         return scores
+
+    def of_matrices(self, matrices: NDArray[Any]) -> NDArray[np.float64]:
+        """Averages (n,) of confusion matrices (n, labels, labels)."""
+        hits = np.diagonal(matrices, axis1=1, axis2=2)
+        given, right = matrices.sum(axis=1), matrices.sum(axis=2)
+        average = self.config.average
+        if average == "micro":
+            hits, given, right = (one.sum(axis=1, keepdims=True) for one in (hits, given, right))
+        bases = {"precision": given, "recall": right, "f1": (given + right) / 2}
+        each = hits / np.where(bases[self.name] > 0, bases[self.name], np.inf)
+        if average == "binary":
+            return each[:, self.positive]
+        weights = right if average == "weighted" else (given + right > 0)
+        return (each * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
 
     def _labels(self, size: int) -> Sequence[str]:
         return self.context.labels or [str(number) for number in range(size)]

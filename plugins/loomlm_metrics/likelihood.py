@@ -24,6 +24,11 @@ class Perplexity:
     tokens: float = field(default=0.0, init=False)
     accepts = frozenset({"likelihood"})
     higher_is_better = False
+    beside = ("bits_per_byte", "word_perplexity")
+    note = (
+        "perplexity is by the run's own tokens, so it compares with that of no other vocabulary, "
+        "and not with one by words; word_perplexity and bits_per_byte do compare."
+    )
 
     def update(self, likelihood: Likelihood) -> None:
         self.loss += likelihood.loss
@@ -32,6 +37,31 @@ class Perplexity:
     def compute(self) -> Mapping[str, Any]:
         mean = self.loss / self.tokens if self.tokens else None
         return {"perplexity": exp(min(mean, MOST)) if mean is not None else 0.0}
+
+
+@define
+class WordPerplexity:
+    """e to the loss of a word, of those that white space parts; nothing where they are not counted.
+
+    The loss of all tokens, ends of documents too, by the words of the text: what a model of words
+    is compared with, if its words are these and none of them is unknown to either.
+    """
+
+    config: NoConfig
+    context: MetricContext
+    loss: float = field(default=0.0, init=False)
+    words: int = field(default=0, init=False)
+    accepts = frozenset({"likelihood"})
+    higher_is_better = False
+
+    def update(self, likelihood: Likelihood) -> None:
+        self.loss += likelihood.loss
+        self.words += likelihood.words
+
+    def compute(self) -> Mapping[str, Any]:
+        if not self.words:
+            return {}
+        return {"word_perplexity": exp(min(self.loss / self.words, MOST))}
 
 
 @define

@@ -12,7 +12,7 @@ def loomlm_data_sources() -> list[Component]:
         Component(
             kind="data_source",
             name="files",
-            summary="txt, csv, tsv, jsonl and parquet files, also compressed; globs",
+            summary="txt, csv, tsv, jsonl, parquet, CoNLL and SQuAD files, also compressed; globs",
             target="loomlm_sources.files:Files",
             config=FilesConfig,
             default=True,

@@ -1,8 +1,8 @@
-"""Text files whose labels stand in files of their own, line by line."""
+"""Text files whose labels, or targets, stand in files of their own, line by line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -26,41 +26,46 @@ class _Line:
 
 
 def aligned_rows(
-    texts: Sequence[Path], labels: Sequence[Path], encoding: str, longest: int
+    texts: Sequence[Path], beside: Mapping[str, Sequence[Path]], encoding: str, longest: int
 ) -> Iterator[tuple[Path, Row | BadLine]]:
-    """Rows with `text` and `label`, from lines of the same number; both may be blank.
+    """Rows with `text` and what stands beside it, from lines of the same number; all may be blank.
 
-    longest: most bytes of a line. Raises DataError where one side has ended and the other has not.
+    beside: files by what they hold, such as a `label` or a `target`. longest: most bytes of a line.
+    Raises DataError where one side has ended and the other has not.
     """
-    both = zip_longest(_lines(texts, encoding, longest), _lines(labels, encoding, longest))
-    for text, label in both:
-        if text is None or label is None:
-            _check_ends(text, label)
+    sides = [_lines(paths, encoding, longest) for paths in (texts, *beside.values())]
+    for text, *others in zip_longest(*sides):
+        if text is None or None in others:
+            for name, other in zip(beside, others, strict=True):
+                _check_ends(text, other, name)
             continue
-        for line in (text, label):
-            if line.bad is not None:
-                yield line.path, line.bad
-                break
-        else:
-            if text.content.strip() or label.content.strip():
-                yield text.path, _row(text, label)
+        lines = (text, *others)
+        bad = next((line for line in lines if line.bad is not None), None)
+        if bad is not None:
+            yield bad.path, bad.bad
+        elif any(line.content.strip() for line in lines):
+            yield text.path, _row(text, dict(zip(beside, others, strict=True)))
 
 
-def _row(text: _Line, label: _Line) -> Row | BadLine:
+def _row(text: _Line, others: Mapping[str, _Line]) -> Row | BadLine:
     # Were blank lines skipped on one side alone, every later text would get its neighbour's label.
+    blank = [name for name, line in others.items() if not line.content.strip()]
     if not text.content.strip():
-        return BadLine(text.number, f"a blank line, with a label in {label.place}")
-    if not label.content.strip():
-        return BadLine(text.number, f"a text without a label, {label.place} is blank")
-    return text.number, {"text": text.content, "label": label.content}
+        name, line = next((n, line) for n, line in others.items() if n not in blank)
+        return BadLine(text.number, f"a blank line, with a {name} in {line.place}")
+    if blank:
+        place = others[blank[0]].place
+        return BadLine(text.number, f"a text without a {blank[0]}, {place} is blank")
+    values = {name: line.content for name, line in others.items()}
+    return text.number, {"text": text.content, **values}
 
 
-def _check_ends(text: _Line | None, label: _Line | None) -> None:
-    rule = "Each line of the text needs one label, and no more."
-    if text is not None and text.content.strip():
-        raise DataError(f"{text.place}: the labels have ended before the text. {rule}")
-    if label is not None and label.content.strip():
-        raise DataError(f"{label.place}: the text has ended before the labels. {rule}")
+def _check_ends(text: _Line | None, other: _Line | None, name: str) -> None:
+    rule = f"Each line of the text needs one {name}, and no more."
+    if other is None and text is not None and text.content.strip():
+        raise DataError(f"{text.place}: the {name}s have ended before the text. {rule}")
+    if text is None and other is not None and other.content.strip():
+        raise DataError(f"{other.place}: the text has ended before the {name}s. {rule}")
 
 
 def _lines(paths: Sequence[Path], encoding: str, longest: int) -> Iterator[_Line]:

@@ -53,14 +53,23 @@ class FilesConfig:
     )
     strip_label: bool = key("take what label_pattern finds off the text", False)
     label_table: LabelTable | None = key("labels in a table of their own", None)
-    format: Literal["auto", "txt", "csv", "tsv", "jsonl", "parquet"] = key(
-        "form of the files; auto goes by the name's end, before .gz, .bz2 or .xz", "auto"
+    format: Literal["auto", "txt", "csv", "tsv", "jsonl", "parquet", "conll", "squad"] = key(
+        "form of the files; auto goes by the name's end, before .gz, .bz2 or .xz. conll: a word "
+        "a line with its tag, a blank line behind each sentence; squad: SQuAD's JSON, 1.1 or 2.0",
+        "auto",
     )
+    word_column: int = key("for conll: the word's column, from 0 on; -1 is the last", 0)
+    tag_column: int = key("for conll: the tag's column", -1)
     label_names: Path | None = key(
         "a file with a name a line, for labels that are numbers from 0 or from 1", None
     )
     labels: Mapping[str, Path] | None = key(
         "for txt: a file for each split with the label of each line", None
+    )
+    targets: Mapping[str, Path] | None = key(
+        "for txt: a file for each split with what is to be written for each line, such as its "
+        "translation",
+        None,
     )
     documents: Literal["line", "paragraph", "file"] = key(
         "for txt: what one example is; paragraphs end at blank lines", "line"
@@ -97,17 +106,35 @@ class FilesConfig:
                 raise ValueError(f"{split} is an empty list; name its files")
         if self.text == ():
             raise ValueError("text is an empty list; name a column")
-        if self.labels is not None and self.documents != "line":
-            raise ValueError(
-                f"documents is {self.documents!r}, and labels has one for each line; "
-                'leave one of them out, or set documents = "line"'
-            )
+        by_line = {"labels": self.labels, "targets": self.targets}
+        for name, value in by_line.items():
+            if value is not None and self.documents != "line":
+                raise ValueError(
+                    f"documents is {self.documents!r}, and {name} has one for each line; "
+                    'leave one of them out, or set documents = "line"'
+                )
         _check_labels(self)
+        _check_format(self)
         _check_extra(self.text, self.pair, self.fields)
-        for name, value in (("header", self.header), ("labels", self.labels)):
+        if self.targets is not None and "target" in self.fields:
+            raise ValueError("targets and fields.target each say what is written; leave one out")
+        for name, value in ({"header": self.header} | by_line).items():
             for split in value if isinstance(value, Mapping) else ():
                 if split not in SPLITS:
                     raise ValueError(f"{name} names {split!r}; splits are {', '.join(SPLITS)}")
+
+
+def _check_format(config: FilesConfig) -> None:
+    """Raise ValueError for keys that a form with columns of its own has no use for."""
+    if config.format not in ("conll", "squad"):
+        return
+    what = "its tags" if config.format == "conll" else "its questions and answers"
+    names = ("label", "labels", "label_from", "label_pattern", "label_table", "pair", "fields")
+    for name in (*names, "label_names"):
+        if getattr(config, name):
+            raise ValueError(f"{name} is for other files: format = {config.format!r} brings {what}")
+    if config.text != "text":
+        raise ValueError(f"text names a column, and format = {config.format!r} has its own")
 
 
 def _check_labels(config: FilesConfig) -> None:
@@ -197,3 +224,8 @@ def extra_columns(config: FilesConfig | HuggingFaceConfig) -> dict[str, str]:
     """The columns of further texts, by their names in `Example.extra`."""
     pair = {} if config.pair is None else {"pair": config.pair}
     return {**pair, **config.fields}
+
+
+def texts_by_line(config: FilesConfig | HuggingFaceConfig) -> tuple[str, ...]:
+    """The further texts that stand in files of their own, line by line."""
+    return ("target",) if isinstance(config, FilesConfig) and config.targets else ()

@@ -14,11 +14,12 @@ import attrs
 from attrs import Factory, define, field, frozen
 
 from loomlm.plugin import DataError, Example, did_you_mean
+from loomlm_sources import annotated
 from loomlm_sources.aligned import aligned_rows
-from loomlm_sources.config import SPLITS, FilesConfig, extra_columns
+from loomlm_sources.config import SPLITS, FilesConfig, extra_columns, texts_by_line
 from loomlm_sources.forms import Form, Row
-from loomlm_sources.labelling import Label, Labelling, Read, data_format_of
-from loomlm_sources.lines import BadLine, read_lines
+from loomlm_sources.labelling import Label, Labelling, Read, data_format_of, label_names
+from loomlm_sources.lines import BadLine
 from loomlm_sources.looking import complete, with_other_file
 from loomlm_sources.opening import find_files
 from loomlm_sources.readers import read_rows
@@ -32,13 +33,16 @@ from loomlm_sources.watching import Stamp, Watch, sampled, whole
 class _Part:
     """Rows that are read alike: of one file, or of lines with labels, of all files of a split.
 
-    paths: all that is read. rows: each with the file that it is from.
+    paths: all that is read. rows: each with the file that it is from. extra, meta: columns that
+    its form has besides, as of an Example.
     """
 
     paths: tuple[Path, ...]
     rows: Iterable[tuple[Path, Row | BadLine]]
     texts: tuple[str, ...]
     label: Read | None
+    extra: tuple[str, ...] = ()
+    meta: tuple[str, ...] = ()
 
 
 def _line_label(values: Mapping[str, Any], text: str, place: str) -> Label | BadLine:
@@ -84,7 +88,8 @@ class Files:
     def examples(self, split: str) -> Iterator[Example]:
         """The split's examples, file by file."""
         check_split(split, self.splits())
-        self._skipped.forget((*find_files(getattr(self.config, split)), *self._label_files(split)))
+        beside = [path for paths in self._by_line(split).values() for path in paths]
+        self._skipped.forget((*find_files(getattr(self.config, split)), *beside))
         self._labelling.forget(split)
         found = False
         for part in self._parts(split):
@@ -95,10 +100,10 @@ class Files:
             _no_example(find_files(getattr(self.config, split))[0])
 
     def shards(self, split: str) -> tuple[str, ...]:
-        """The split's files, in order; the first alone where labels stand in files of their own."""
+        """The split's files, in order; the first alone where others go with them line by line."""
         check_split(split, self.splits())
         files = find_files(getattr(self.config, split))
-        return tuple(map(str, files[:1] if self._label_files(split) else files))
+        return tuple(map(str, files[:1] if self._by_line(split) else files))
 
     def shard(self, split: str, name: str, skip: int = 0) -> Iterator[Example]:
         """The examples of a file, without the first `skip`.
@@ -111,7 +116,7 @@ class Files:
             raise DataError(f"The {split} split has no file {name}. {did_you_mean(name, names)}")
         exact = self.config.on_bad_line == "error"
         files = find_files(getattr(self.config, split))
-        if self._label_files(split):
+        if self._by_line(split):
             part = self._aligned(split)
             exact = False
         else:
@@ -132,7 +137,7 @@ class Files:
     def _fingerprint(self, contents: Callable[[Iterable[Path]], Any]) -> str:
         self._labelling = Labelling(self.config)
         vars(self).pop("_names", None)
-        named = (*SPLITS, "labels", "label_names", "label_table", "format")
+        named = (*SPLITS, "labels", "targets", "label_names", "label_table", "format")
         meaning: dict[str, Any] = {
             name: value
             for name, value in attrs.asdict(self.config, recurse=False).items()
@@ -146,8 +151,11 @@ class Files:
             files = self._noted(self._paths(getattr(self.config, split)))
             forms = [self._format(path) for path in files]
             meaning[f"files of {split}"] = [forms, contents(files)]
-            labels = self._noted(self._label_files(split))
+            by_line = self._by_line(split)
+            labels = self._noted(by_line.get("label", []))
             meaning[f"labels of {split}"] = contents(labels)
+            if "target" in by_line:
+                meaning[f"targets of {split}"] = contents(self._noted(by_line["target"]))
             meaning[f"names of {split}"] = [str(self._labelling.of_file(path)) for path in files]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
@@ -161,24 +169,32 @@ class Files:
         return paths
 
     def _parts(self, split: str) -> Iterator[_Part]:
-        if self._label_files(split):
+        if self._by_line(split):
             yield self._aligned(split)
             return
         for path in find_files(getattr(self.config, split)):
             yield self._part(path, split)
 
     def _aligned(self, split: str) -> _Part:
-        files, labels = find_files(getattr(self.config, split)), self._label_files(split)
+        files, beside = find_files(getattr(self.config, split)), self._by_line(split)
         for path in files:
             self._refuse_columns(path)
             self._refuse_extra(path)
-        rows = aligned_rows(files, labels, self.config.encoding, self.config.longest_line)
-        return _Part((*files, *labels), rows, ("text",), _line_label)
+        rows = aligned_rows(files, beside, self.config.encoding, self.config.longest_line)
+        paths = (*files, *(path for paths in beside.values() for path in paths))
+        label = _line_label if "label" in beside else None
+        return _Part(paths, rows, ("text",), label)
 
     def _part(self, path: Path, split: str, skip: int = 0) -> _Part:
         rows = zip(repeat(path), read_rows(path, self._form(path, split), skip), strict=False)
+        form = self._format(path)
+        if form in annotated.FORMATS:
+            self._refuse_documents(path)
+            tags = annotated.tags_of if form == "conll" else None
+            further = annotated.EXTRA.get(form, ()), annotated.META.get(form, ())
+            return _Part((path,), rows, ("text",), tags, *further)
         label = self._labelling.reader(path, split)
-        if self._format(path) != "txt":
+        if form != "txt":
             self._refuse_documents(path)
             return _Part((path,), rows, self._texts(), label)
         # A text file has no columns: its lines are the text.
@@ -210,6 +226,9 @@ class Files:
         texts, label_of_row = part.texts, part.label
         single = len(texts) == 1
         further = [(name, (column,)) for name, column in extra_columns(self.config).items()]
+        further += [(name, (name,)) for name in texts_by_line(self.config)]
+        further += [(name, (name,)) for name in part.extra]
+        tags, metas = self.config.label, part.meta
         named = self._named if self.config.label_names is not None else None
         stripped = self._labelling.stripped if self.config.strip_label else None
 
@@ -217,7 +236,9 @@ class Files:
             line, values = row
             place = f"{path}:{line}"
             text = values.get(texts[0]) if single else None
-            if not isinstance(text, str):
+            if isinstance(text, list) and tags and isinstance(values.get(tags), list):
+                text = annotated.words_of(text, values[tags])
+            elif not isinstance(text, str):
                 text = joined_text(values, texts)
             if isinstance(text, BadLine):
                 return attrs.evolve(text, line=line)
@@ -227,8 +248,9 @@ class Files:
                 if isinstance(found, BadLine):
                     return attrs.evolve(found, line=line)
                 extra[name] = found
+            meta = {name: values[name] for name in metas}
             if label_of_row is None:
-                return Example(text, None, extra, place)
+                return Example(text, None, extra, place, meta)
             label = label_of_row(values, text, place)
             if named is not None and not isinstance(label, BadLine):
                 label = named(label)
@@ -268,9 +290,12 @@ class Files:
 
     def _refuse_columns(self, path: Path) -> None:
         if self._format(path) != "txt":
+            of_labels = self.config.labels is not None
+            given = "labels" if of_labels else "targets"
+            key = "label" if of_labels else 'fields = { target = "..." }'
             raise DataError(
-                f"data.labels is for txt files, and {path} is {self._format(path)}. Name its "
-                "column of labels with data.label."
+                f"data.{given} is for txt files, and {path} is {self._format(path)}. Name its "
+                f"column of {given} with data.{key}."
             )
 
     def _refuse_documents(self, path: Path) -> None:
@@ -289,8 +314,18 @@ class Files:
     def _paths(self, patterns: Path | tuple[Path, ...] | None) -> list[Path]:
         return [] if patterns is None else find_files(patterns)
 
-    def _label_files(self, split: str) -> list[Path]:
-        return self._paths((self.config.labels or {}).get(split))
+    def _by_line(self, split: str) -> dict[str, list[Path]]:
+        """The files that go with a split's line by line, by what they hold.
+
+        Raises DataError where another split's are named and not this one's.
+        """
+        named = {"label": self.config.labels, "target": self.config.targets}
+        found = {name: self._paths((of or {}).get(split)) for name, of in named.items()}
+        if self.config.targets and not found["target"]:
+            raise DataError(
+                f"data.targets names no file for {split}. Name it, or take {split} out."
+            )
+        return {name: paths for name, paths in found.items() if paths}
 
     def _form(self, path: Path, split: str) -> Form:
         config = self.config
@@ -311,6 +346,8 @@ class Files:
             labels=labels,
             longest=config.longest_line,
             documents=config.documents,
+            word=config.word_column,
+            tag=config.tag_column,
         )
         if header or form.format not in ("csv", "tsv"):
             return form
@@ -346,7 +383,7 @@ class Files:
     def _names(self) -> Mapping[str, str]:
         """Names by the number that stands for them; from 0 where the training data has a 0."""
         path = self._paths(self.config.label_names)[0]
-        names = _label_names(path, self.config.encoding, self.config.longest_line)
+        names = label_names(path, self.config.encoding, self.config.longest_line)
         first = 0 if self._has_zero(len(names)) else 1
         return {str(number): name for number, name in enumerate(names, first)}
 
@@ -368,19 +405,3 @@ class Files:
 
 def _no_example(path: Path) -> None:
     raise DataError(f"{path} has no example. Take it out, or check that it is whole.")
-
-
-def _label_names(path: Path, encoding: str, longest: int) -> list[str]:
-    names = []
-    for line in read_lines(path, encoding, longest):
-        if isinstance(line, BadLine):
-            raise DataError(f"{path}:{line.line}: {line.reason}. Each line has one label's name.")
-        names.append(line[1].strip())
-    while names and not names[-1]:
-        names.pop()
-    if not names:
-        raise DataError(f"{path} has no name. Write a label's name on each line.")
-    if "" in names:
-        number = names.index("") + 1
-        raise DataError(f"{path}:{number}: a blank line. Each line has one label's name.")
-    return names

@@ -18,7 +18,7 @@ class Form:
     """How the files of a split are written.
 
     wanted: the columns that are read; labels: those among them that labels come from. longest: most
-    bytes of a line, and of a row of several.
+    bytes of a line, and of a row of several. word, tag: the columns of conll.
     """
 
     format: str
@@ -31,6 +31,8 @@ class Form:
     labels: tuple[str, ...]
     longest: int
     documents: str = "line"
+    word: int = 0
+    tag: int = -1
 
 
 def check_columns(names: Sequence[str], wanted: Sequence[str], place: str, hint: str = "") -> None:

@@ -13,7 +13,7 @@ from attrs import define, field
 from loomlm.plugin import DataError, nearest
 from loomlm_sources.config import FilesConfig
 from loomlm_sources.forms import Form
-from loomlm_sources.lines import BadLine
+from loomlm_sources.lines import BadLine, read_lines
 from loomlm_sources.opening import data_format, stem
 from loomlm_sources.readers import read_rows
 from loomlm_sources.values import kind_of, label_of, shown, value_of
@@ -157,8 +157,29 @@ TYPED = ("jsonl", "parquet")
 
 
 def data_format_of(path: Path, config: FilesConfig) -> str:
-    """A file's form, as the config or its name says."""
-    return data_format(path) if config.format == "auto" else config.format
+    """A file's form, as the config or its name says; `train.de` is text where others go with it
+    line by line.
+    """
+    if config.format != "auto":
+        return config.format
+    return data_format(path, "txt" if config.targets is not None else None)
+
+
+def label_names(path: Path, encoding: str, longest: int) -> list[str]:
+    """The names of labels that a file has, one a line. Raises DataError for one that is blank."""
+    names = []
+    for line in read_lines(path, encoding, longest):
+        if isinstance(line, BadLine):
+            raise DataError(f"{path}:{line.line}: {line.reason}. Each line has one label's name.")
+        names.append(line[1].strip())
+    while names and not names[-1]:
+        names.pop()
+    if not names:
+        raise DataError(f"{path} has no name. Write a label's name on each line.")
+    if "" in names:
+        number = names.index("") + 1
+        raise DataError(f"{path}:{number}: a blank line. Each line has one label's name.")
+    return names
 
 
 @define

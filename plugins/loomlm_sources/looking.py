@@ -61,15 +61,19 @@ def with_other_file(options: Mapping[str, Any], file: str) -> dict[str, Any]:
     Whether that has a header, where that is said split by split, is seen from its first line.
     """
     path = _first(file)
-    if options.get("labels") and _format(path, options) == "txt":
-        raise DataError(
-            f"{file} has no labels: those of the run stand in files of their own, line by line. "
-            "Give texts and labels in one file, a .jsonl or .csv with the columns text and label."
-        )
+    for name in ("label", "target"):
+        if options.get(f"{name}s") and _format(path, options) == "txt":
+            raise DataError(
+                f"{file} has no {name}s: those of the run stand in files of their own, line by "
+                f"line. Give texts and {name}s in one file, a .jsonl or .csv with the columns text "
+                f"and {name}."
+            )
     is_table = _format(path, options) != "txt"
     elsewhere = any(options.get(name) is not None for name in ELSEWHERE)
     old = {"documents", "strip_label", *ELSEWHERE} if is_table else {"labels"}
     changed = {name: value for name, value in options.items() if name not in old}
+    if changed.pop("targets", None):
+        changed["fields"] = {**changed.get("fields", {}), "target": "target"}
     if is_table and elsewhere and _format(_first(options["train"]), options) == "txt":
         changed["label"] = _known_label(path, options)
     if isinstance(options.get("header"), Mapping) and _format(path, options) in ("csv", "tsv"):
@@ -108,7 +112,9 @@ def _folders(patterns: Any) -> int:
 
 def _format(path: Path, options: Mapping[str, Any]) -> str:
     form = options.get("format", "auto")
-    return data_format(path) if form == "auto" else form
+    if form != "auto":
+        return form
+    return data_format(path, "txt" if options.get("targets") else None)
 
 
 def _columns(path: Path, form: str, options: Mapping[str, Any]) -> Sequence[str]:

@@ -25,6 +25,7 @@ ENDINGS = {
     ".ndjson": "jsonl",
     ".json": "jsonl",
     ".parquet": "parquet",
+    ".conll": "conll",
 }
 
 
@@ -66,14 +67,17 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def data_format(path: Path) -> str:
-    """What a file's name says of its form, before the ending of its compression."""
+def data_format(path: Path, usual: str | None = None) -> str:
+    """What a file's name says of its form, before the ending of its compression.
+
+    usual: of a name that says none. Raises DataError for such a one without it.
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSED]
-    form = ENDINGS.get(suffixes[-1]) if suffixes else None
+    form = ENDINGS.get(suffixes[-1], usual) if suffixes else usual
     if form is None:
         raise DataError(
-            f"The name of {path} does not say its form. Set data.format to txt, csv, tsv, jsonl "
-            "or parquet."
+            f"The name of {path} does not say its form. Set data.format to txt, csv, tsv, jsonl, "
+            "parquet, conll or squad."
         )
     return form
 

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from loomlm_sources import annotated
 from loomlm_sources.documents import documents
 from loomlm_sources.forms import Form, Row
 from loomlm_sources.lines import BadLine, read_lines
@@ -24,6 +25,7 @@ def read_rows(path: Path, form: Form, skip: int = 0) -> Iterator[Row | BadLine]:
         "tsv": read_table,
         "jsonl": _jsonl,
         "parquet": read_parquet,
+        **annotated.READERS,
     }
     return readers[form.format](path, form, skip)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,15 +18,26 @@ def check_split(split: str, splits: Sequence[str]) -> None:
 
 
 def joined_text(values: Mapping[str, Any], names: Sequence[str]) -> str | BadLine:
-    """The text of a row; several columns with a space between."""
+    """The text of a row; several columns with a space between. A chat is its JSON."""
     parts = []
     for name in names:
         part = values[name] if name in values else value_of(values, name)
+        if is_chat(part):
+            part = json.dumps(part, ensure_ascii=False)
         if not isinstance(part, str):
             bad = isinstance(part, BadLine)
             return part if bad else BadLine(0, f"{name!r} is {shown(part)}, not a text")
         parts.append(part)
     return parts[0] if len(parts) == 1 else " ".join(parts)
+
+
+def is_chat(value: Any) -> bool:
+    """Whether a value is a list of messages, each with a role and a content: a text, as JSON."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(one, Mapping) and {"role", "content"} <= one.keys() for one in value)
+    )
 
 
 def value_of(values: Mapping[str, Any], name: str) -> Any:

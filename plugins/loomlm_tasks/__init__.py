@@ -1,7 +1,16 @@
 """The built-in tasks."""
 
 from loomlm.plugin import Component, hookimpl
-from loomlm_tasks.config import CausalLmConfig, ClassificationConfig, MaskedLmConfig
+from loomlm_tasks.config import (
+    CausalLmConfig,
+    ClassificationConfig,
+    CompletionConfig,
+    MaskedLmConfig,
+    QuestionAnsweringConfig,
+    RegressionConfig,
+    TokenClassificationConfig,
+    TranslationConfig,
+)
 
 loomlm_api = (1, 1)
 
@@ -12,7 +21,7 @@ def loomlm_tasks() -> list[Component]:
         Component(
             kind="task",
             name="classification",
-            summary="one label, or several, for each text",
+            summary="one label, or several, for each text, or pair of texts",
             target="loomlm_tasks.classification:Classification",
             config=ClassificationConfig,
             trials={
@@ -23,7 +32,16 @@ def loomlm_tasks() -> list[Component]:
                     "class_weights": "balanced",
                     "label_smoothing": 0.1,
                 },
+                "pairs": {"max_tokens": 16, "pair": True},
             },
+        ),
+        Component(
+            kind="task",
+            name="regression",
+            summary="a number for each text, or pair of texts",
+            target="loomlm_tasks.regression:Regression",
+            config=RegressionConfig,
+            trials={"one_text": {"max_tokens": 16}},
         ),
         Component(
             kind="task",
@@ -35,6 +53,22 @@ def loomlm_tasks() -> list[Component]:
         ),
         Component(
             kind="task",
+            name="translation",
+            summary="write a text anew: in another language, or shorter",
+            target="loomlm_tasks.translation:Translation",
+            config=TranslationConfig,
+            trials={"short": {"max_tokens": 16, "label_smoothing": 0.1}},
+        ),
+        Component(
+            kind="task",
+            name="completion",
+            summary="answers to requests and in chats, written by a language model",
+            target="loomlm_tasks.completion:Completion",
+            config=CompletionConfig,
+            trials={"pairs": {"context": 24, "max_new": 6}},
+        ),
+        Component(
+            kind="task",
             name="masked_lm",
             summary="language modelling: hidden tokens from those on both sides",
             target="loomlm_tasks.masked_lm:MaskedLm",
@@ -43,5 +77,21 @@ def loomlm_tasks() -> list[Component]:
                 "short": {"context": 16, "share": 0.3},
                 "packed": {"context": 16, "packing": "bfd", "whole_words": True},
             },
+        ),
+        Component(
+            kind="task",
+            name="question_answering",
+            summary="the piece of a text that answers a question",
+            target="loomlm_tasks.question_answering:QuestionAnswering",
+            config=QuestionAnsweringConfig,
+            trials={"short": {"max_tokens": 16, "max_question": 4, "stride": 8}},
+        ),
+        Component(
+            kind="task",
+            name="token_classification",
+            summary="a tag for each word: names, parts of speech",
+            target="loomlm_tasks.token_classification:TokenClassification",
+            config=TokenClassificationConfig,
+            trials={"short": {"max_tokens": 16, "stride": 8}},
         ),
     ]

@@ -38,7 +38,7 @@ class CausalLm:
     config: CausalLmConfig
 
     produces = "likelihood"
-    default_metrics = ("perplexity", "bits_per_byte")
+    default_metrics = ("perplexity", "bits_per_byte", "word_perplexity")
     stream = True
 
     @property
@@ -65,11 +65,18 @@ class CausalLm:
     def encode(
         self, examples: Sequence[Example], tokenizer: Tokenizer, facts: Facts, labelled: bool
     ) -> Columns:
-        """`tokens`, ragged, each document with its end token, or two; `bytes`, int64 (n,)."""
+        """`tokens`, ragged, each document with its end token, or two; `bytes` and `words`, int64
+        (n,).
+        """
         texts = [example.text for example in examples]
         sizes = [len(text.encode("utf-8", "surrogatepass")) for text in texts]
         tokens = with_end(tokenizer.encode_many(texts), tokenizer.end_id, self.packed)
-        return {"tokens": tokens, "bytes": np.array(sizes, np.int64)}
+        words = [len(text.split()) for text in texts]
+        return {
+            "tokens": tokens,
+            "bytes": np.array(sizes, np.int64),
+            "words": np.array(words, np.int64),
+        }
 
     def batch_spec(self, facts: Facts, shapes: Sequence[Mapping[str, int]]) -> BatchSpec:
         """tokens, label, weight (batch, time); length (batch,); with "bfd" segment (batch, time),
@@ -89,7 +96,7 @@ class CausalLm:
         tokens = rows["tokens"]
         assert isinstance(tokens, Ragged)
         if self.packed:
-            return _packed(tokens, rows.get("pieces"), shape)
+            return packed_batch(tokens, rows.get("pieces"), shape)
         both, lengths = padded(tokens, shape["batch"], shape["time"] + 1)
         length = np.maximum(lengths - 1, 0)
         place = np.arange(shape["time"])
@@ -139,8 +146,16 @@ def with_end(rows: Ragged, end_id: int | None, both: bool = False) -> Ragged:
     return Ragged(values, rows.offsets + each * np.arange(len(rows.offsets)))
 
 
-def _packed(tokens: Ragged, pieces: Ragged | np.ndarray | None, shape: Mapping[str, int]) -> Batch:
-    """A batch of rows that hold several documents; one each where there is no word of pieces."""
+def packed_batch(
+    tokens: Ragged,
+    pieces: Ragged | np.ndarray | None,
+    shape: Mapping[str, int],
+    learnt: Ragged | None = None,
+) -> Batch:
+    """A batch of rows that hold several documents; one each where there is no word of pieces.
+
+    learnt: 1 for each token that is to be predicted; without, all are but the first of a document.
+    """
     if not isinstance(pieces, Ragged):
         lengths = np.diff(tokens.offsets)
         pieces = Ragged(lengths[lengths > 0], np.concatenate([[0], np.cumsum(lengths > 0)]))
@@ -156,10 +171,12 @@ def _packed(tokens: Ragged, pieces: Ragged | np.ndarray | None, shape: Mapping[s
         "label": tokens.values[predicted],
         "segment": np.repeat(number, pieces.values - 1),
     }
+    if learnt is not None:
+        columns["weight"] = learnt.values[predicted]
     found = {
         name: padded(Ragged(values, offsets), shape["batch"], shape["time"])
         for name, values in columns.items()
     }
     arrays = {name: array for name, (array, _) in found.items()}
-    weight = (arrays["segment"] > 0).astype(np.float32)
+    weight = (arrays.get("weight", arrays["segment"]) > 0).astype(np.float32)
     return Batch({**arrays, "length": found["tokens"][1], "weight": weight})

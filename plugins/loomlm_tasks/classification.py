@@ -20,12 +20,11 @@ from loomlm.plugin import (
     Head,
     Loss,
     Outcome,
-    Ragged,
     Tokenizer,
     did_you_mean,
 )
 from loomlm_tasks.config import ClassificationConfig
-from loomlm_tasks.padding import padded
+from loomlm_tasks.reading import check_texts, encoded, fields, read
 
 
 @frozen
@@ -46,6 +45,10 @@ class Classification:
         return self.config.max_tokens
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        return ("pair",) if self.config.pair else ()
+
+    @property
     def produces(self) -> str:
         return "label_sets" if self.config.multi_label else "classes"
 
@@ -56,6 +59,7 @@ class Classification:
         """
         counts: Counter[str] = Counter()
         for example in examples:
+            check_texts([example], self.config.pair)
             counts.update(self._labels(example))
         if len(counts) < 2:
             known = f"only {next(iter(counts))!r}" if counts else "none"
@@ -87,28 +91,27 @@ class Classification:
     def encode(
         self, examples: Sequence[Example], tokenizer: Tokenizer, facts: Facts, labelled: bool
     ) -> Columns:
-        """`tokens`, ragged; `label`, int32 (n,), or 0/1 float32 (n, labels) with multi_label."""
-        tokens = _cut(
-            tokenizer.encode_many([example.text for example in examples]), self.config.max_tokens
-        )
+        """`tokens`, ragged; with pair `second`, where the second text begins, int32 (n,); `label`,
+        int32 (n,), or 0/1 float32 (n, labels) with multi_label.
+        """
+        columns = encoded(examples, tokenizer, self.config.max_tokens, self.config.pair)
         if not labelled:
-            return {"tokens": tokens}
+            return columns
         ids = {label: index for index, label in enumerate(facts["labels"])}
         if not self.config.multi_label:
             codes = [_id(self._labels(example)[0], ids, example) for example in examples]
-            return {"tokens": tokens, "label": np.array(codes, np.int32)}
+            return {**columns, "label": np.array(codes, np.int32)}
         rows = np.zeros((len(examples), len(ids)), np.float32)
         for row, example in enumerate(examples):
             rows[row, [_id(label, ids, example) for label in self._labels(example)]] = 1
-        return {"tokens": tokens, "label": rows}
+        return {**columns, "label": rows}
 
     def batch_spec(self, facts: Facts, shapes: Sequence[Mapping[str, int]]) -> BatchSpec:
-        """tokens (batch, time), length (batch,), label, weight (batch,)."""
+        """tokens (batch, time); length, label, weight and, with pair, second (batch,)."""
         label = ("batch", len(facts["labels"])) if self.config.multi_label else ("batch",)
         return BatchSpec(
             fields=(
-                BatchField("tokens", "int32", ("batch", "time")),
-                BatchField("length", "int32", ("batch",)),
+                *fields(self.config.pair),
                 BatchField("label", "float32" if self.config.multi_label else "int32", label),
                 BatchField("weight", "float32", ("batch",)),
             ),
@@ -117,11 +120,7 @@ class Classification:
 
     def collate(self, rows: Columns, shape: Mapping[str, int], facts: Facts) -> Batch:
         """A padded batch; rows without a label get label 0, and still count in `weight`."""
-        height, width = shape["batch"], shape["time"]
-        tokens = rows["tokens"]
-        assert isinstance(tokens, Ragged)
-        count = len(tokens)
-        ids, lengths = padded(tokens, height, width)
+        height, count = shape["batch"], len(rows["tokens"])
         label_shape = (height, len(facts["labels"])) if self.config.multi_label else (height,)
         label = np.zeros(label_shape, np.float32 if self.config.multi_label else np.int32)
         weight = np.zeros(height, np.float32)
@@ -131,7 +130,8 @@ class Classification:
             assert isinstance(given, np.ndarray)
             label[:count] = given
             weight[:count] = self._weights(given, facts)
-        return Batch({"tokens": ids, "length": lengths, "label": label, "weight": weight})
+        arrays = read(rows, height, shape["time"])
+        return Batch({**arrays, "label": label, "weight": weight})
 
     def _weights(self, label: np.ndarray, facts: Facts) -> Any:
         """What each row counts; a row with several labels counts their mean."""
@@ -151,12 +151,17 @@ class Classification:
         return Loss(kind=kind, label_smoothing=self.config.label_smoothing)
 
     def outcome(self, logits: np.ndarray, batch: Batch) -> Outcome:
-        """Classes (n,), or 0/1 (n, labels); the rows that are padding are left out."""
-        real = _real(batch)
+        """Classes (n,), or 0/1 (n, labels), with their probabilities; the rows that are padding are
+        left out.
+        """
+        real = batch["weight"] > 0
+        # In float64, so that labels that are almost sure keep their order.
+        kept = logits[real].astype(np.float64)
         if not self.config.multi_label:
-            return Outcome(logits[real].argmax(axis=1), batch["label"][real])
+            return Outcome(kept.argmax(axis=1), batch["label"][real], _softmax(kept))
         given = _sigmoid(logits[real]) >= self.config.threshold
-        return Outcome(given.astype(np.int8), batch["label"][real].astype(np.int8))
+        right = batch["label"][real].astype(np.int8)
+        return Outcome(given.astype(np.int8), right, _sigmoid(kept))
 
     def decode(self, logits: np.ndarray, facts: Facts) -> list[dict[str, Any]]:
         """`label` (or `labels`) and `probabilities` of each row, the likeliest first."""
@@ -186,6 +191,11 @@ class Classification:
                 )
             return tuple(dict.fromkeys(label))
         if not self.config.multi_label:
+            if not label:
+                raise DataError(
+                    f"{example.place}: the label is empty. Fill it in, or, where a text may have "
+                    "none, set task = { multi_label = true }."
+                )
             return (label,)
         parts = (part.strip() for part in label.split(self.config.separator))
         return tuple(dict.fromkeys(part for part in parts if part))
@@ -198,21 +208,6 @@ def _id(label: str, ids: Mapping[str, int], example: Example) -> int:
             f"{did_you_mean(label, ids)} Mend the label, or add such examples to train."
         )
     return ids[label]
-
-
-def _cut(rows: Ragged, most: int) -> Ragged:
-    lengths = np.diff(rows.offsets)
-    if not len(lengths) or lengths.max() <= most:
-        return rows
-    kept = np.minimum(lengths, most)
-    offsets = np.zeros_like(rows.offsets)
-    np.cumsum(kept, out=offsets[1:])
-    within = np.arange(offsets[-1]) + np.repeat(rows.offsets[:-1] - offsets[:-1], kept)
-    return Ragged(rows.values[within], offsets)
-
-
-def _real(batch: Batch) -> np.ndarray:
-    return batch["weight"] > 0
 
 
 def _class_weights(config: ClassificationConfig, facts: Facts) -> np.ndarray:

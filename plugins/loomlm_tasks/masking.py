@@ -59,8 +59,9 @@ def hide(
     wanted = np.floor(config.share * open_.sum(axis=1) + 0.5).astype(np.int64)
     wanted = np.where(open_.any(axis=1), np.maximum(wanted, 1), 0)
     most = most_hidden(config.share, time)
-    drawn = uniforms(keys, time + 2 * most)
-    odds, what, other = drawn[:, :time], drawn[:, time : time + most], drawn[:, time + most :]
+    # By place, so that nothing depends on how wide the rows beside it are.
+    drawn = uniforms(keys, 3 * time).reshape(size, time, 3)
+    odds = drawn[:, :, 0]
     if config.whole_words:
         chosen = _words(open_, _starts(tokens, piece, open_, vocabulary), odds, wanted)
     else:
@@ -72,6 +73,7 @@ def hide(
     places = np.where(real, places, 0)
     rows = np.arange(size)[:, None]
     label = np.where(real, tokens[rows, places], 0)
+    what, other = drawn[rows, places, 1], drawn[rows, places, 2]
     plain = np.delete(np.arange(vocabulary.size), vocabulary.special)
     random = plain[(other * len(plain)).astype(np.int64)] if len(plain) else label
     changed = np.where(what < config.masked + config.random, random, label)

@@ -36,8 +36,8 @@ def loomlm_trainers() -> list[Component]:
 def loomlm_builders() -> list[Builder]:
     return [
         _builder("backbone", "mlp", "loomlm_tensorflow.mlp:build"),
-        _builder("backbone", "rnn", "loomlm_tensorflow.rnn:Rnn"),
-        _builder("backbone", "transformer", "loomlm_tensorflow.transformer:Transformer"),
+        _builder("backbone", "rnn", "loomlm_tensorflow.rnn:build"),
+        _builder("backbone", "transformer", "loomlm_tensorflow.encoder_decoder:build"),
         _builder("optimizer", "adamw", "loomlm_tensorflow.optimizers:AdamW"),
         _builder("optimizer", "muon", "loomlm_tensorflow.optimizers:Muon"),
         _builder("optimizer", "sgd", "loomlm_tensorflow.optimizers:SGD"),

@@ -94,7 +94,7 @@ class TensorFlowEngine:
         return self._call(self._logits, dict(batch.arrays)).numpy()
 
     def score(self, batch: Batch, logits: bool) -> tuple[float, np.ndarray | None]:
-        """Sum of the weighted losses, and the logits where they are asked for; dropout off."""
+        """Sum of the weighted plain losses, and the logits where they are wanted; dropout off."""
         by_parts = self.spec.head.reads == "tokens" and self.spec.loss.kind == "cross_entropy"
         if not logits and by_parts:
             return float(self._call(self._loss_by_parts, dict(batch.arrays))), None
@@ -203,11 +203,11 @@ class TensorFlowEngine:
 
     def _loss_and_logits(self, batch: Tensors) -> tuple[Tensor, Tensor]:
         logits = self._logits(batch)
-        return weighted_loss(logits, batch, self.spec.loss), logits
+        return weighted_loss(logits, batch, self.spec.loss.plain), logits
 
     def _loss_by_parts(self, batch: Tensors) -> Tensor:
-        outputs = self.spec.head.outputs
-        return loss_by_parts(self.module.head, self._hidden(batch), batch, self.spec.loss, outputs)
+        outputs, loss = self.spec.head.outputs, self.spec.loss.plain
+        return loss_by_parts(self.module.head, self._hidden(batch), batch, loss, outputs)
 
     def _traced_start(self, batch: Tensors, room: Tensor) -> tuple[Cache, Tensor]:
         hidden, cache = self.module.backbone.start(batch, room)

@@ -28,7 +28,9 @@ def build(spec: ModelSpec) -> Any:
 class Mlp(keras.layers.Layer):
     """Pooled rows, hidden layers. Built from a ModelSpec.
 
-    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams).
+    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams),
+    `subwords` and `subword_mask` (batch, runs); of rows with two texts `pair_word_mask` and its
+    like besides.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -37,34 +39,55 @@ class Mlp(keras.layers.Layer):
         idf = config.weighting == "tfidf"
         self.embedding = Table(spec.vocab_size, config.width, idf)
         self.ngrams = Table(config.buckets, config.width, idf) if config.ngrams > 1 else None
+        self.subwords = Table(config.buckets, config.width, idf) if config.subwords else None
+        names = [field.name for field in spec.batch.fields]
+        self.compare = keras.layers.Dense(config.width) if "pair_word_mask" in names else None
         self.hidden = [keras.layers.Dense(width) for width in config.hidden]
 
     def call(self, batch: Tensors, training: bool = False) -> Tensor:
         """Hidden states (batch, width)."""
-        config, root = self.config, self.config.pooling == "root"
-        drop = config.word_dropout if training else 0.0
-        pooled, size = self.embedding(batch["tokens"], batch["word_mask"], root=root, drop=drop)
+        x = self._pooled(batch, "", training)
+        if self.compare is None:
+            return hidden_layers(self, x, training)
+        other = self._pooled(batch, "pair_", training)
+        x = tf.concat((x, other, tf.abs(x - other), x * other), axis=1)
+        return hidden_layers(self, x, training, self.compare)
+
+    def _pooled(self, batch: Tensors, of: str, training: bool) -> Tensor:
+        """The vector of one of a row's texts, (batch, width). of: what its masks begin with."""
+        root = self.config.pooling == "root"
+        drop = self.config.word_dropout if training else 0.0
+        mask = batch[f"{of}word_mask"]
+        pooled, size = self.embedding(batch["tokens"], mask, root=root, drop=drop)
         if self.ngrams is not None:
-            more, more_size = self.ngrams(
-                batch["ngrams"], batch["ngram_mask"], root=root, drop=drop
-            )
+            mask = batch[f"{of}ngram_mask"]
+            more, more_size = self.ngrams(batch["ngrams"], mask, root=root, drop=drop)
             pooled, size = pooled + more, size + more_size
-        size = tf.sqrt(size) if root else size
-        pooled = pooled / tf.maximum(size, 1e-6)[:, None]
-        return hidden_layers(self, pooled, training)
+        pooled = scaled(pooled, size, root)
+        if self.subwords is None:
+            return pooled
+        mask = batch[f"{of}subword_mask"]
+        return pooled + scaled(*self.subwords(batch["subwords"], mask, root=root, drop=drop), root)
 
     def complete(self, batch: Tensors) -> Tensors:
         """What a batch of tokens alone has besides, where they can tell it."""
-        if self.config.ngrams > 1 or self.config.weighting != "none":
+        config = self.config
+        if config.ngrams > 1 or config.subwords or config.weighting != "none":
             return batch
         return {**batch, "word_mask": tf.cast(batch["inside"], tf.float32)}
 
 
-def hidden_layers(backbone: Any, x: Tensor, training: bool) -> Tensor:
-    """(..., in) to (..., width)."""
+def scaled(summed: Tensor, size: Tensor, root: bool) -> Tensor:
+    """A sum of rows (batch, width) by the sum of their weights, or the root of their squares'."""
+    size = tf.sqrt(size) if root else size
+    return summed / tf.maximum(size, 1e-6)[:, None]
+
+
+def hidden_layers(backbone: Any, x: Tensor, training: bool, *first: Any) -> Tensor:
+    """(..., in) to (..., width). first: layers in front of the hidden ones."""
     config = backbone.config
     x = dropout(x, config.dropout, training)
-    for layer in backbone.hidden:
+    for layer in (*first, *backbone.hidden):
         x = ACTIVATIONS[config.activation](tf.cast(layer(x), tf.float32))
         x = dropout(x, config.dropout, training)
     return x

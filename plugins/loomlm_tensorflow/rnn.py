@@ -17,6 +17,15 @@ from loomlm_tensorflow.pooling import inside, last, pool
 Tensor = Any
 
 
+def build(spec: ModelSpec) -> Any:
+    """The layer of a config: with a source or without."""
+    if not spec.config.encoder_decoder:
+        return Rnn(spec)
+    from loomlm_tensorflow.attentive import AttentiveRnn
+
+    return AttentiveRnn(spec)
+
+
 class Rnn(keras.layers.Layer):
     """Embeddings and recurrent layers. Built from a ModelSpec; reads `tokens` and `length`."""
 
@@ -25,11 +34,10 @@ class Rnn(keras.layers.Layer):
         self.config = config = spec.config
         self.reads = spec.head.reads
         self.embedding = keras.layers.Embedding(spec.vocab_size, config.word_width, dtype="float32")
-        self.layers = [Layer(config, f"layer_{i}") for i in range(config.layers)]
+        self.layers = make_layers(config, "layer", config.layers)
         self.reverse_layers = None
         if config.bidirectional:
-            names = [f"reverse_layer_{i}" for i in range(config.layers)]
-            self.reverse_layers = [Layer(config, name) for name in names]
+            self.reverse_layers = make_layers(config, "reverse_layer", config.layers)
 
     def call(self, batch: Tensors, training: bool = False) -> Tensor:
         """Hidden states: (batch, time, width), or (batch, width) where the head reads sequences.
@@ -39,14 +47,8 @@ class Rnn(keras.layers.Layer):
         """
         length, config = batch["length"], self.config
         x = locked_dropout(self._words(batch["tokens"], training), config.share("input"), training)
-        for index, layer in enumerate(self.layers):
-            if index > 0:
-                x = locked_dropout(x, config.share("layer"), training)
-            ahead, _ = layer(x, training=training)
-            if self.reverse_layers is not None:
-                back, _ = self.reverse_layers[index](reverse(x, length), training=training)
-                ahead = tf.concat((ahead, reverse(back, length)), axis=-1)
-            x = ahead
+        share = config.share("layer")
+        x = through(x, length, self.layers, self.reverse_layers, share, training)
         x = locked_dropout(x, config.share("output"), training)
         return x if self.reads == "tokens" else self._pool(x, length)
 
@@ -76,11 +78,7 @@ class Rnn(keras.layers.Layer):
 
     def _words(self, tokens: Tensor, training: bool) -> Tensor:
         """(batch, time) to (batch, time, embedding). Dropout leaves out words, not numbers."""
-        words, share = self.embedding(tokens), self.config.embedding_dropout
-        if not (training and share):
-            return words
-        kept = dropout(tf.ones([self.embedding.input_dim, 1]), share, training)
-        return words * tf.gather(kept, tokens)
+        return words(self.embedding, tokens, self.config.embedding_dropout, training)
 
     def _pool(self, hidden: Tensor, length: Tensor) -> Tensor:
         """(batch, width); the last state of the reverse layers is where a row begins."""
@@ -121,15 +119,12 @@ class Layer(keras.layers.Layer):
         size, time, _ = sizes(x)
         given = tf.transpose(self.input_(x), [1, 0, 2])  # (time, batch, gates * width)
         first = states or [tf.zeros([size, self.width])] * len(self.names)
-        matrix = dropout(tf.convert_to_tensor(self.recurrent.kernel), self.weight_dropout, training)
-        matrix = tf.cast(matrix, self.recurrent.compute_dtype)
+        matrix = self._matrix(training)
         going = None if length is None else tf.transpose(inside(length, time))[..., None]
 
         def advance(at: Tensor, states: list[Tensor], written: Any) -> tuple[Any, Any, Any]:
-            before = tf.linalg.matmul(tf.cast(states[0], matrix.dtype), matrix)
-            if self.recurrent.use_bias:
-                before = before + tf.cast(self.recurrent.bias, matrix.dtype)
-            new = self.cell(tf.cast(given[at], tf.float32), tf.cast(before, tf.float32), states)
+            now = tf.cast(given[at], tf.float32)
+            new = self.cell(now, self._before(states[0], matrix), states)
             if going is not None:
                 new = [tf.where(going[at], n, old) for n, old in zip(new, states, strict=True)]
             return at + 1, new, written.write(at, new[0])
@@ -142,6 +137,55 @@ class Layer(keras.layers.Layer):
             maximum_iterations=time,
         )
         return tf.transpose(written.stack(), [1, 0, 2]), list(end)
+
+    def _matrix(self, training: bool) -> Tensor:
+        """From state to state, with its dropout."""
+        matrix = dropout(tf.convert_to_tensor(self.recurrent.kernel), self.weight_dropout, training)
+        return tf.cast(matrix, self.recurrent.compute_dtype)
+
+    def _before(self, state: Tensor, matrix: Tensor) -> Tensor:
+        """What a state (batch, width) gives the gates, by that matrix."""
+        before = tf.linalg.matmul(tf.cast(state, matrix.dtype), matrix)
+        if self.recurrent.use_bias:
+            before = before + tf.cast(self.recurrent.bias, matrix.dtype)
+        return tf.cast(before, tf.float32)
+
+
+def make_layers(config: Any, name: str, count: int) -> list[Layer]:
+    """The layers of one direction."""
+    return [Layer(config, f"{name}_{i}") for i in range(count)]
+
+
+def through(
+    x: Tensor,
+    length: Tensor,
+    layers: Sequence[Layer],
+    reverse_layers: Sequence[Layer] | None,
+    share: float,
+    training: bool,
+) -> Tensor:
+    """(batch, time, in) to the last layer's states, (batch, time, width), those of both directions.
+
+    share: of the states between layers that is left out.
+    """
+    for index, layer in enumerate(layers):
+        if index > 0:
+            x = locked_dropout(x, share, training)
+        ahead, _ = layer(x, training=training)
+        if reverse_layers is not None:
+            back, _ = reverse_layers[index](reverse(x, length), training=training)
+            ahead = tf.concat((ahead, reverse(back, length)), axis=-1)
+        x = ahead
+    return x
+
+
+def words(table: Any, tokens: Tensor, share: float, training: bool) -> Tensor:
+    """(batch, time) to (batch, time, embedding); share: of the vocabulary that is left out."""
+    found = table(tokens)
+    if not (training and share):
+        return found
+    kept = dropout(tf.ones([table.input_dim, 1]), share, training)
+    return found * tf.gather(kept, tokens)
 
 
 def lstm_cell(given: Tensor, before: Tensor, states: Sequence[Tensor]) -> list[Tensor]:

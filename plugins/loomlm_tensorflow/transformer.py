@@ -7,7 +7,7 @@ a head.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,64 +30,81 @@ Keep = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Puts a layer's new keys and values away, and gives those to attend to."""
 
 
-class Transformer(keras.layers.Layer):
-    """Embeddings, layers, a last norm. Built from a ModelSpec; reads `tokens` and `length`."""
+Source = tuple[Tensor, Tensor, Tensor]
+"""A source's keys and values (batch, kv_heads, source, d), and (batch, 1, 1, source), true for what
+is of it."""
 
-    def __init__(self, spec: ModelSpec) -> None:
-        super().__init__(name="backbone", dtype="float32")
-        self.config = config = spec.config
-        self.reads = spec.head.reads
-        self.causal = spec.causal or config.causal is True
-        self.embedding = table(spec.vocab_size, config.width)
+
+class Stack(keras.layers.Layer):
+    """Positions, layers, a last norm: from tokens' embeddings to their states."""
+
+    def __init__(self, config: Any, layers: Iterable[Any], name: str) -> None:
+        super().__init__(name=name, dtype="float32")
+        self.config = config
         self.positions = None
         if config.positions == "learned":
             self.positions = table(config.max_positions, config.width)
-        self.layers = [Layer(config, f"layer_{index}") for index in range(config.layers)]
+        self.layers = list(layers)
         self.norm = make_norm(config) if config.norm_place == "pre" else None
 
-    def call(self, batch: Tensors, training: bool = False) -> Tensor:
-        """Hidden states: (batch, time, width), or (batch, width) where the head reads sequences."""
-        tokens, places = batch["tokens"], None
-        time = sizes(tokens)[1]
-        if "segment" in batch:
-            seen, places = apart(batch["segment"], self.causal)
-        elif self.causal:
-            seen = (tf.range(time)[:, None] >= tf.range(time))[None, None]
-        else:
-            seen = inside(tf.maximum(batch["length"], 1), time)[:, None, None]
-        hidden = self._through(tokens, seen, None, places, training)
-        if self.reads == "tokens":
-            return hidden
-        return pool(hidden, batch["length"], self.config.pooling)
+    def through(
+        self,
+        x: Tensor,
+        seen: Tensor,
+        keep: Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        places: Tensor | None = None,
+        training: bool = False,
+        sources: Sequence[Source] = (),
+    ) -> Tensor:
+        """Embeddings (batch, time, width) to states (batch, time, width).
 
-    def start(self, batch: Tensors, room: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The states (batch, width) behind each row's last token, and the rows' cache.
+        seen: (batch or 1, 1, time or 1, keys), true for what is attended to.
+        places: (batch, time), where they are not 0, 1, 2, ...
+        sources: of layers that write, what each attends to besides.
+        """
+        time, turn = sizes(x)[1], None
+        if self.positions is None:
+            turn = turns(self.config, time if places is None else places)
+        elif places is None:
+            x = x + self.positions(tf.range(time))
+        else:
+            x = x + self.positions(places)
+        x = dropout(x, self.config.dropout, training)
+        for index, layer in enumerate(self.layers):
+            kept = partial(keep, index) if keep else None
+            more = {"source": sources[index]} if sources else {}
+            x = layer(x, turn=turn, seen=seen, keep=kept, training=training, **more)
+        return x if self.norm is None else self.norm(x)
+
+    def begin(
+        self, x: Tensor, length: Tensor, room: Tensor, sources: Sequence[Source] = ()
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The states of prompts, embedded (batch, time, width), and a cache of keys and values.
 
         keys.I, values.I of each layer: (batch, kv_heads, room, d), of which a row has `length`
         (batch,). What right padding left behind them is written over before anything attends to it.
         """
-        tokens = batch["tokens"]
-        time = sizes(tokens)[1]
+        time = sizes(x)[1]
         behind = tf.maximum(room - time, 0)
-        cache: dict[str, Tensor] = {"length": batch["length"]}
+        cache: dict[str, Tensor] = {"length": length}
 
         def keep(layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
             for name, new in (("keys", keys), ("values", values)):
                 cache[f"{name}.{layer}"] = tf.pad(new, [[0, 0], [0, 0], [0, behind], [0, 0]])
             return keys, values
 
-        seen = (tf.range(time)[:, None] >= tf.range(time))[None, None]
-        hidden = self._through(tokens, seen, keep)
-        return last(hidden, batch["length"]), cache
+        return self.through(x, before(time), keep, sources=sources), cache
 
-    def step(self, cache: Tensors, tokens: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Append a token (batch,) to each row: its state (batch, width), and the new cache."""
+    def go_on(
+        self, x: Tensor, cache: Tensors, sources: Sequence[Source] = ()
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The states of tokens, embedded (batch, width), to (batch, width); and the new cache."""
         length = cache["length"]
         room = sizes(cache["keys.0"])[2]
-        rows, heads = sizes(tokens)[0], self.config.kv_heads or self.config.heads
+        rows, heads = sizes(x)[0], self.config.kv_heads or self.config.heads
         row, head = tf.meshgrid(tf.range(rows), tf.range(heads), indexing="ij")
         place = tf.stack([row, head, tf.broadcast_to(length[:, None], tf.shape(row))], axis=-1)
-        new = {"length": length + 1}
+        new = {**cache, "length": length + 1}
 
         def append(layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
             for name, one in (("keys", keys), ("values", values)):
@@ -96,35 +113,49 @@ class Transformer(keras.layers.Layer):
             return new[f"keys.{layer}"], new[f"values.{layer}"]
 
         seen = inside(length + 1, room)[:, None, None]
-        hidden = self._through(tokens[:, None], seen, append, length[:, None])
+        hidden = self.through(x[:, None], seen, append, length[:, None], sources=sources)
         return hidden[:, 0], new
 
-    def _through(
-        self,
-        tokens: Tensor,
-        seen: Tensor,
-        keep: Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]] | None,
-        places: Tensor | None = None,
-        training: bool = False,
-    ) -> Tensor:
-        """Tokens (batch, time) to states (batch, time, width).
 
-        seen: (batch or 1, 1, time or 1, keys), true for what is attended to.
-        places: (batch, time), where they are not 0, 1, 2, ...
-        """
-        x = self.embedding(tokens)
-        turn = None
-        if self.positions is None:
-            turn = turns(self.config, sizes(tokens)[1] if places is None else places)
-        elif places is None:
-            x = x + self.positions(tf.range(sizes(tokens)[1]))
+class Transformer(Stack):
+    """Embeddings, layers, a last norm. Built from a ModelSpec; reads `tokens` and `length`."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        config = spec.config
+        layers = [Layer(config, f"layer_{index}") for index in range(config.layers)]
+        super().__init__(config, layers, "backbone")
+        self.reads = spec.head.reads
+        self.causal = spec.causal or config.causal is True
+        self.embedding = table(spec.vocab_size, config.width)
+
+    def call(self, batch: Tensors, training: bool = False) -> Tensor:
+        """Hidden states: (batch, time, width), or (batch, width) where the head reads sequences."""
+        tokens, places = batch["tokens"], None
+        time = sizes(tokens)[1]
+        if "segment" in batch:
+            seen, places = apart(batch["segment"], self.causal)
+        elif self.causal:
+            seen = before(time)
         else:
-            x = x + self.positions(places)
-        x = dropout(x, self.config.dropout, training)
-        for index, layer in enumerate(self.layers):
-            kept = partial(keep, index) if keep else None
-            x = layer(x, turn=turn, seen=seen, keep=kept, training=training)
-        return x if self.norm is None else self.norm(x)
+            seen = inside(tf.maximum(batch["length"], 1), time)[:, None, None]
+        hidden = self.through(self.embedding(tokens), seen, None, places, training)
+        if self.reads == "tokens":
+            return hidden
+        return pool(hidden, batch["length"], self.config.pooling)
+
+    def start(self, batch: Tensors, room: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The states (batch, width) behind each row's last token, and the rows' cache."""
+        hidden, cache = self.begin(self.embedding(batch["tokens"]), batch["length"], room)
+        return last(hidden, batch["length"]), cache
+
+    def step(self, cache: Tensors, tokens: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Append a token (batch,) to each row: its state (batch, width), and the new cache."""
+        return self.go_on(self.embedding(tokens), cache)
+
+
+def before(time: int | Tensor) -> Tensor:
+    """(1, 1, time, time): each place sees itself and those before it."""
+    return (tf.range(time)[:, None] >= tf.range(time))[None, None]
 
 
 class Layer(keras.layers.Layer):
@@ -143,19 +174,22 @@ class Layer(keras.layers.Layer):
         self, x: Tensor, turn: Turn | None, seen: Tensor, keep: Keep | None, training: bool
     ) -> Tensor:
         """(batch, time, width) to the same."""
-
-        def attend(x: Tensor) -> Tensor:
-            found = self.attention(x, turn=turn, seen=seen, keep=keep, training=training)
-            return dropout(tf.cast(found, tf.float32), self.dropout, training)
-
-        def transform(x: Tensor) -> Tensor:
-            return dropout(tf.cast(self.mlp(x), tf.float32), self.dropout, training)
-
         if self.pre:
-            x = x + attend(self.attention_norm(x))
-            return x + transform(self.mlp_norm(x))
-        x = self.attention_norm(x + attend(x))
-        return self.mlp_norm(x + transform(x))
+            x = x + self.attend(self.attention_norm(x), turn, seen, keep, training)
+            return x + self.transform(self.mlp_norm(x), training)
+        x = self.attention_norm(x + self.attend(x, turn, seen, keep, training))
+        return self.mlp_norm(x + self.transform(x, training))
+
+    def attend(
+        self, x: Tensor, turn: Turn | None, seen: Tensor, keep: Keep | None, training: bool
+    ) -> Tensor:
+        """What attention adds to the states."""
+        found = self.attention(x, turn=turn, seen=seen, keep=keep, training=training)
+        return dropout(tf.cast(found, tf.float32), self.dropout, training)
+
+    def transform(self, x: Tensor, training: bool) -> Tensor:
+        """What the network adds to them."""
+        return dropout(tf.cast(self.mlp(x), tf.float32), self.dropout, training)
 
 
 class Attention(keras.layers.Layer):

@@ -1,7 +1,7 @@
 """Config classes of the built-in tokenizers."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from attrs import frozen
 
@@ -57,6 +57,11 @@ class UnigramConfig:
 class WordConfig:
     """Words and punctuation marks."""
 
+    split: Literal["punctuation", "spaces"] = key(
+        "what parts words: spaces and punctuation marks; or spaces alone, with line ends for words "
+        "too: of texts that are split already, as WikiText's, whose perplexities count them so",
+        "punctuation",
+    )
     vocab_size: int = _size(50000, "words")
     lowercase: bool = _lowercase(True)
     min_frequency: int = _frequency(1, "a word")

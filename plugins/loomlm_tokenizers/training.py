@@ -92,9 +92,14 @@ def train_wordpiece(config: WordPieceConfig, texts: Iterable[str]) -> Tokenizer:
 
 
 def train_word(config: WordConfig, texts: Iterable[str]) -> Tokenizer:
-    """Words between spaces and punctuation marks; of equally frequent ones the alphabet's first."""
+    """Words between spaces and punctuation marks; of equally frequent ones the alphabet's first.
+
+    With split = "spaces" what stands between spaces, as it is; `<unk>` is the unknown word then.
+    """
     _check_size("word", config.vocab_size, len(SPECIAL) + 1, "one word")
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+    if config.split == "spaces":
+        return _train_split_words(config, texts, tokenizer)
     tokenizer.normalizer = normalizers.BertNormalizer(
         lowercase=config.lowercase, strip_accents=False
     )
@@ -106,6 +111,27 @@ def train_word(config: WordConfig, texts: Iterable[str]) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _train_split_words(config: WordConfig, texts: Iterable[str], tokenizer: Tokenizer) -> Tokenizer:
+    """Words of texts that are split already."""
+    if config.lowercase:
+        tokenizer.normalizer = normalizers.Lowercase()
+    parts = [
+        pre_tokenizers.Split(Regex(r"\n"), "isolated"),
+        pre_tokenizers.Split(Regex(r"[^\S\n]+"), "removed"),
+        # Names of the other special tokens are text.
+        pre_tokenizers.Split(Regex(r"<(?=(?:pad|end|mask)>)"), "isolated"),
+    ]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(parts)
+    # The library's trainer would give `<unk>` a second id.
+    counts = _count_words(tokenizer, texts)
+    often = [w for w, n in counts.items() if n >= config.min_frequency and w != UNKNOWN]
+    ranked = sorted(often, key=lambda word: (-counts[word], word))
+    vocabulary = {word: i for i, word in enumerate([*SPECIAL, *ranked][: config.vocab_size])}
+    tokenizer.model = models.WordLevel(vocabulary, unk_token=UNKNOWN)
+    tokenizer.add_special_tokens(SPECIAL)
     return tokenizer
 
 

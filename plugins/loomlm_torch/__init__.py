@@ -28,8 +28,8 @@ def loomlm_trainers() -> list[Component]:
 def loomlm_builders() -> list[Builder]:
     return [
         _builder("backbone", "mlp", "loomlm_torch.mlp:build"),
-        _builder("backbone", "rnn", "loomlm_torch.rnn:Rnn"),
-        _builder("backbone", "transformer", "loomlm_torch.transformer:Transformer"),
+        _builder("backbone", "rnn", "loomlm_torch.rnn:build"),
+        _builder("backbone", "transformer", "loomlm_torch.encoder_decoder:build"),
         _builder("optimizer", "adamw", "loomlm_torch.optimizers:AdamW"),
         _builder("optimizer", "muon", "loomlm_torch.optimizers:Muon"),
         _builder("optimizer", "sgd", "loomlm_torch.optimizers:SGD"),

@@ -106,14 +106,14 @@ class TorchEngine:
         return self._logits(self._tensors(batch)).float().cpu().numpy()
 
     def score(self, batch: Batch, logits: bool) -> tuple[float, np.ndarray | None]:
-        """Sum of the weighted losses, and the logits where they are asked for; dropout off."""
+        """Sum of the weighted plain losses, and the logits where they are wanted; dropout off."""
         tensors = self._tensors(batch)
         by_parts = self.spec.head.reads == "tokens" and self.spec.loss.kind == "cross_entropy"
         if not logits and by_parts:
             with self._quiet(tensors):
-                return float(loss_by_parts(self.module, tensors, self.spec.loss)), None
+                return float(loss_by_parts(self.module, tensors, self.spec.loss.plain)), None
         found = self._logits(tensors)
-        loss = float(weighted_loss(found, tensors, self.spec.loss))
+        loss = float(weighted_loss(found, tensors, self.spec.loss.plain))
         return loss, found.float().cpu().numpy() if logits else None
 
     def start(self, batch: Batch, room: int) -> tuple[dict[str, Tensor], np.ndarray]:

@@ -23,34 +23,56 @@ def build(spec: ModelSpec) -> nn.Module:
 class Mlp(nn.Module):
     """Pooled rows, hidden layers. Built from a ModelSpec.
 
-    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams).
+    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams),
+    `subwords` and `subword_mask` (batch, runs); of rows with two texts `pair_word_mask` and its
+    like besides.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.config = config = spec.config
-        self.embedding = Table(spec.vocab_size, config.width, config.weighting == "tfidf")
-        self.ngrams = None
-        if config.ngrams > 1:
-            self.ngrams = Table(config.buckets, config.width, config.weighting == "tfidf")
+        idf = config.weighting == "tfidf"
+        self.embedding = Table(spec.vocab_size, config.width, idf)
+        self.ngrams = Table(config.buckets, config.width, idf) if config.ngrams > 1 else None
+        self.subwords = Table(config.buckets, config.width, idf) if config.subwords else None
+        self.compare = None
+        if any(field.name == "pair_word_mask" for field in spec.batch.fields):
+            self.compare = nn.Linear(4 * config.width, config.width)
         widths = (config.width, *config.hidden)
         self.hidden = nn.ModuleList(nn.Linear(narrow, wide) for narrow, wide in pairwise(widths))
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Hidden states (batch, width)."""
+        x, layers = self._pooled(batch, ""), [*self.hidden]
+        if self.compare is not None:
+            other = self._pooled(batch, "pair_")
+            x = torch.cat((x, other, (x - other).abs(), x * other), dim=1)
+            layers = [self.compare, *layers]
+        x = F.dropout(x, self.config.dropout, self.training)
+        for layer in layers:
+            x = ACTIVATIONS[self.config.activation](layer(x))
+            x = F.dropout(x, self.config.dropout, self.training)
+        return x
+
+    def _pooled(self, batch: Mapping[str, Tensor], of: str) -> Tensor:
+        """The vector of one of a row's texts, (batch, width). of: what its masks begin with."""
         root = self.config.pooling == "root"
         drop = self.config.word_dropout
-        pooled, size = self.embedding(batch["tokens"], batch["word_mask"], root, drop)
+        pooled, size = self.embedding(batch["tokens"], batch[f"{of}word_mask"], root, drop)
         if self.ngrams is not None:
-            more, more_size = self.ngrams(batch["ngrams"], batch["ngram_mask"], root, drop)
+            more, more_size = self.ngrams(batch["ngrams"], batch[f"{of}ngram_mask"], root, drop)
             pooled, size = pooled + more, size + more_size
-        size = size.sqrt() if root else size
-        pooled = pooled / size.clamp(min=1e-6)[:, None]
-        pooled = F.dropout(pooled, self.config.dropout, self.training)
-        for layer in self.hidden:
-            pooled = ACTIVATIONS[self.config.activation](layer(pooled))
-            pooled = F.dropout(pooled, self.config.dropout, self.training)
-        return pooled
+        pooled = scaled(pooled, size, root)
+        if self.subwords is None:
+            return pooled
+        runs = self.subwords(batch["subwords"], batch[f"{of}subword_mask"], root, drop)
+        return pooled + scaled(*runs, root)
+
+
+def scaled(summed: Tensor, size: Tensor, root: bool) -> Tensor:
+    """A sum of rows (batch, width) by the sum of their weights, or the root of their squares'."""
+    size = size.sqrt() if root else size
+    return summed / size.clamp(min=1e-6)[:, None]
 
 
 class Table(nn.Module):

@@ -22,6 +22,15 @@ from loomlm_torch.pooling import last, pool
 warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous")
 
 
+def build(spec: ModelSpec) -> nn.Module:
+    """The module of a config: with a source or without."""
+    if not spec.config.encoder_decoder:
+        return Rnn(spec)
+    from loomlm_torch.attentive import AttentiveRnn
+
+    return AttentiveRnn(spec)
+
+
 class Rnn(nn.Module):
     """Embeddings and recurrent layers. Built from a ModelSpec; reads `tokens` and `length`."""
 
@@ -30,8 +39,9 @@ class Rnn(nn.Module):
         self.config = config = spec.config
         self.reads = spec.head.reads
         self.embedding = nn.Embedding(spec.vocab_size, config.word_width)
-        self.layers = make_layers(config)
-        self.reverse_layers = make_layers(config) if config.bidirectional else None
+        both = config.bidirectional
+        self.layers = make_layers(config, config.layers, both)
+        self.reverse_layers = make_layers(config, config.layers, both) if both else None
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Hidden states: (batch, time, width), or (batch, width) where the head reads sequences.
@@ -41,14 +51,7 @@ class Rnn(nn.Module):
         """
         length = batch["length"]
         x = locked_dropout(self._words(batch["tokens"]), self._share("input"))
-        for index, layer in enumerate(self.layers):
-            if index > 0:
-                x = locked_dropout(x, self._share("layer"))
-            ahead, _ = layer(x)
-            if self.reverse_layers is not None:
-                back, _ = self.reverse_layers[index](reverse(x, length))
-                ahead = torch.cat((ahead, reverse(back, length)), dim=-1)
-            x = ahead
+        x = through(x, length, self.layers, self.reverse_layers, self._share("layer"))
         x = locked_dropout(x, self._share("output"))
         return x if self.reads == "tokens" else self._pool(x, length)
 
@@ -80,12 +83,8 @@ class Rnn(nn.Module):
         return x[:, 0]
 
     def _words(self, tokens: Tensor) -> Tensor:
-        """(batch, time) to (batch, time, embedding). Dropout leaves out words, not numbers."""
-        words, share = self.embedding(tokens), self.config.embedding_dropout
-        if not (self.training and share):
-            return words
-        kept = F.dropout(words.new_ones(self.embedding.num_embeddings, 1), share)
-        return words * F.embedding(tokens, kept)
+        share = self.config.embedding_dropout if self.training else 0.0
+        return words(self.embedding, tokens, share)
 
     def _share(self, of: str) -> float:
         return self.config.share(of) if self.training else 0.0
@@ -161,13 +160,44 @@ def kernel_dtype(device: str) -> torch.dtype | None:
     return torch.float32 if device == "cpu" and wanted == torch.float16 else None
 
 
-def make_layers(config) -> nn.ModuleList:
-    """The layers of one direction."""
-    width = config.width * (2 if config.bidirectional else 1)
-    widths = [config.word_width] + [width] * (config.layers - 1)
+def make_layers(config, count: int, both: bool) -> nn.ModuleList:
+    """The layers of one direction; both: each reads what two directions give."""
+    width = config.width * (2 if both else 1)
+    widths = [config.word_width] + [width] * (count - 1)
     return nn.ModuleList(
         Layer(config.cell, narrow, config.width, config.weight_dropout) for narrow in widths
     )
+
+
+def through(
+    x: Tensor,
+    length: Tensor,
+    layers: nn.ModuleList,
+    reverse_layers: nn.ModuleList | None,
+    share: float,
+) -> Tensor:
+    """(batch, time, in) to the last layer's states, (batch, time, width), those of both directions.
+
+    share: of the states between layers that is left out.
+    """
+    for index, layer in enumerate(layers):
+        if index > 0:
+            x = locked_dropout(x, share)
+        ahead, _ = layer(x)
+        if reverse_layers is not None:
+            back, _ = reverse_layers[index](reverse(x, length))
+            ahead = torch.cat((ahead, reverse(back, length)), dim=-1)
+        x = ahead
+    return x
+
+
+def words(table: nn.Embedding, tokens: Tensor, share: float) -> Tensor:
+    """(batch, time) to (batch, time, embedding); share: of the vocabulary that is left out."""
+    found = table(tokens)
+    if not share:
+        return found
+    kept = F.dropout(found.new_ones(table.num_embeddings, 1), share)
+    return found * F.embedding(tokens, kept)
 
 
 def reverse(x: Tensor, length: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ queries, of which `heads / kv_heads` share one of keys and values, and `d` is th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -25,99 +25,48 @@ Keep = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Puts a layer's new keys and values away, and gives those to attend to."""
 
 
-class Transformer(nn.Module):
-    """Embeddings, layers, a last norm. Built from a ModelSpec; reads `tokens` and `length`."""
+Source = tuple[Tensor, Tensor, Tensor]
+"""A source's keys and values (batch, kv_heads, source, d), and (batch, 1, 1, source), true for what
+is of it."""
+
+GROWTH = 16
+"""Places that a cache has more than it needs at first, and each time that it grows."""
+
+
+class Stack(nn.Module):
+    """Positions, layers, a last norm: from tokens' embeddings to their states."""
 
     cos: Tensor
     sin: Tensor
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, config, layers: Iterable[nn.Module]) -> None:
         super().__init__()
-        self.config = config = spec.config
-        self.reads = spec.head.reads
-        self.causal = spec.causal or config.causal is True
-        self.embedding = nn.Embedding(spec.vocab_size, config.width)
+        self.config = config
         self.positions = None
         if config.positions == "learned":
             self.positions = nn.Embedding(config.max_positions, config.width)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(layers)
         self.norm = make_norm(config, config.width) if config.norm_place == "pre" else None
         for name in ("cos", "sin"):
             self.register_buffer(name, torch.empty(0, config.head_width // 2), persistent=False)
-        self._extend(512)
+        self.extend(512)
 
-    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Hidden states: (batch, time, width), or (batch, width) where the head reads sequences."""
-        tokens = batch["tokens"]
-        mask = places = None
-        if "segment" in batch:
-            mask, places = apart(batch["segment"], self.causal)
-        elif not self.causal:
-            # A row without a token sees its first place: not every kernel can attend to nothing.
-            place = torch.arange(tokens.shape[1], device=tokens.device)
-            mask = (place < batch["length"].clamp(min=1)[:, None])[:, None, None]
-        self._extend(tokens.shape[1])
-        hidden = self._layers(tokens, mask, None, places)
-        if self.reads == "tokens":
-            return hidden
-        return pool(hidden, batch["length"], self.config.pooling)
-
-    def start(self, batch: Mapping[str, Tensor], room: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The states (batch, width) behind each row's last token, and the rows' cache.
-
-        keys, values: (batch, layers, kv_heads, room, d), of which a row has `length` (batch,).
-        What right padding left behind them is written over before anything attends to it.
-        """
-        tokens, config = batch["tokens"], self.config
-        size, time = tokens.shape
-        kv_heads = config.kv_heads or config.heads
-        shape = (size, config.layers, kv_heads, max(room, time), config.head_width)
-        cache: dict[str, Tensor] = {}
-
-        def keep(layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-            for name, new in (("keys", keys), ("values", values)):
-                if layer == 0:
-                    cache[name] = new.new_zeros(shape)
-                cache[name][:, layer, :, :time] = new
-            return keys, values
-
-        self._extend(time)
-        hidden = self._layers(tokens, None, keep)
-        cache["length"] = batch["length"].long()
-        return last(hidden, batch["length"]), cache
-
-    def step(self, cache: dict[str, Tensor], tokens: Tensor) -> Tensor:
-        """Append a token (batch,) to each row, in the cache too; its state (batch, width)."""
-        length, keys, values = cache["length"], cache["keys"], cache["values"]
-        rows = torch.arange(len(tokens), device=tokens.device)
-
-        def append(layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-            keys[rows, layer, :, length] = key[:, :, 0]
-            values[rows, layer, :, length] = value[:, :, 0]
-            return keys[:, layer], values[:, layer]
-
-        place = torch.arange(keys.shape[3], device=tokens.device)
-        mask = (place <= length[:, None])[:, None, None]
-        self._extend(keys.shape[3])
-        hidden = self._layers(tokens[:, None], mask, append, length[:, None])
-        length += 1
-        return hidden[:, 0]
-
-    def _layers(
+    def through(
         self,
-        tokens: Tensor,
+        x: Tensor,
         mask: Tensor | None,
-        keep: Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]] | None,
+        keep: Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
         places: Tensor | None = None,
+        sources: Sequence[Source] = (),
     ) -> Tensor:
-        """Tokens (batch, time) to states (batch, time, width).
+        """Embeddings (batch, time, width) to states (batch, time, width).
 
         mask: (batch, 1, time or 1, keys), true for what is attended to; without one, causal
         attention.
-        places: (batch, time), where they are not 0, 1, 2, ...; of as many as `_extend` was told.
+        places: (batch, time), where they are not 0, 1, 2, ...; of as many as `extend` was told.
+        sources: of layers that write, what each attends to besides.
         """
-        x = self.embedding(tokens)
-        time = tokens.shape[1]
+        time = x.shape[1]
         turn = None
         if self.positions is not None:
             table = self.positions.weight
@@ -128,10 +77,63 @@ class Transformer(nn.Module):
             turn = self.cos[:time, None], self.sin[:time, None]
         x = F.dropout(x, self.config.dropout, self.training)
         for index, layer in enumerate(self.layers):
-            x = layer(x, turn, mask, partial(keep, index) if keep else None)
+            kept = partial(keep, index) if keep else None
+            x = layer(x, turn, mask, kept, *sources[index : index + 1])
         return x if self.norm is None else self.norm(x)
 
-    def _extend(self, places: int) -> None:
+    def begin(
+        self,
+        x: Tensor,
+        length: Tensor,
+        cache: dict[str, Tensor],
+        room: int,
+        sources: Sequence[Source] = (),
+    ) -> Tensor:
+        """The states of prompts, embedded (batch, time, width); a cache gets their keys and values.
+
+        keys, values: (batch, layers, kv_heads, places, d), of which a row has `length` (batch,).
+        There are more places as they are needed. What right padding left behind them is written
+        over before anything attends to it.
+        """
+        size, time, _ = x.shape
+        heads, d = self.config.kv_heads or self.config.heads, self.config.head_width
+        shape = (size, len(self.layers), heads, max(time, min(room, 2 * time + GROWTH)), d)
+
+        def keep(layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+            for name, new in (("keys", keys), ("values", values)):
+                if layer == 0:
+                    cache[name] = new.new_zeros(shape)
+                cache[name][:, layer, :, :time] = new
+            return keys, values
+
+        self.extend(time)
+        hidden = self.through(x, None, keep, sources=sources)
+        cache["length"] = length.long()
+        return hidden
+
+    def go_on(self, x: Tensor, cache: dict[str, Tensor], sources: Sequence[Source] = ()) -> Tensor:
+        """The states of tokens, embedded (batch, width), to (batch, width); the cache gets them."""
+        length = cache["length"]
+        time = int(length.max()) + 1
+        if time > cache["keys"].shape[3]:
+            for name in ("keys", "values"):
+                cache[name] = F.pad(cache[name], (0, 0, 0, time + GROWTH))
+        keys, values = cache["keys"], cache["values"]
+        rows = torch.arange(len(x), device=x.device)
+
+        def append(layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+            keys[rows, layer, :, length] = key[:, :, 0]
+            values[rows, layer, :, length] = value[:, :, 0]
+            return keys[:, layer, :, :time], values[:, layer, :, :time]
+
+        self.extend(time)
+        hidden = self.through(
+            x[:, None], inside(length + 1, time), append, length[:, None], sources
+        )
+        cache["length"] = length + 1
+        return hidden[:, 0]
+
+    def extend(self, places: int) -> None:
         """Have the cosines and sines of so many places (Su 2021), and as many again.
 
         They may be needed first where no gradient is, and later where one is.
@@ -144,6 +146,48 @@ class Transformer(nn.Module):
             angles = torch.outer(torch.arange(2 * places, dtype=torch.float64), waves)
             self.cos = angles.cos().float().to(device)
             self.sin = angles.sin().float().to(device)
+
+
+class Transformer(Stack):
+    """Embeddings, layers, a last norm. Built from a ModelSpec; reads `tokens` and `length`."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        config = spec.config
+        super().__init__(config, (Layer(config) for _ in range(config.layers)))
+        self.reads = spec.head.reads
+        self.causal = spec.causal or config.causal is True
+        self.embedding = nn.Embedding(spec.vocab_size, config.width)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Hidden states: (batch, time, width), or (batch, width) where the head reads sequences."""
+        tokens = batch["tokens"]
+        mask = places = None
+        if "segment" in batch:
+            mask, places = apart(batch["segment"], self.causal)
+        elif not self.causal:
+            # A row without a token sees its first place: not every kernel can attend to nothing.
+            mask = inside(batch["length"].clamp(min=1), tokens.shape[1])
+        self.extend(tokens.shape[1])
+        hidden = self.through(self.embedding(tokens), mask, None, places)
+        if self.reads == "tokens":
+            return hidden
+        return pool(hidden, batch["length"], self.config.pooling)
+
+    def start(self, batch: Mapping[str, Tensor], room: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The states (batch, width) behind each row's last token, and the rows' cache."""
+        cache: dict[str, Tensor] = {}
+        embedded = self.embedding(batch["tokens"])
+        hidden = self.begin(embedded, batch["length"], cache, room)
+        return last(hidden, batch["length"]), cache
+
+    def step(self, cache: dict[str, Tensor], tokens: Tensor) -> Tensor:
+        """Append a token (batch,) to each row, in the cache too; its state (batch, width)."""
+        return self.go_on(self.embedding(tokens), cache)
+
+
+def inside(length: Tensor, time: int) -> Tensor:
+    """(batch, 1, 1, time): what stands in each row, for attention to it."""
+    return (torch.arange(time, device=length.device) < length[:, None])[:, None, None]
 
 
 class Layer(nn.Module):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import zip_longest
 from math import exp, log
 from typing import Any
 
+import numpy as np
 import pytest
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from scipy import stats
 from sklearn import metrics
 
 from loomlm.plugin import Likelihood, Outcome
@@ -110,13 +115,143 @@ def test_binary(conformance):
     conformance()
 
 
+def matthews(outcome: Outcome) -> float:
+    return metrics.matthews_corrcoef(outcome.references, outcome.predictions)
+
+
+def roc_auc(outcome: Outcome) -> dict[str, float]:
+    """By scikit-learn's own average, where every label has an area."""
+    right = outcome.references
+    if right.ndim == 1:
+        right = right[:, None] == np.arange(len(LABELS))
+    if not (right.any(axis=0) & ~right.all(axis=0)).all():
+        return {}
+    return {"roc_auc": metrics.roc_auc_score(right, outcome.scores, average="macro")}
+
+
+def roc_auc_of_two(outcome: Outcome) -> dict[str, float]:
+    if outcome.references.ndim == 2 or len(set(outcome.references)) < 2:
+        return {}
+    assert outcome.scores is not None
+    return {"roc_auc": metrics.roc_auc_score(outcome.references, outcome.scores[:, 1])}
+
+
+def calibration(outcome: Outcome) -> float:
+    """Guo 2017, equation 3, bin by bin."""
+    assert outcome.scores is not None
+    sure = outcome.scores.max(axis=1)
+    total = 0.0
+    for low in range(15):
+        inside = (sure > low / 15) & (sure <= (low + 1) / 15)
+        if inside.any():
+            right = outcome.predictions[inside] == outcome.references[inside]
+            total += inside.mean() * abs(right.mean() - sure[inside].mean())
+    return total
+
+
+@pytest.mark.loomlm("metric:matthews", reference=matthews)
+def test_matthews(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:roc_auc", reference=roc_auc)
+def test_roc_auc(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:roc_auc", labels=("ham", "spam"), reference=roc_auc_of_two)
+def test_roc_auc_of_two(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:expected_calibration_error", reference=calibration)
+def test_calibration(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm(
+    "metric:mean_squared_error",
+    reference=lambda o: metrics.mean_squared_error(o.references, o.predictions),
+)
+def test_mean_squared_error(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm(
+    "metric:mean_absolute_error",
+    reference=lambda o: metrics.mean_absolute_error(o.references, o.predictions),
+)
+def test_mean_absolute_error(conformance):
+    conformance()
+
+
+def correlation(correlate: Any, outcome: Outcome) -> float:
+    if not (np.ptp(outcome.references) and np.ptp(outcome.predictions)):
+        return 0.0
+    return correlate(outcome.references, outcome.predictions).statistic
+
+
+@pytest.mark.loomlm("metric:pearson", reference=partial(correlation, stats.pearsonr))
+def test_pearson(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:spearman", reference=partial(correlation, stats.spearmanr))
+def test_spearman(conformance):
+    conformance()
+
+
 @pytest.mark.loomlm("metric:perplexity", reference=perplexity)
 def test_perplexity(conformance):
     conformance()
 
 
+@pytest.mark.loomlm("metric:word_perplexity", reference=lambda one: exp(one.loss / one.words))
+def test_word_perplexity(conformance):
+    conformance()
+
+
 @pytest.mark.loomlm("metric:bits_per_byte", reference=bits_per_byte)
 def test_bits_per_byte(conformance):
+    conformance()
+
+
+def bleu(outcome: Outcome) -> float:
+    return corpus_score(BLEU(), outcome)
+
+
+def chrf(outcome: Outcome) -> float:
+    return corpus_score(CHRF(word_order=2), outcome)
+
+
+def corpus_score(metric: Any, outcome: Outcome) -> float:
+    """What sacrebleu says of all texts at once."""
+    right = zip_longest(*[one or [""] for one in outcome.references])
+    return metric.corpus_score(list(outcome.predictions), list(right)).score
+
+
+@pytest.mark.loomlm("metric:bleu", reference=bleu)
+def test_bleu(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:chrf", keys={"word_order": 2}, reference=chrf)
+def test_chrf(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:rouge")
+def test_rouge(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:exact_match")
+def test_exact_match(conformance):
+    conformance()
+
+
+@pytest.mark.loomlm("metric:squad_f1")
+def test_squad_f1(conformance):
     conformance()
 
 

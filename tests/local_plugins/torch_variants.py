@@ -26,7 +26,7 @@ VARIANTS = {
     "torch_crash": "that_ends",
 }
 BUILT = {
-    "backbone": {"mlp": "mlp:build", "rnn": "rnn:Rnn", "transformer": "transformer:Transformer"},
+    "backbone": {"mlp": "mlp:build", "rnn": "rnn:build", "transformer": "transformer:Transformer"},
     "optimizer": {"adamw": "optimizers:AdamW", "sgd": "optimizers:SGD", "muon": "optimizers:Muon"},
 }
 MISTAKES = {

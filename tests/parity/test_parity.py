@@ -69,6 +69,8 @@ def test_everything_that_is_promised_is_checked():
         ("rnn/gru", "causal_lm"),
         ("rnn/bidirectional_lstm", "classification"),
         ("rnn/bidirectional_gru", "classification"),
+        ("rnn/attention", "copy"),
+        ("rnn/attention", "translation"),
         ("transformer/gpt2", "classification"),
         ("transformer/gpt2", "causal_lm"),
         ("transformer/llama", "classification"),

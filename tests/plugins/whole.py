@@ -182,6 +182,6 @@ def greedy(model, batch: Batch, count: int) -> list[list[int]]:
     """The tokens that a model adds to each row of a prompt, without any end."""
     running = Running(model.engine, model.recipe, batch, [model.tokenizer.pad_id])
     found: list[list[int]] = [[] for _ in running.tokens]
-    for row, token in draw_tokens(running, None, Decoding(temperature=0, max_tokens=count), 0):
+    for row, token in draw_tokens(running, None, Decoding(temperature=0, max_tokens=count)):
         found[row].append(token)
     return found

@@ -7,20 +7,13 @@ from typing import Any
 
 import click
 
-from loomlm.cli.options import plugin_options, split_plugins
+from loomlm.cli.options import given_of, plugin_options, split_plugins, writing_options
 
 
 @click.command("generate")
 @click.argument("run", metavar="RUN")
 @click.option("--prompt", metavar="TEXT", help="What to go on from; - reads standard input.")
-@click.option("--max-tokens", type=int, metavar="N", help="The most new tokens; 200 by default.")
-@click.option("--temperature", type=float, help="0 takes the likeliest token; 0.8 by default.")
-@click.option("--top-k", type=int, metavar="K", help="Draw from the K likeliest tokens alone.")
-@click.option(
-    "--top-p", type=float, metavar="P", help="Draw from the likeliest with probability P alone."
-)
-@click.option("--seed", type=int, help="The same seed gives the same text; 0 by default.")
-@click.option("--beams", type=int, metavar="N", help="Beam search with N beams: nothing is drawn.")
+@writing_options(defaults=True)
 @click.option("--stage", metavar="NAME", help="Whose model; the last that writes, by default.")
 @click.option("--backend", metavar="NAME", help="Another backend than the one that trained.")
 @plugin_options
@@ -41,9 +34,8 @@ def command(
 
     extra, block = split_plugins(plugins)
     text = _read(prompt)
-    given = {name: value for name, value in how.items() if value is not None}
     model = load_model(run, stage, generates=True, backend=backend, plugins=extra, block=block)
-    pieces = model.stream(text, **given)
+    pieces = model.stream(text, **given_of(how))
     try:
         click.echo(text, nl=not model.continues)
         for piece in pieces:

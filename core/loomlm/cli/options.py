@@ -44,6 +44,49 @@ def _with_no_local(
     return (*given, NO_LOCAL) if context.meta.get(NO_LOCAL) else given
 
 
+WRITING = (
+    ("--max-tokens", int, "N", "The most new tokens", "200"),
+    ("--temperature", float, "T", "0 takes the likeliest token", "0.8"),
+    ("--top-k", int, "K", "Draw from the K likeliest tokens alone", ""),
+    ("--top-p", float, "P", "Draw from the likeliest with probability P alone", ""),
+    ("--seed", int, "N", "The same seed gives the same text", "0"),
+    ("--beams", int, "N", "Beam search with N beams: nothing is drawn", ""),
+    (
+        "--length-penalty",
+        float,
+        "A",
+        "Of beam search: a text's log probability is divided by its tokens ** A; 0 favours short "
+        "texts",
+        "1",
+    ),
+    ("--stop", str, "TEXT", "Where what is written ends; may be given several times", ""),
+)
+"""Options of how text is written: name, type, its word, what is said of it, the default."""
+
+
+def writing_options(defaults: bool) -> Callable[[Function], Function]:
+    """How text is written, each the keyword of `Decoding` with its name, None or () if not given.
+
+    defaults: whether those of `Decoding` hold; otherwise the task's do.
+    """
+
+    def add(function: Function) -> Function:
+        for name, kind, word, said, default in reversed(WRITING):
+            shown = f"{said}; {default} by default." if defaults and default else f"{said}."
+            option = click.option(
+                name, type=kind, metavar=word, help=shown, multiple=name == "--stop"
+            )
+            function = option(function)
+        return function
+
+    return add
+
+
+def given_of(how: dict[str, Any]) -> dict[str, Any]:
+    """What was given of the writing options."""
+    return {name: value for name, value in how.items() if value not in (None, ())}
+
+
 def config_options(function: Function) -> Function:
     """The config file, --set, --backend and -p."""
     function = plugin_options(function)

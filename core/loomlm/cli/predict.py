@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from loomlm.cli.options import plugin_options, split_plugins
+from loomlm.cli.options import given_of, plugin_options, split_plugins, writing_options
 from loomlm.cli.rows import read_rows
 
 CHUNK = 4096
@@ -41,6 +41,7 @@ CHUNK = 4096
     metavar="N",
     help="Texts that are predicted together; 256 by default.",
 )
+@writing_options(defaults=False)
 @click.option("--backend", metavar="NAME", help="Another backend than the one that trained.")
 @plugin_options
 def command(
@@ -52,13 +53,15 @@ def command(
     batch_size: int | None,
     backend: str | None,
     plugins: tuple[str, ...],
+    **how: Any,
 ) -> None:
     """Predict with the model in folder RUN: one JSON object for each text, a line each.
 
     Texts are arguments, or the lines of --file, or of standard input. A task that reads further
     texts finds them by name in a row of --file, beside `text`, or in --with. Other keys of a row
     stand in its prediction too; one that the prediction has itself, such as `label`, as
-    `given_label`.
+    `given_label`. How text is written matters to a task that answers in text, which says itself
+    what is not given here.
     """
     from loomlm.errors import UsageError
     from loomlm.inference.model import BATCH_SIZE, load_model
@@ -75,9 +78,10 @@ def command(
         raise UsageError(f"{source or 'Standard input'} has no text.")
     extra, block = split_plugins(plugins)
     model = load_model(run, backend=backend, plugins=extra, block=block)
+    size = batch_size or BATCH_SIZE
     with _output(output) as file:
         for chunk in _chunks(first, rows):
-            predictions = model.predict(chunk, batch_size or BATCH_SIZE)
+            predictions = model.predict(chunk, size, **given_of(how))
             for row, prediction in zip(chunk, predictions, strict=True):
                 file.write(_line(_joined(row, prediction), file.encoding))
 

@@ -55,9 +55,17 @@ def _object(line: str, place: str) -> Row:
         row = json.loads(line)
     except ValueError as error:
         raise DataError(f"{place}: not JSON: {error}.") from None
-    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+    # A chat stands for a text: see `loomlm.inference.rows`.
+    if not isinstance(row, dict) or not isinstance(
+        row.get("text", row.get("messages")), str | list
+    ):
         raise DataError(f'{place}: a line is an object with a text, {{"text": "..."}}.')
     return row
+
+
+def _is_text(row: Row) -> bool:
+    """Whether a row has a text, or a chat in place of one: see `loomlm.inference.rows`."""
+    return isinstance(row.get("text", row.get("messages")), str | list)
 
 
 def _of_csv(lines: Iterable[str], name: str) -> Iterator[Row]:

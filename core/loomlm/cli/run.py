@@ -80,7 +80,7 @@ def command(
         launching.end_with_launcher()
 
     from loomlm.cli.progress import ProgressLine
-    from loomlm.cli.tables import evaluation_table
+    from loomlm.cli.tables import evaluation_notes, evaluation_table
     from loomlm.training.run import run
 
     if folds is not None:
@@ -98,6 +98,7 @@ def command(
     if here is not None and here.rank > 0:
         return
     evaluation_table(done.evaluation)
+    evaluation_notes(done.evaluation)
     click.echo(f"Run:   {done.folder}")
     click.echo(f"Model: {done.folder / 'model'}")
 

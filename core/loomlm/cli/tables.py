@@ -36,3 +36,15 @@ def evaluation_table(evaluation: Mapping[str, Any]) -> None:
         if isinstance(value, int | float)
     ]
     table(("stage", "split", "metric", "value"), rows)
+
+
+def evaluation_notes(evaluation: Mapping[str, Any]) -> None:
+    """What is to be known of the scores, a line each."""
+    notes = [
+        note
+        for splits in evaluation.values()
+        for scores in splits.values()
+        for note in scores.get("details", {}).get("notes", ())
+    ]
+    for note in dict.fromkeys(notes):
+        click.echo(f"Note: {note}")

@@ -119,6 +119,18 @@ class TrainerConfig:
     gradient_clip: float | Literal["off"] = key(
         "the largest global norm of a gradient", 1.0, above=0
     )
+    freeze: tuple[str, ...] = key(
+        "parameters that are not trained, by patterns of their names, such as "
+        "backbone.embedding.*; `loomlm explain` lists the names",
+        (),
+    )
+    layer_decay: float | None = key(
+        "what the learning rate is multiplied by for each layer further from the head; embeddings "
+        "learn slowest (Howard 2018)",
+        None,
+        above=0,
+        maximum=1,
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = key("arithmetic of the model", "auto")
     compile: bool | Auto = key("compile the model's step first; part of the world, too", "auto")
     device: str = key("auto, or a device of the backend: cpu, cuda, cuda:1, mps", "auto")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from loomlm.contracts.data import Arrays, Ragged, Tokenizer
 
@@ -79,6 +79,8 @@ class Parameter:
     decay: whether weight decay applies. learning_rate_scale multiplies the step's learning rate.
     tied_to: the name of the parameter whose values this one shares; it is then not stored.
     sparse: rows are updated only when a global batch touches them (see `docs/design.md`).
+    depth: how far it is from the model's input, for `trainer.layer_decay`: 0 for embeddings, 1 for
+        the first layer, and so on; None: as its name and role say.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Parameter:
     learning_rate_scale: float = 1.0
     tied_to: str | None = None
     sparse: bool = False
+    depth: int | None = None
 
 
 @frozen(kw_only=True)
@@ -120,11 +123,17 @@ class Loss:
     span: logits (batch, time, 2), of a span's first and of its last token, against int32 `label`
     (batch, 2), their places: the mean of two cross-entropies over the places where the batch's
     float32 `allowed` (batch, time) is 1. `weight` is (batch,).
-    label_smoothing is of the first two alone.
+    label_smoothing is of the first two alone, and of training: what is reported of a split is
+        `plain`, so that a perplexity is one, and compares with that of another run.
     """
 
     kind: Literal["cross_entropy", "binary_cross_entropy", "squared_error", "span"]
     label_smoothing: float = 0.0
+
+    @property
+    def plain(self) -> Loss:
+        """The loss without label smoothing."""
+        return evolve(self, label_smoothing=0.0)
 
 
 @frozen(kw_only=True)
@@ -156,6 +165,9 @@ class BackboneContext:
     reads, causal: as in Head and ModelSpec.
     vocab_size: of `tokens`, and, of an encoder-decoder, of its `source` where source_vocab_size is
         None: then one embedding is for both.
+    fields: the names of the arrays of a batch, as the task makes it. Where `second` (batch,) is
+        among them, a row has two texts, and says at which place the second begins, behind a token
+        that parts them.
     """
 
     vocab_size: int
@@ -163,6 +175,7 @@ class BackboneContext:
     reads: Literal["sequence", "tokens"]
     causal: bool
     source_vocab_size: int | None = None
+    fields: frozenset[str] = frozenset()
 
 
 @frozen(kw_only=True)
@@ -196,7 +209,13 @@ class Backbone(Protocol):
     longest: the most tokens that a row may have; None for any number.
     tied: the embedding that a head over the vocabulary shares; None for a head of its own.
     threads: CPU threads that its operations are worth, None for all; small ones lose by sharing.
+    A backbone may have `told(tokenizer)`: the same backbone, with what `prepare` and `fit` have to
+    know of the vocabulary. It is called first.
     A Builder for each backend makes the module; its parameters bear the layout's names.
+
+    It may also have `free`: the keys of its config that may differ from those of the model that a
+    stage begins with, since they do not change what its weights mean. Those that end in
+    `dropout` are among them anyhow. Without `free`, nothing but shapes is compared.
     """
 
     capabilities: frozenset[str]

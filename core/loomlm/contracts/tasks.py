@@ -50,8 +50,10 @@ class Task(Protocol):
         are cut into rows of `context` tokens, each with the token that follows it.
     A task with `stream` may also have `packed`; where it is True, a row has the tokens of several
     whole examples, each of which takes one place less than it has tokens: the last is predicted
-    alone. An example that takes more than `context` places is cut.
-    A task may have `reads`, the names of an example's `extra` that it needs besides its text.
+    alone. An example that takes more than `context` places is cut. A column `learnt`, with a value
+    for each token, comes along with them.
+    A task may have `reads`, the names of an example's `extra` that it needs besides its text; one
+    that writes is not asked with "target".
     A task may have `vary(rows, facts, keys)`: the columns of some rows, otherwise each time that
     they are trained on: masked, say. keys: a number a row, uint64, that says how: the same for the
     same seed, step and row, whatever stands beside it; in evaluation for the same row. See
@@ -81,8 +83,9 @@ class Task(Protocol):
         """Columns of the examples: `tokens`, ragged, and what else `collate` needs.
 
         `length`, where it is given, (rows,), is what forms the buckets in place of the tokens'
-        own lengths. `example`, (rows,), of a Joins, is which example a row is of. `bytes`,
-        (rows,), is the size of the texts in UTF-8, for a Likelihood.
+        own lengths. `example`, (rows,), of a Joins, is which example a row is of. `bytes`
+        and `words`, (rows,), are the size of the texts in UTF-8, and how many words white space
+        parts, for a Likelihood.
         labelled: whether labels are wanted; then one that `facts` lacks is a DataError that
         names the example's place.
         """
@@ -96,7 +99,7 @@ class Task(Protocol):
         """A batch of at most `shape["batch"]` rows, padded; `weight` is 0 for what is padding.
 
         With `stream`, rows hold `tokens` alone, of at most `context` + 1. With `packed` they hold
-        `pieces` too, ragged: how many tokens each of a row's examples has.
+        `pieces` too, ragged: how many tokens each of a row's examples has; and `learnt`.
         Tokens are padded with 0 where `length` (batch,) says that a row has ended.
         """
         ...
@@ -118,7 +121,11 @@ def produced(task: Task) -> frozenset[str]:
 
 @runtime_checkable
 class Predicts(Protocol):
-    """A task whose answer is read off the logits."""
+    """A task whose answer is read off the logits.
+
+    One whose numbers are learnt in another unit than the data's may have
+    `in_unit(outcome, facts) -> Outcome`: what metrics get.
+    """
 
     def outcome(self, logits: NDArray[Any], batch: Batch) -> Outcome:
         """What metrics compare, padding left out."""
@@ -183,11 +190,15 @@ class Writes(Protocol):
     """A task that writes text, and is scored by it: it produces "texts", and is a Generates."""
 
     def ask(self, rows: Columns, facts: Facts) -> Batch:
-        """What the model reads before it answers rows of a split, as `prompt` of a Generates."""
+        """What the model reads before it answers some rows, as `prompt` of a Generates.
+
+        rows: examples as `encode` gives them, each a row, also where training packs several in one;
+        encoded without labels to predict.
+        """
         ...
 
     def compare(self, rows: Columns, texts: Sequence[str], facts: Facts) -> Outcome:
-        """What the model wrote for each row, beside what is right."""
+        """What the model wrote for each row, without white space around it, and what is right."""
         ...
 
     def how(self) -> Mapping[str, Any]:
@@ -200,12 +211,14 @@ class Likelihood:
     """How likely a whole split's tokens are to a model.
 
     loss: the sum of the negative logarithms, in nats. tokens: how many were predicted.
-    bytes: the size of their text in UTF-8.
+    bytes: the size of their text in UTF-8. words: how many white space parts it into; 0 where the
+    task does not count them.
     """
 
     loss: float
     tokens: float
     bytes: int
+    words: int = 0
 
 
 @frozen(kw_only=True)
@@ -224,7 +237,10 @@ class Metric(Protocol):
 
     accepts: values of a task's `produces` that it can score.
     higher_is_better: for choosing the best checkpoint and for early stopping.
-    The target has both too, so that a config is checked before there is data.
+    The target has both too, so that a config is checked before there is data. It may have
+    `beside`, the names of metrics that are scored wherever it is, with their defaults; and `note`,
+    a sentence for whoever reads the score. One of classes may have `of_matrices(matrices)`: its
+    scores of confusion matrices (n, labels, labels), a row a reference; then resamples are fast.
     """
 
     accepts: frozenset[str]

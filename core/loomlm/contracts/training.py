@@ -73,7 +73,10 @@ class Engine(Protocol):
         ...
 
     def score(self, batch: Batch, logits: bool) -> tuple[float, NDArray[np.float32] | None]:
-        """Sum of the weighted losses, and the logits where they are asked for; dropout off."""
+        """Sum of the weighted losses, and the logits where they are asked for; dropout off.
+
+        The loss is the spec's `plain` one, without label smoothing.
+        """
         ...
 
     def start(self, batch: Batch, room: int) -> tuple[Cache, NDArray[np.float32]]:

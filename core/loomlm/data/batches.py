@@ -54,12 +54,15 @@ class TrainingRows(Protocol):
 
 
 class Rows(TrainingRows, Protocol):
-    """A split that is read as a whole, too. bytes: the size of the texts in UTF-8, where the task
-    counts it.
+    """A split that is read as a whole, too. bytes, words: the size of the texts in UTF-8, and their
+    words by white space, where the task counts them; else 0.
     """
 
     @property
     def bytes(self) -> int: ...
+
+    @property
+    def words(self) -> int: ...
 
     def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         """Every row once, with the batch's width, for evaluation and prediction."""
@@ -79,7 +82,7 @@ class IndexedRows(Rows, Protocol):
 
 @define
 class ExampleRows:
-    """Each example is a row, among rows of like length.
+    """Each example is a row, or some, among rows of like length.
 
     most: tokens that a model can read, so that no row is padded beyond them.
     """
@@ -99,7 +102,17 @@ class ExampleRows:
 
     @property
     def bytes(self) -> int:
-        return self.store.bytes
+        return self.store.total("bytes")
+
+    @property
+    def words(self) -> int:
+        return self.store.total("words")
+
+    @property
+    def examples(self) -> np.ndarray | None:
+        """The number of each row's example, where a task may give one several rows."""
+        found = self.store.columns.get("example")
+        return None if found is None else np.asarray(found)
 
     @property
     def span(self) -> int:

@@ -87,13 +87,17 @@ class ColumnStore:
     rows: int
     meta: dict[str, Any]
 
+    @classmethod
+    def of(cls, columns: Columns) -> ColumnStore:
+        """Columns in memory, of which each has as many rows."""
+        return cls(dict(columns), len(next(iter(columns.values()))), {})
+
     def __len__(self) -> int:
         return self.rows
 
-    @property
-    def bytes(self) -> int:
-        """The sum of the column of that name, 0 without one."""
-        sizes = self.columns.get("bytes")
+    def total(self, name: str) -> int:
+        """The sum of a column of counts, 0 without one."""
+        sizes = self.columns.get(name)
         if not isinstance(sizes, np.ndarray):
             return 0
         total, step = 0, 1 << 16

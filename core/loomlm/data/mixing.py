@@ -53,6 +53,10 @@ class Mixed:
         return sum(part.bytes for part in self.parts)
 
     @property
+    def words(self) -> int:
+        return sum(part.words for part in self.parts)
+
+    @property
     def span(self) -> int:
         return int(self._starts[-1])
 

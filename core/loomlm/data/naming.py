@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from loomlm.data.batches import TrainingRows
+from loomlm.data.batches import ExampleRows, TrainingRows
 from loomlm.data.mixing import Mixed
 from loomlm.data.packing import Packed
 from loomlm.data.windows import Windows
@@ -27,7 +27,16 @@ def examples_of(split: TrainingRows, rows: np.ndarray, offsets: np.ndarray) -> n
         spans = [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
         numbers = np.concatenate(spans)
         return _once(numbers[np.diff(offsets)[numbers] > 0])
-    return rows
+    numbers = numbers_of(split)
+    return rows if numbers is None else _once(numbers[rows])
+
+
+def numbers_of(split: TrainingRows) -> np.ndarray | None:
+    """The number of each row's example, (rows,), in order; None where each example is a row."""
+    parts = split.parts if isinstance(split, Mixed) else [split]
+    found = [part.examples for part in parts if isinstance(part, ExampleRows)]
+    numbers = [part for part in found if part is not None]
+    return np.concatenate(numbers) if numbers else None
 
 
 def _starts(parts: list[Packed], rows: np.ndarray) -> np.ndarray:

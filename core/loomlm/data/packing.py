@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 
 from loomlm.contracts import Columns, Ragged
 from loomlm.data.asking import ask_for
-from loomlm.data.columns import take_rows
+from loomlm.data.columns import ColumnStore, take_rows
 from loomlm.data.orders import Shuffled
 from loomlm.data.plans import BatchSize
 from loomlm.data.windows import WalkPlan
 from loomlm.errors import DataError
+
+ALONG = ("learnt",)
+"""Columns that have a value for each token, and are packed with them."""
 
 
 @frozen
@@ -41,13 +44,17 @@ class Packed:
 
     stream: (total,) token ids. documents: (n + 1,), where they begin and end. `take` gives `tokens`
     and `pieces`, ragged: of each row the tokens of its parts, and how many each part has, the one
-    that is only predicted too.
+    that is only predicted too; and each column of `beside`, by name: a value for each token, too.
+    store: the documents themselves, where they are kept, a row each.
     """
 
     stream: np.ndarray
     documents: np.ndarray
     context: int
     bytes: int
+    beside: Mapping[str, np.ndarray] = field(factory=dict)
+    store: ColumnStore | None = None
+    words: int = 0
 
     @cached_property
     def packing(self) -> Packing:
@@ -79,9 +86,11 @@ class Packed:
         ends = np.concatenate([[0], np.cumsum(lengths)])
         ask_for(self.stream, starts.values, starts.values + lengths)
         places = np.arange(ends[-1]) + np.repeat(starts.values - ends[:-1], lengths)
+        offsets = ends[sizes.offsets]
         return {
-            "tokens": Ragged(self.stream[places], ends[sizes.offsets]),
+            "tokens": Ragged(self.stream[places], offsets),
             "pieces": Ragged(lengths, sizes.offsets),
+            **{name: Ragged(column[places], offsets) for name, column in self.beside.items()},
         }
 
     def tokens(self, rows: np.ndarray) -> int:
@@ -95,18 +104,33 @@ class Packed:
             yield np.arange(start, min(start + batch_size, self.span)), self.context
 
 
-def packed_rows(name: str, tokens: Ragged, context: int, size: int) -> Packed:
-    """The documents of what a name says, in rows. size: of their texts, in bytes.
+def packed_rows(
+    name: str,
+    tokens: Ragged,
+    context: int,
+    size: int,
+    words: int = 0,
+    store: ColumnStore | None = None,
+) -> Packed:
+    """The documents of what a name says, in rows. size: of their texts, in bytes. words: of them.
+    store: where all their columns are.
 
     Raises DataError where there is nothing to predict.
     """
-    rows = Packed(tokens.values, tokens.offsets, context, size)
+    beside = {} if store is None else along(store.columns)
+    rows = Packed(tokens.values, tokens.offsets, context, size, beside, store, words)
     if not rows.span:
         raise DataError(
             f"No document of the {name} has two tokens, so there is nothing to predict. "
             "Give more text."
         )
     return rows
+
+
+def along(columns: Columns) -> dict[str, np.ndarray]:
+    """Those of some columns that have a value for each token, end to end, by name."""
+    found = {name: columns[name] for name in ALONG if name in columns}
+    return {name: one.values for name, one in found.items() if isinstance(one, Ragged)}
 
 
 def pack(documents: np.ndarray, context: int) -> Packing:

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from attrs import evolve, frozen
 
 from loomlm.config.settings import Choice, RunConfig
@@ -234,10 +235,19 @@ def _mixed(store: ColumnStore, parts: Sequence[int], weights: Sequence[float], t
                 f"data.sources.{number} has no training example left, and a weight of "
                 f"{weights[number]}. Take it out, or loosen data.clean."
             )
-        part = store.part(start, start + count)
+        part = store.part(*_rows_of(store, start, start + count))
         rows.append(_rows(f"training split of data.sources.{number}", part, task, True))
         start += count
     return Mixed(rows, weights)
+
+
+def _rows_of(store: ColumnStore, first: int, end: int) -> tuple[int, int]:
+    """Where the rows of neighbouring examples begin and end."""
+    numbers = store.columns.get("example")
+    if numbers is None:
+        return first, end
+    start, stop = np.searchsorted(np.asarray(numbers), [first, end]).tolist()
+    return start, stop
 
 
 def _rows(name: str, store: ColumnStore, task: Task, train: bool | None = None) -> IndexedRows:
@@ -246,7 +256,7 @@ def _rows(name: str, store: ColumnStore, task: Task, train: bool | None = None) 
         return ExampleRows(store, task.context)
     tokens = _tokens(store)
     if getattr(task, "packed", False):
-        return packed_rows(name, tokens, task.context, store.bytes)
+        return packed_rows(name, tokens, task.context, *_sizes(store), store)
     stream = tokens.values[tokens.offsets[0] : tokens.offsets[-1]]
     least = task.context + 1 if train else 2
     if len(stream) < least:
@@ -254,7 +264,12 @@ def _rows(name: str, store: ColumnStore, task: Task, train: bool | None = None) 
             f"The {name} has {len(stream):,} tokens in all; a row of it needs {least:,}. "
             + ("Lower task.context, or give more text." if train else "Give more text.")
         )
-    return Windows(stream, task.context, store.bytes)
+    return Windows(stream, task.context, *_sizes(store))
+
+
+def _sizes(store: ColumnStore) -> tuple[int, int]:
+    """Bytes and words of the texts."""
+    return store.total("bytes"), store.total("words")
 
 
 def _tokens(store: ColumnStore) -> Ragged:
@@ -268,9 +283,19 @@ def _encode(staging: Staging, task: Task, tokenizer: Tokenizer, facts: Facts, sp
     small = tokens_of(task, tokenizer).vocab_size <= 1 << 16
     writer = ColumnWriter(staging, dtypes={"tokens": "<u2" if small else "<u4"})
     with ahead(split.chunks()) as chunks, behind(writer.append) as append:
+        done = 0
         for chunk in chunks:
-            append(task.encode(chunk, tokenizer, facts, True))
+            append(_numbered(task.encode(chunk, tokenizer, facts, True), done))
+            done += len(chunk)
     writer.close()
+
+
+def _numbered(columns: Columns, before: int) -> Columns:
+    """The columns with the numbers of their examples in the whole split, where they have such."""
+    if "example" not in columns:
+        return columns
+    numbers = np.asarray(columns["example"])
+    return {**columns, "example": (numbers + before).astype(np.int32)}
 
 
 def _content(named: Path | None) -> dict[str, str]:

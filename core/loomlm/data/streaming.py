@@ -20,7 +20,7 @@ from loomlm.data.batches import ExampleRows, bucket_widths
 from loomlm.data.cleaning import Pass, Step
 from loomlm.data.columns import ColumnStore
 from loomlm.data.naming import examples_of
-from loomlm.data.packing import Packed
+from loomlm.data.packing import Packed, along
 from loomlm.data.plans import BatchSize, Shape
 from loomlm.data.windows import Windows
 from loomlm.errors import DataError, UsageError
@@ -207,14 +207,12 @@ class StreamRows:
         self._places = [examples[row].place for row in order]
         self._offsets = np.asarray(tokens.offsets)
         if not self.task.stream:
-            self._rows = ExampleRows(
-                ColumnStore(dict(columns), len(examples), {}), self.task.context
-            )
+            self._rows = ExampleRows(ColumnStore.of(columns), self.task.context)
             plan = self._rows.plan(size, int(draw.integers(2**62)))
             steps = plan.steps_per_epoch if examples else 0
             return [plan.batch(step) for step in range(1, (steps or 0) + 1)], end, ()
         if getattr(self.task, "packed", False):
-            self._rows = Packed(tokens.values, tokens.offsets, context, 0)
+            self._rows = Packed(tokens.values, tokens.offsets, context, 0, along(columns))
             rows = draw.permutation(self._rows.span)
         else:
             flat = np.concatenate([np.array(start.left, tokens.values.dtype), tokens.values])

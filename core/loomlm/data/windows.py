@@ -29,6 +29,7 @@ class Windows:
     stream: np.ndarray
     context: int
     bytes: int
+    words: int = 0
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from attrs import define, field
 
+from loomlm.inference.decoding import Written, log_softmax
 from loomlm.inference.running import Running
 
 
@@ -13,14 +14,15 @@ class Beam:
     """The rows of one prompt. A score is a sum of logarithms of probabilities.
 
     texts: the new tokens of each running row, all of one length. ended: the best texts that have
-    ended, best first, with the mean of their tokens' logarithms, the end token's among them: a sum
-    alone favours short texts (Wu 2016).
+    ended, best first, with what they are compared by: the sum of their tokens' logarithms, the end
+    token's among them, by (number of tokens) ** penalty. A sum alone favours short texts (Wu 2016).
     """
 
     width: int
+    penalty: float = 1.0
     scores: np.ndarray = field(init=False)
     texts: list[list[int]] = field(init=False)
-    ended: list[tuple[float, list[int]]] = field(factory=list)
+    ended: list[tuple[float, Written]] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
         # All begin as the same row: the first alone counts.
@@ -57,7 +59,7 @@ class Beam:
     @property
     def done(self) -> bool:
         """As many texts have ended as there are rows, and none that runs is better so far."""
-        running = self.scores.max() / len(self.texts[0])
+        running = self.scores.max() / len(self.texts[0]) ** self.penalty
         enough = len(self.ended) == self.width or running == -np.inf
         return enough and self.ended[-1][0] >= running
 
@@ -68,24 +70,25 @@ class Beam:
                 self._end(score, text, len(text))
 
     def _end(self, score: float, text: list[int], length: int) -> None:
-        self.ended.append((score / length, text))
+        self.ended.append((score / length**self.penalty, Written(text, score, length)))
         self.ended.sort(key=lambda ended: -ended[0])
         del self.ended[self.width :]
 
     @property
-    def best(self) -> list[int]:
+    def best(self) -> Written:
+        """The best text that has ended."""
         return self.ended[0][1]
 
 
 def beam_search(
-    running: Running, end_id: int | None, beams: int, max_tokens: int
-) -> list[list[int]]:
-    """The best new tokens of each row, without the end token."""
-    every = [Beam(beams) for _ in running.tokens]
+    running: Running, end_id: int | None, beams: int, max_tokens: int, penalty: float = 1.0
+) -> list[Written]:
+    """The best new tokens of each row. penalty: as `length_penalty` of Decoding."""
+    every = [Beam(beams, penalty) for _ in running.tokens]
     going = every
     running.keep(np.repeat(np.arange(len(every)), beams))
     for index in range(max_tokens):
-        logs = _log_softmax(running.logits).reshape(len(going), beams, -1)
+        logs = log_softmax(running.logits).reshape(len(going), beams, -1)
         moves = [beam.advance(part, end_id) for beam, part in zip(going, logs, strict=True)]
         rows = [[place * beams + row for row in rows] for place, (rows, _) in enumerate(moves)]
         running.keep(np.concatenate(rows))
@@ -102,8 +105,3 @@ def beam_search(
         if not beam.done:
             beam.stop()
     return [beam.best for beam in every]
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

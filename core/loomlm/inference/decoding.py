@@ -6,11 +6,12 @@ same model says the same on every machine that computes the same logits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any, TypedDict
 
 import numpy as np
-from attrs import frozen
+from attrs import define, field, frozen
 
 from loomlm.contracts import Tokenizer
 from loomlm.errors import UsageError
@@ -20,6 +21,10 @@ TEMPERATURE = 0.8
 counts less."""
 
 
+def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 @frozen(kw_only=True)
 class Decoding:
     """How text is written. Raises UsageError for what cannot be.
@@ -27,7 +32,11 @@ class Decoding:
     max_tokens: the most new tokens. temperature: the logits are divided by it; 0 takes the
     likeliest token. top_k: only so many of the likeliest. top_p: only the likeliest that together
     have this probability, after top_k (Holtzman 2020). seed: of what is drawn. beams: above 1,
-    beam search with so many, which draws nothing.
+    beam search with so many, which draws nothing. length_penalty: of beam search; the sum of the
+    logarithms of a text's tokens is divided by (number of tokens) ** length_penalty, as in
+    Hugging Face's `generate`: 1 compares means, 0 sums, which favour short texts; more favours
+    longer ones. (Wu 2016 divides by ((5 + tokens) / 6) ** length_penalty.) stop: texts at which
+    what is written ends; they are no part of it.
     """
 
     max_tokens: int = 200
@@ -36,6 +45,8 @@ class Decoding:
     top_p: float | None = None
     seed: int = 0
     beams: int = 1
+    length_penalty: float = 1.0
+    stop: tuple[str, ...] = field(default=(), converter=_texts)
 
     def __attrs_post_init__(self) -> None:
         _check("max_tokens", self.max_tokens, self.max_tokens >= 1, "1 or more")
@@ -48,6 +59,9 @@ class Decoding:
         _check("beams", self.beams, self.beams >= 1, "1 or more")
         if self.beams > 1 and (self.top_k, self.top_p) != (None, None):
             raise UsageError("Beam search draws nothing: give beams, or top_k and top_p.")
+        finite = isfinite(self.length_penalty)
+        _check("length_penalty", self.length_penalty, finite, "a finite number, such as 1.0")
+        _check("stop", self.stop, all(self.stop), "a text, or several, of a character or more")
 
 
 class HowToWrite(TypedDict, total=False):
@@ -59,6 +73,26 @@ class HowToWrite(TypedDict, total=False):
     top_p: float | None
     seed: int
     beams: int
+    length_penalty: float
+    stop: str | Sequence[str]
+
+
+@define
+class Written:
+    """The new tokens of a row, without the end token.
+
+    log: the sum of the logarithms of their probabilities to the model, whatever the temperature.
+    count: of how many tokens, the end token among them.
+    """
+
+    tokens: list[int] = field(factory=list)
+    log: float = 0.0
+    count: int = 0
+
+    @property
+    def score(self) -> float:
+        """The mean logarithm of a token's probability; 0.0 without any token."""
+        return self.log / self.count if self.count else 0.0
 
 
 def _check(name: str, value: Any, right: bool, bounds: str) -> None:
@@ -98,6 +132,19 @@ def _drawn(seed: int, index: int, count: int) -> np.ndarray:
     """Numbers in [0, 1), one a row, from a counter-based generator (Philox, Salmon 2011)."""
     key = np.array([seed % 2**64, index], np.uint64)
     return np.random.Generator(np.random.Philox(key=key)).random(count)
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Logarithms of probabilities, (rows, outputs) float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def log_of(logits: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """The logarithm of the probability of one token of each row, (rows,), from (rows, outputs)."""
+    most = logits.max(axis=1)
+    total = np.log(np.exp(logits - most[:, None]).sum(axis=1, dtype=np.float64))
+    return logits[np.arange(len(tokens)), tokens] - most.astype(np.float64) - total
 
 
 def never_said(tokenizer: Tokenizer) -> list[int]:

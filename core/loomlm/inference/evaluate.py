@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+import numpy as np
 from attrs import evolve
 
 from loomlm.config.load import check_tree, read_tree
 from loomlm.config.settings import Choice, DataConfig
 from loomlm.config.show import plain
 from loomlm.config.structure import make_converter
+from loomlm.contracts import Outcome, Writes
 from loomlm.data.prepare import encode_examples, extended
 from loomlm.data.reading import identity, read_examples
 from loomlm.errors import UsageError, did_you_mean
+from loomlm.inference.decoding import HowToWrite
+from loomlm.inference.details import Details, with_details
 from loomlm.inference.folders import how_to_go_on
-from loomlm.inference.model import open_model, registry_of_run
-from loomlm.inference.scoring import evaluate, make_metrics
+from loomlm.inference.model import Model, open_model, registry_of_run
+from loomlm.inference.scoring import Write, evaluate, make_metrics
+from loomlm.inference.told import Told
 from loomlm.registry import Registry
 
 
@@ -29,14 +35,19 @@ def evaluate_run(
     block: Iterable[str] = (),
     backend: str | None = None,
     batch_size: int | None = None,
+    output: str | None = None,
+    **how: Unpack[HowToWrite],
 ) -> tuple[str, str, dict[str, Any]]:
     """The stage, the split's name and the scores of a run's final model.
 
     split: one of the run's own; test by default. data: a file to score instead; read with the
     columns and options that the run's data has. plugins, block, backend: as of `load_model`.
     batch_size: rows that are scored together, in place of the run's `evaluation_batch_size`.
+    output: a file for what was predicted of each example, beside what is right, as lines of JSON.
+    how: what a task that writes is to do otherwise, as of `loomlm.inference.decoding.Decoding`.
 
-    Raises UsageError when there is no such run or split, or its data takes no other file.
+    Raises UsageError when there is no such run or split, its data takes no other file, or it is
+    said how to write to a task that does not.
     """
     path = Path(folder)
     _check_folder(path)
@@ -54,11 +65,12 @@ def evaluate_run(
     if name not in found:
         raise UsageError(f"The run has no split {name!r}. {did_you_mean(name, found)}")
     chosen = evolve(examples, splits={name: found[name]}, stream=None)
+    scored = extended(chosen, model.recipe.extensions, registry, _quiet)
     encoded = encode_examples(
         model.recipe.task,
         identity(registry, stage.task),
         model.tokenizer,
-        extended(chosen, model.recipe.extensions, registry, _quiet),
+        scored,
         _quiet,
         model.recipe.facts,
     )
@@ -69,8 +81,44 @@ def evaluate_run(
         model.recipe.facts,
     )
     size = batch_size or stage.trainer.evaluation_batch_size
-    scores = evaluate(model.engine, model.recipe, encoded.splits[name], metrics, size, what=name)
+    written = writing(model, how)
+    told = Told(model.labels)
+    details = Details.of(model.recipe.task, model.recipe.facts, metrics)
+
+    def see(rows: np.ndarray, outcome: Outcome) -> None:
+        told.see(rows, outcome)
+        details.see(rows, outcome)
+
+    scores = evaluate(
+        model.engine,
+        model.recipe,
+        encoded.splits[name],
+        metrics,
+        size,
+        what=name,
+        write=written,
+        seen=see,
+    )
+    if output is not None:
+        told.save(Path(output), scored.splits[name])
+    scores = with_details(scores, details, scored.splits[name], settings.seed)
     return stage.name, name, scores
+
+
+def writing(model: Model, how: HowToWrite) -> Write | None:
+    """What a model's task is scored by, where it is one that writes.
+
+    Raises UsageError where it is said how to write to one that does not.
+    """
+    if not isinstance(model.recipe.task, Writes):
+        if how:
+            raise UsageError(
+                f"{next(iter(how))} says how to write, and {model.config.task.type} is not scored "
+                "by what it writes. Leave it out."
+            )
+        return None
+    generator = model.generator()
+    return partial(generator.outcomes, decoding=generator.how(**how))
 
 
 def _check_folder(path: Path) -> None:

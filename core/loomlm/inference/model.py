@@ -19,9 +19,11 @@ from loomlm.contracts import (
     Example,
     Fills,
     Generates,
+    Joins,
     ModelSpec,
     Predicts,
     Tokenizer,
+    Writes,
 )
 from loomlm.data.batches import ExampleRows
 from loomlm.data.cleaning import text_cleaners
@@ -30,12 +32,13 @@ from loomlm.data.prepare import load_tokenizer
 from loomlm.data.reading import made
 from loomlm.errors import PluginError, UsageError
 from loomlm.extending import Extensions
-from loomlm.inference.decoding import Decoding, HowToWrite
+from loomlm.inference.decoding import HowToWrite
 from loomlm.inference.folders import CONFIG, MODEL_CONFIG, model_folder, models_of, run_of
 from loomlm.inference.generate import Generator
+from loomlm.inference.joining import Joining
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.inference.rows import Row, examples_of_rows
-from loomlm.inference.scoring import Recipe, ordered_batches
+from loomlm.inference.scoring import Recipe, ordered_batches, told
 from loomlm.models.arrays import from_safetensors
 from loomlm.models.fitting import check_weights, said_by
 from loomlm.models.folder import WEIGHTS, ModelConfig, describe_model, read_model
@@ -70,33 +73,64 @@ class Model:
 
     @property
     def continues(self) -> bool:
-        """Whether what it writes goes on from the prompt; a source is answered."""
-        return "encoder_decoder" not in self.recipe.task.needs
+        """Whether what it writes goes on from the prompt; a source, or a request, is answered."""
+        return self.generator().continues
 
-    def predict(self, rows: Iterable[Row], batch_size: int = BATCH_SIZE) -> list[dict[str, Any]]:
+    def predict(
+        self, rows: Iterable[Row], batch_size: int = BATCH_SIZE, **how: Unpack[HowToWrite]
+    ) -> list[dict[str, Any]]:
         """What the task says of each row: for classification, `label` and `probabilities`.
 
-        rows: texts, or mappings with a "text" and what else the task reads, by the names that
-        training knew them by: `{"text": ..., "pair": ...}`. Further keys are no matter.
+        A task that writes an answer gives it as `prediction`, and as `score` the mean logarithm of
+        the probabilities of its tokens.
 
-        Raises UsageError for a row that lacks a text, and where the task writes text instead.
+        rows: texts, or mappings with a "text" and what else the task reads, by the names that
+        training knew them by: `{"text": ..., "pair": ...}`. Further keys are no matter. how: of a
+        task that writes, what it is to do otherwise than it says itself, as of `generate`.
+
+        Raises UsageError for a row that lacks a text, and where the task only goes on from texts.
         """
         task = self.recipe.task
-        if not isinstance(task, Predicts):
+        if isinstance(task, Writes):
+            return self._answers(examples_of_rows(rows, task, self.cleaners), batch_size, how)
+        if not isinstance(task, Predicts | Joins):
             raise UsageError(
                 f"A model for {self.config.task.type} gives no labels. Let it write: `loomlm "
                 "generate`, or `model.generate(prompt)`."
             )
+        if how:
+            raise UsageError(
+                f"{next(iter(how))} says how to write, and a model for {self.config.task.type} "
+                "writes nothing. Leave it out."
+            )
         examples = examples_of_rows(rows, task, self.cleaners)
         store = self._encode(examples)
         found: list[dict[str, Any]] = [{}] * len(examples)
-        size = min(batch_size, max(1, len(examples)))
+        joining = Joining(task, self.recipe.facts) if isinstance(task, Joins) else None
+        size = min(batch_size, max(1, store.span))
         for places, batch in ordered_batches(self.recipe, store, size):
             with memory_for(lambda batch=batch: _too_large(batch)):
                 logits = self.engine.forward(batch)[: len(places)]
+            if joining is not None:
+                joining.add(places, store.take(places), logits)
+                continue
             decoded = self._decoded(logits, store, places)
             for place, prediction in zip(places, decoded, strict=True):
                 found[place] = prediction
+        return found if joining is None else joining.answers()
+
+    def _answers(
+        self, examples: Sequence[Example], batch_size: int, how: HowToWrite
+    ) -> list[dict[str, Any]]:
+        task, generator = self.recipe.task, self.generator()
+        assert isinstance(task, Writes)
+        decoding, rows = generator.how(**how), self._encode(examples)
+        found: list[dict[str, Any]] = [{}] * len(examples)
+        for places, _ in rows.ordered(max(1, batch_size // decoding.beams)):
+            asked = task.ask(rows.take(places), self.recipe.facts)
+            answers = generator.answers(asked, decoding, places)
+            for place, answer in zip(places, answers, strict=True):
+                found[place] = {"prediction": answer.text, "score": answer.score}
         return found
 
     @overload
@@ -112,21 +146,25 @@ class Model:
     ) -> str | list[str]:
         """What the model writes after a prompt, or after each of several.
 
-        how: max_tokens=200, temperature=0.8, top_k=None, top_p=None, seed=0, beams=1, as of
-        `loomlm.inference.decoding.Decoding`. The same seed gives the same text.
+        how: max_tokens=200, temperature=0.8, top_k=None, top_p=None, seed=0, beams=1,
+        length_penalty=1.0, stop=(), as of `loomlm.inference.decoding.Decoding`; a task that writes
+        answers has its own. The same seed gives the same text.
 
         Raises UsageError where the task writes no text, and for what cannot be; DataError for a
         prompt that the vocabulary has nothing of.
         """
         prompts = [prompt] if isinstance(prompt, str) else prompt
-        texts = self._generator().texts(prompts, Decoding(**how))
+        generator = self.generator()
+        texts = generator.texts(prompts, generator.how(**how))
         return texts[0] if isinstance(prompt, str) else texts
 
     def stream(self, prompt: str, **how: Unpack[HowToWrite]) -> Iterator[str]:
         """The pieces of what `generate` gives, as they come; takes and raises the same."""
-        return self._generator().stream(prompt, Decoding(**how))
+        generator = self.generator()
+        return generator.stream(prompt, generator.how(**how))
 
-    def _generator(self) -> Generator:
+    def generator(self) -> Generator:
+        """What writes. Raises UsageError where the task writes no text."""
         if not isinstance(self.recipe.task, Generates):
             raise UsageError(
                 f"A model for {self.config.task.type} writes no text; it predicts. Where another "
@@ -137,7 +175,7 @@ class Model:
     def batch(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
         """The arrays that `module` reads, for these rows, as `predict` takes them, in one batch."""
         store = self._encode(examples_of_rows(rows, self.recipe.task, self.cleaners))
-        places, batch = next(iter(ordered_batches(self.recipe, store, len(rows))))
+        places, batch = next(iter(ordered_batches(self.recipe, store, store.span)))
         back = np.argsort(places)
         return {name: array[back] for name, array in batch.arrays.items()}
 
@@ -159,7 +197,7 @@ class Model:
                 f"{', '.join(c.type for c in self.recipe.extensions.choices)}; each must."
             )
         columns = self.recipe.task.encode(examples, self.tokenizer, self.recipe.facts, False)
-        return ExampleRows(ColumnStore(dict(columns), len(given), {}), self.recipe.task.context)
+        return ExampleRows(ColumnStore.of(columns), self.recipe.task.context)
 
 
 def _too_large(batch: Batch) -> str:
@@ -256,7 +294,7 @@ def open_model(
     tokenizer = load_tokenizer(config.tokenizer, registry, folder)
     recipe = Recipe(
         made(registry, config.task),
-        made(registry, config.backbone),
+        told(made(registry, config.backbone), tokenizer),
         config.facts,
         Extensions.of(config.extensions, registry),
     )

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from loomlm.contracts import Cleaner, Example, Task
+from loomlm.contracts import Cleaner, Example, Task, Writes
 from loomlm.data.cleaning import clean
 from loomlm.errors import UsageError, did_you_mean
+
+WRITTEN = "target"
+"""The further text that a task writes itself, and so is not asked with."""
+
+CHAT = "messages"
+"""What may stand for a text: the messages of a chat, each with a role and a content. They become
+the JSON that a source gives of them."""
 
 Row = str | Mapping[str, Any]
 """A text, or `{"text": ..., "pair": ...}`: the names are those of `Example.extra`."""
@@ -21,12 +29,15 @@ def examples_of_rows(rows: Iterable[Row], task: Task, cleaners: Sequence[Cleaner
     """
     if isinstance(rows, str | Mapping):
         raise UsageError("predict takes a list of texts; wrap a single one in brackets.")
-    names = tuple(getattr(task, "reads", ()))
+    written = (WRITTEN,) if isinstance(task, Writes) else ()
+    names = tuple(name for name in getattr(task, "reads", ()) if name not in written)
     return [_example(number, row, names, cleaners) for number, row in enumerate(rows)]
 
 
 def _example(number: int, row: Row, names: tuple[str, ...], cleaners: Sequence[Cleaner]) -> Example:
     given = {"text": row} if isinstance(row, str) else row
+    if isinstance(given, Mapping) and CHAT in given and "text" not in given:
+        given = {**given, "text": given[CHAT]}
     if not isinstance(given, Mapping):
         raise UsageError(
             f"predict takes texts, or mappings such as {shape(names)}; number {number} is {row!r}."
@@ -43,6 +54,8 @@ def _text(number: int, row: Mapping[str, Any], name: str, names: tuple[str, ...]
             f"Number {number} to predict has no {name!r}.{near} The task reads {shape(names)}."
         )
     text = row[name]
+    if name == "text" and isinstance(text, list):
+        text = json.dumps(text, ensure_ascii=False)
     if not isinstance(text, str):
         raise UsageError(f"predict takes texts; {name!r} of number {number} is {text!r}.")
     return text

@@ -15,19 +15,30 @@ from loomlm.contracts import (
     Columns,
     Engine,
     Facts,
+    Joins,
     Likelihood,
     Metric,
     MetricContext,
+    Outcome,
     Predicts,
     Task,
+    Tokenizer,
+    Writes,
     produced,
 )
 from loomlm.data.batches import Rows, TrainingRows
 from loomlm.data.orders import row_keys
 from loomlm.data.words import WordDropout
 from loomlm.extending import Extensions
+from loomlm.inference.joining import Joining
 from loomlm.inference.memory import memory_for, size_of
 from loomlm.registry import Registry
+
+Seen = Callable[[np.ndarray, Outcome], None]
+"""Is shown the rows of a batch, (n,), and what came of them."""
+
+Write = Callable[[Rows, int, Callable[[], None]], Iterator[tuple[np.ndarray, Outcome]]]
+"""Writes for each row of a split: `loomlm.inference.generate.Generator.outcomes`."""
 
 LIKELIHOODS = frozenset({"likelihood", "pseudo_likelihood"})
 """Of what a task produces, that which is one Likelihood of the whole split."""
@@ -68,6 +79,12 @@ class Recipe:
         return columns if vary is None else vary(columns, self.facts, row_keys(seed, step, rows))
 
 
+def told(backbone: Backbone, tokenizer: Tokenizer) -> Backbone:
+    """A backbone with what it has to know of the vocabulary."""
+    tell = getattr(backbone, "told", None)
+    return backbone if tell is None else tell(tokenizer)
+
+
 def ordered_batches(
     recipe: Recipe, split: Rows, batch_size: int
 ) -> Iterator[tuple[np.ndarray, Batch]]:
@@ -84,33 +101,67 @@ def evaluate(
     batch_size: int,
     between: Callable[[], None] = lambda: None,
     what: str = "a split",
+    write: Write | None = None,
+    seen: Seen = lambda rows, outcome: None,
 ) -> dict[str, Any]:
     """`loss` and every metric's entries, on a whole split.
 
     between: called before each batch; what it raises ends the evaluation. what: the split's name
-    for a user whose memory it does not fit into.
+    for a user whose memory it does not fit into. write: what a task that writes is scored by;
+    without it, scores of texts that it would have to write first are left out. seen: shown every
+    outcome.
     """
     task = recipe.task
+    by_writing = [metric for metric in metrics if is_written(task, metric)]
+    joining = Joining(task, recipe.facts) if isinstance(task, Joins) else None
     likelihoods = [metric for metric in metrics if kind_of(task, metric) in LIKELIHOODS]
-    outcomes = [metric for metric in metrics if kind_of(task, metric) not in LIKELIHOODS]
+    outcomes = [
+        metric
+        for metric in metrics
+        if not is_written(task, metric) and kind_of(task, metric) not in LIKELIHOODS
+    ]
     # Those of a large vocabulary are handed over for a metric alone.
-    predicts = isinstance(task, Predicts) and bool(outcomes)
+    predicts = isinstance(task, Predicts | Joins) and bool(outcomes)
     total = weight = 0.0
-    for _, batch in ordered_batches(recipe, split, batch_size):
+    for rows, batch in ordered_batches(recipe, split, batch_size):
         between()
         with memory_for(lambda batch=batch: _too_large(what, batch)):
             part, logits = engine.score(batch, logits=predicts)
         total, weight = total + part, weight + float(batch["weight"].sum())
-        if logits is not None and isinstance(task, Predicts):
-            outcome = task.outcome(logits, batch)
+        if logits is not None and joining is not None:
+            joining.add(rows, split.take(rows), logits)
+        elif logits is not None and isinstance(task, Predicts):
+            outcome = outcome_of(task, logits, batch, recipe.facts)
+            seen(rows, outcome)
             for metric in outcomes:
                 metric.update(outcome)
+    for outcome in joining.outcomes() if joining is not None else ():
+        for metric in outcomes:
+            metric.update(outcome)
     for metric in likelihoods:
-        metric.update(Likelihood(total, weight, split.bytes))
+        metric.update(Likelihood(total, weight, split.bytes, split.words))
+    if write is not None and by_writing:
+        for rows, outcome in write(split, batch_size, between):
+            seen(rows, outcome)
+            for metric in by_writing:
+                metric.update(outcome)
     scores: dict[str, Any] = {"loss": total / max(weight, 1e-12)}
     for metric in metrics:
-        scores.update(metric.compute())
+        if write is not None or not is_written(task, metric):
+            scores.update(metric.compute())
     return scores
+
+
+def outcome_of(task: Predicts, logits: np.ndarray, batch: Batch, facts: Facts) -> Outcome:
+    """What metrics compare, in the unit of the data."""
+    outcome = task.outcome(logits, batch)
+    in_unit = getattr(task, "in_unit", None)
+    return outcome if in_unit is None else in_unit(outcome, facts)
+
+
+def is_written(task: Task, metric: Any) -> bool:
+    """Whether a metric, or its target, scores what a task has to write first."""
+    return isinstance(task, Writes) and kind_of(task, metric) == "texts"
 
 
 def _too_large(what: str, batch: Batch) -> str:
@@ -123,13 +174,26 @@ def _too_large(what: str, batch: Batch) -> str:
 def make_metrics(
     choices: Sequence[Choice], registry: Registry, task: Task, facts: Facts
 ) -> list[Metric]:
-    """Fresh metrics for one evaluation."""
+    """Fresh metrics for one evaluation, and those that are scored beside them."""
     labels = tuple(facts.get("labels", ()))
-    targets = [(registry.target("metric", choice.type), choice.config) for choice in choices]
+    targets = [
+        (registry.target("metric", choice.type), choice.config)
+        for choice in with_those_beside(choices, registry)
+    ]
     return [
         target(config, MetricContext(labels=labels, produces=kind_of(task, target)))
         for target, config in targets
     ]
+
+
+def with_those_beside(choices: Sequence[Choice], registry: Registry) -> list[Choice]:
+    """The metrics, and what is scored wherever they are, with defaults."""
+    found = {choice.type: choice for choice in choices}
+    for choice in choices:
+        for name in getattr(registry.target("metric", choice.type), "beside", ()):
+            config = registry.find("metric", name).component.config
+            found.setdefault(name, Choice("metric", name, config()))
+    return list(found.values())
 
 
 def kind_of(task: Task, metric: Any) -> str:

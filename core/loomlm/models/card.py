@@ -7,6 +7,9 @@ from typing import Any
 
 from loomlm.config.settings import RunConfig
 
+LOWEST = 5
+"""Labels that the card names."""
+
 
 def model_card(
     settings: RunConfig,
@@ -39,10 +42,31 @@ def model_card(
                 for metric, value in scores.items()
                 if isinstance(value, int | float)
             ]
+    lines += _details(evaluation.get(stage, {}))
     lines += ["", *_data(data["splits"]), *_changes(changes)]
     use = ["", "```python", "import loomlm", "", 'model = loomlm.load_model("path/to/this/folder")']
     call = 'model.generate("some text")' if writes else 'model.predict(["some text"])'
     return "\n".join([*lines, *use, call, "```", ""])
+
+
+def _details(splits: Mapping[str, Any]) -> list[str]:
+    """What the stage's evaluation says besides the scores: how sure they are, the lowest labels."""
+    lines = []
+    for name, scores in splits.items():
+        details = scores.get("details", {})
+        if interval := details.get("interval"):
+            low, high = interval["low"], interval["high"]
+            lines += [
+                "",
+                f"{name}: the {interval['level']:.0%} interval of {interval['metric']} is "
+                f"{low:.4f} to {high:.4f} (bootstrap, {interval['resamples']:,} resamples).",
+            ]
+        if classes := details.get("per_class"):
+            lowest = sorted(classes, key=lambda label: classes[label]["f1"])[:LOWEST]
+            said = ", ".join(f"{label} {classes[label]['f1']:.4f}" for label in lowest)
+            lines += ["", f"{name}: the lowest F1 of {len(classes)} labels: {said}."]
+        lines += [line for note in details.get("notes", ()) for line in ("", note)]
+    return lines
 
 
 def _data(splits: Mapping[str, Any]) -> list[str]:

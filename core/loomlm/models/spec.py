@@ -47,21 +47,15 @@ def model_spec(
         reads=head.reads,
         causal=causal,
         source_vocab_size=tokenizer.vocab_size if two else None,
+        fields=frozenset(field.name for field in batch.fields),
     )
-    body = [
-        evolve(
-            parameter,
-            name=f"backbone.{parameter.name}",
-            tied_to=f"backbone.{parameter.tied_to}" if parameter.tied_to else None,
-        )
-        for parameter in backbone.parameters(context)
-    ]
+    body = body_layout(backbone, context)
     return ModelSpec(
         backbone=name,
         config=config,
         vocab_size=context.vocab_size,
         pad_id=context.pad_id,
-        layout=(*body, *_head_layout(head, backbone)),
+        layout=(*body, *head_layout(head, backbone)),
         head=head,
         causal=causal,
         loss=task.loss(facts),
@@ -70,7 +64,20 @@ def model_spec(
     )
 
 
-def _head_layout(head: Head, backbone: Backbone) -> tuple[Parameter, ...]:
+def body_layout(backbone: Backbone, context: BackboneContext) -> tuple[Parameter, ...]:
+    """The backbone's parameters by their canonical names."""
+    return tuple(
+        evolve(
+            parameter,
+            name=f"backbone.{parameter.name}",
+            tied_to=f"backbone.{parameter.tied_to}" if parameter.tied_to else None,
+        )
+        for parameter in backbone.parameters(context)
+    )
+
+
+def head_layout(head: Head, backbone: Backbone) -> tuple[Parameter, ...]:
+    """The head's parameters; its matrix may be the backbone's embedding."""
     tied = f"backbone.{backbone.tied}" if head.vocabulary and backbone.tied else None
     glorot = Uniform(sqrt(6 / (head.outputs + backbone.width)))
     weight = Parameter(

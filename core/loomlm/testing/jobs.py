@@ -183,7 +183,9 @@ def _logits(model: Model, rows: Rows) -> Iterator[np.ndarray]:
     chosen = np.unique(np.linspace(0, len(batches) - 1, FORWARDS).round().astype(int))
     for index in chosen:
         batch = batches[index]
-        yield model.engine.forward(batch)[batch["weight"] > 0]
+        # Spans have places that are not read, and count by rows.
+        real = batch["allowed" if "allowed" in batch else "weight"] > 0
+        yield model.engine.forward(batch)[real]
 
 
 def all_metrics(registry: Registry, recipe: Recipe) -> list[Metric]:

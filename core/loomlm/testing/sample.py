@@ -33,7 +33,9 @@ class SampleConfig:
 
     file: Path = key("the text, in UTF-8")
     shortest: int = key("shorter lines are not trained on", 1, minimum=1)
-    labels: Literal["one", "several", "number"] = key("what each is labelled with", "one")
+    labels: Literal["one", "several", "number", "tags", "answers"] = key(
+        "what each is labelled with; tags: one a word; answers: pieces of the line", "one"
+    )
     reads: tuple[str, ...] = key("names of further texts, for each of which the next line is", ())
 
 
@@ -88,9 +90,15 @@ class Sample:
         lines = train if split == "train" else validation
         for line, following in zip(lines, [*lines[1:], lines[0]], strict=True):
             extra = dict.fromkeys(self.config.reads, following)
-            yield Example(line, self._label(line), extra=extra)
+            text = " ".join(line.split()) if self.config.labels == "tags" else line
+            meta = {"answers": _answers(text)} if self.config.labels == "answers" else {}
+            yield Example(text, self._label(text), extra=extra, meta=meta)
 
-    def _label(self, line: str) -> str | tuple[str, ...]:
+    def _label(self, line: str) -> str | tuple[str, ...] | None:
+        if self.config.labels == "answers":
+            return None
+        if self.config.labels == "tags":
+            return tuple(_tag(word) for word in line.split(" "))
         if self.config.labels == "number":
             return str(line.count(VOWELS[0]))
         found = tuple(vowel for vowel in VOWELS if line.count(vowel) >= 3)
@@ -101,6 +109,18 @@ class Sample:
 
     def _text(self) -> str:
         return self.config.file.read_text(encoding="utf-8")
+
+
+def _tag(word: str) -> str:
+    """The tag of a word, by the vowels that stand in it."""
+    found = [vowel for vowel in VOWELS if vowel in word]
+    return f"B-{found[0]}" if found else "O"
+
+
+def _answers(line: str) -> str:
+    """The longest word of a line, as a task that looks for answers reads it."""
+    word = max(line.split(), key=len)
+    return json.dumps([{"text": word, "start": line.index(word)}])
 
 
 @frozen
@@ -138,6 +158,14 @@ class Letters:
         values = [ids.get(letter, self.unknown_id) for text in texts for letter in text]
         offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
         return Ragged(np.array(values, np.int32), offsets)
+
+    def encode_spans(self, texts: Sequence[str]) -> tuple[Ragged, Any, Any]:
+        import numpy as np
+
+        letters = [(at, letter) for text in texts for at, letter in enumerate(text)]
+        ends = np.array([at + 1 for at, _ in letters], np.int32)
+        starts = np.array([at + letter.isspace() for at, letter in letters], np.int32)
+        return self.encode_many(texts), starts, ends
 
     def decode(self, ids: Sequence[int]) -> str:
         return "".join(

@@ -18,7 +18,7 @@ from loomlm.config.settings import (
     TaskChoice,
 )
 from loomlm.config.structure import make_converter, structure
-from loomlm.contracts import Backbone, Generates, Task, produced
+from loomlm.contracts import Backbone, Generates, Joins, Task, produced
 from loomlm.errors import LoomlmError, PluginError
 from loomlm.registry import Registry
 
@@ -30,7 +30,7 @@ HINTS: Mapping[str, Any] = {
 }
 
 What = Literal["logits", "metrics", "greedy", "loss", "resume"]
-Labels = Literal["one", "several", "number"]
+Labels = Literal["one", "several", "number", "tags", "answers"]
 
 
 @frozen
@@ -220,7 +220,14 @@ def case_of(backbone: Trial, of_task: Trial, task: Task) -> Case:
 def labels_of(task: Task) -> Labels:
     """What an example is labelled with, by what the task gives to metrics."""
     kinds = produced(task)
-    return "several" if "label_sets" in kinds else "number" if "numbers" in kinds else "one"
+    by_kind: dict[str, Labels] = {
+        "label_sets": "several",
+        "numbers": "number",
+        "tag_sequences": "tags",
+    }
+    if "texts" in kinds and isinstance(task, Joins):
+        return "answers"
+    return next((by_kind[kind] for kind in by_kind if kind in kinds), "one")
 
 
 def _built(

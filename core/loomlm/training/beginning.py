@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from loomlm.config.settings import SCRATCH, StageConfig
-from loomlm.contracts import Facts, ModelSpec, Parameter, Tokenizer
+from loomlm.config.settings import SCRATCH, Choice, StageConfig
+from loomlm.config.show import plain
+from loomlm.contracts import Backbone, Facts, ModelSpec, Parameter, Tokenizer
 from loomlm.data.prepare import load_tokenizer, tokenizer_digest
 from loomlm.data.vocabularies import target_of
 from loomlm.errors import UsageError
@@ -41,16 +43,44 @@ def check_first(
     spec: ModelSpec,
     added: frozenset[str],
     tokenizer: Tokenizer,
+    backbone: Backbone,
     registry: Registry,
 ) -> None:
     """Raise UsageError, saying what differs, where a stage cannot begin with a model.
 
-    added: parameters that it need not have.
+    added: parameters that it need not have. backbone: the stage's.
     """
     place = f"stages.{stage}.init_from"
     _check_vocabulary(first, place, tokenizer, registry)
     given = from_safetensors(first / WEIGHTS)
-    _check_shapes(given, stored_shapes(spec.layout), added, first)
+    theirs = read_model(first, registry).backbone
+    keys = differing_keys(theirs, Choice("backbone", spec.backbone, spec.config))
+    _check_shapes(given, stored_shapes(spec.layout), added, first, keys)
+    free = getattr(backbone, "free", None)
+    meant = [
+        line
+        for name, line in keys.items()
+        if free is not None and name not in free and not name.endswith("dropout")
+    ]
+    if meant:
+        raise UsageError(
+            f"{place}: {first} has weights of the same shapes, and they mean something else in "
+            "this run's backbone:\n" + "\n".join(meant) + "\nTake its keys."
+        )
+
+
+def differing_keys(theirs: Choice, ours: Choice) -> dict[str, str]:
+    """The keys of two backbones that differ, with a line of each for a user."""
+    there, here = plain(theirs), plain(ours)
+    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    return {
+        name: f"  backbone.{name} = {_word(there.get(name))} there, {_word(here.get(name))} here"
+        for name in names
+    }
+
+
+def _word(value: object) -> str:
+    return "none" if value is None else json.dumps(value)
 
 
 def check_stays(first: Path, stage: str, folder: Path) -> None:
@@ -92,18 +122,21 @@ def with_model(
     added: frozenset[str],
     facts: Facts,
     registry: Registry,
-) -> Arrays:
+) -> tuple[Arrays, list[str]]:
     """Initial arrays with a model's in their place: its backbone's, and its head's if it fits.
 
     A head fits when its shape and its labels are the same. added: parameters that the model need
-    not have. Raises UsageError that says what differs.
+    not have. Also the names of those that keep their initial values. Raises UsageError that says
+    what differs.
     """
-    labels = read_model(first, registry).facts.get("labels")
+    model = read_model(first, registry)
     given = from_safetensors(first / WEIGHTS)
     stored = stored_shapes(spec.layout)
-    _check_shapes(given, stored, added, first)
-    same_head = labels == facts.get("labels") and _head_fits(given, stored)
-    return _replaced(arrays, given, same_head)
+    keys = differing_keys(model.backbone, Choice("backbone", spec.backbone, spec.config))
+    _check_shapes(given, stored, added, first, keys)
+    same_head = model.facts.get("labels") == facts.get("labels") and _head_fits(given, stored)
+    taken = {name for name in given if same_head or not name.startswith("head.")}
+    return _replaced(arrays, given, taken), [name for name in stored if name not in taken]
 
 
 def stored_shapes(layout: tuple[Parameter, ...]) -> dict[str, tuple[int, ...]]:
@@ -112,11 +145,10 @@ def stored_shapes(layout: tuple[Parameter, ...]) -> dict[str, tuple[int, ...]]:
 
 
 def _replaced(
-    arrays: Arrays, given: dict[str, np.ndarray], same_head: bool
+    arrays: Arrays, given: dict[str, np.ndarray], taken: set[str]
 ) -> Iterator[tuple[str, np.ndarray]]:
     for name, values in arrays:
-        taken = name in given and (same_head or not name.startswith("head."))
-        yield name, given[name] if taken else values
+        yield name, given[name] if name in taken else values
 
 
 def _head_fits(given: dict[str, np.ndarray], stored: dict[str, tuple[int, ...]]) -> bool:
@@ -131,7 +163,9 @@ def _check_shapes(
     stored: dict[str, tuple[int, ...]],
     added: frozenset[str],
     first: Path,
+    keys: Mapping[str, str],
 ) -> None:
+    """keys: of the backbones' configs, those that differ, with a line of each."""
     given = {name: array.shape for name, array in arrays.items()}
     names = sorted(n for n in given.keys() | stored.keys() if n.startswith("backbone."))
     differing = [
@@ -149,7 +183,8 @@ def _check_shapes(
     listed = "\n".join([*shown, *more])
     raise UsageError(
         f"{first} is of another shape than this run's backbone:\n{listed}\n"
-        f"Its own keys stand under `backbone` in {first / 'config.json'}."
+        + ("".join(f"{line}\n" for line in keys.values()))
+        + f"Its own keys stand under `backbone` in {first / 'config.json'}."
     )
 
 

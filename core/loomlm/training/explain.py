@@ -13,10 +13,12 @@ from attrs import evolve
 from loomlm.config.check import choose_backend
 from loomlm.config.load import Config
 from loomlm.config.settings import SCRATCH, Choice, StageConfig
-from loomlm.contracts import BackboneContext, BatchSpec
+from loomlm.contracts import BackboneContext, BatchSpec, Parameter
 from loomlm.data.reading import made
 from loomlm.errors import PluginError
 from loomlm.hookspecs import ON_EXTENSIONS, ON_PLUGINS
+from loomlm.models.spec import body_layout, head_layout
+from loomlm.models.tuning import tuned
 
 
 def hooks_on(extension: Any) -> list[str]:
@@ -111,18 +113,42 @@ def _model(config: Config, stage: StageConfig, backend: str) -> Iterator[str]:
     context = BackboneContext(
         vocab_size=vocabulary, pad_id=0, reads=head.reads, causal="causal" in task.needs
     )
-    for parameter in backbone.parameters(context):
-        marks = ", ".join(
-            m for m, on in (("sparse", parameter.sparse), ("frozen", not parameter.trainable)) if on
-        )
-        shape = ", ".join(
-            "vocabulary" if part == FROM_DATA else str(part) for part in parameter.shape
-        )
-        yield f"    {parameter.name} ({shape}){f'  {marks}' if marks else ''}"
+    layout = (*body_layout(backbone, context), *head_layout(head, backbone))
+    trainer, place = stage.trainer, f"stages.{stage.name}.trainer"
+    layout = tuned(layout, trainer.freeze, trainer.layer_decay, place)
+    for parameter in layout:
+        if parameter.name.startswith("backbone."):
+            yield _parameter(parameter)
     tied = f", sharing {backbone.tied}" if head.vocabulary and backbone.tied else ""
     outputs = "vocabulary" if head.vocabulary else "labels"
+    if head.places:
+        rows = rows.replace("time", "places")
+        hidden = f"({rows}, {backbone.width})"
     yield _line("head", f"linear{tied}", f"{hidden} -> logits ({rows}, {outputs})")
+    for parameter in layout:
+        if parameter.name.startswith("head.") and parameter.tied_to is None:
+            yield _parameter(parameter, outputs)
     yield _line("loss", task.loss(EXAMPLE_FACTS).kind, "weighted mean over the batch")
+
+
+def _parameter(parameter: Parameter, rows: str = "") -> str:
+    """A line of a parameter: its name and shape, and how it is trained.
+
+    rows: a word for how many rows it has, where only data decides that.
+    """
+    rate = parameter.learning_rate_scale
+    marks = [
+        mark
+        for mark, on in (
+            ("sparse", parameter.sparse),
+            ("frozen", not parameter.trainable),
+            (f"learning rate x {rate:.3g}", parameter.trainable and rate != 1),
+        )
+        if on
+    ]
+    sizes = ["vocabulary" if size == FROM_DATA else str(size) for size in parameter.shape]
+    shape = ", ".join([rows or sizes[0], *sizes[1:]])
+    return f"    {parameter.name} ({shape}){'  ' if marks else ''}{', '.join(marks)}"
 
 
 def _training(config: Config, stage: StageConfig, backend: str) -> Iterator[str]:

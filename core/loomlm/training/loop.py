@@ -191,6 +191,7 @@ def _scores(stage: Stage, interrupts: Interrupts) -> dict[str, Any]:
             stage.trainer.evaluation_batch_size,
             partial(interrupts.check, stopped),
             f"validation of {stage.name} after step {stage.progress.step}",
+            stage.write if stage.watches_texts else None,
         )
 
 

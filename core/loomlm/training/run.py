@@ -30,9 +30,10 @@ from loomlm.data.vocabularies import tokens_of
 from loomlm.data.words import WordDropout
 from loomlm.errors import LoomlmError, UsageError
 from loomlm.extending import Extensions
+from loomlm.inference.details import Details, with_details
 from loomlm.inference.memory import lack_of_memory, not_enough
 from loomlm.inference.model import Model, load_model
-from loomlm.inference.scoring import Recipe, evaluate
+from loomlm.inference.scoring import Recipe, evaluate, told
 from loomlm.models.card import model_card
 from loomlm.models.folder import ModelConfig, save_model
 from loomlm.registry import Registry, check_object
@@ -242,15 +243,15 @@ def prepare(
             tokenizer = make_tokenizer(settings, registry, examples, say)
         task = made(registry, stage.task)
         data = encode_examples(task, identity(registry, stage.task), tokenizer, examples, say)
-        backbone = made(registry, settings.backbone)
+        backbone = told(made(registry, settings.backbone), tokenizer)
         dropout = WordDropout.of(stage.trainer.word_dropout, task, tokenizer)
         recipe = Recipe(task, backbone, data.facts, extensions, dropout)
         about = about_data(examples, data, task, tokens_of(task, tokenizer))
         if len(settings.stages) > 1:
             say(f"The data of {stage.name}:")
         say_about(about, say)
-        train = examples.splits.get("train")
-        stages.append(Prepared(stage, recipe, data, about, examples.sources, train))
+        splits = examples.splits
+        stages.append(Prepared(stage, recipe, data, about, examples.sources, splits))
     assert tokenizer is not None
     return tokenizer, stages
 
@@ -301,15 +302,20 @@ def _evaluate(
             continue
         say(f"Evaluating {name}")
         size = stage.trainer.evaluation_batch_size
-        scores[name] = evaluate(
+        metrics = stage.metrics()
+        details = Details.of(stage.recipe.task, stage.recipe.facts, metrics)
+        found = evaluate(
             stage.engine,
             stage.recipe,
             store,
-            stage.metrics(),
+            metrics,
             size,
             partial(interrupts.check, stopped),
             f"{name} of {stage.name}",
+            stage.write,
+            details.see,
         )
+        scores[name] = with_details(found, details, prepared.splits[name], stage.seed)
         if stage.weights:
             scores[name]["weights"] = stage.weights
     interrupts.check(stopped)

@@ -13,7 +13,7 @@ from loomlm.config.settings import TrainerConfig
 from loomlm.contracts import Engine, Metric
 from loomlm.data.batches import Plan, Rows, TrainingRows
 from loomlm.errors import UsageError
-from loomlm.inference.scoring import Recipe
+from loomlm.inference.scoring import Recipe, Write
 from loomlm.training.checkpoints import Checkpoints, Progress
 
 Held = np.ndarray | list[str]
@@ -24,8 +24,10 @@ Held = np.ndarray | list[str]
 class Stage:
     """Everything that training one stage needs; `follows` is the stage before it.
 
-    places: where the examples of a batch stand, as their source says. weights: which weights it
-    ends with, where they are means, and averaged: the steps whose weights those are the mean of.
+    places: where the examples of a batch stand, as their source says. write: of a task that writes,
+    what it is scored by. watches_texts: whether a score of what it writes is watched in training.
+    weights: which weights it ends with, where they are means, and averaged: the steps whose weights
+    those are the mean of.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Stage:
     metrics: Callable[[], list[Metric]]
     higher_is_better: Callable[[str], bool]
     generate: Callable[[str, int, int], str] | None
+    write: Write | None
+    watches_texts: bool
     hook: Any
     say: Callable[[str], None]
     checkpoints: Checkpoints

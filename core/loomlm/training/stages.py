@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from loomlm.config.load import Config
-from loomlm.config.settings import SCRATCH, RunConfig, StageConfig, TrainerConfig
-from loomlm.contracts import Engine, FitContext, Generates, ModelSpec, Tokenizer
+from loomlm.config.settings import SCRATCH, Choice, RunConfig, StageConfig, TrainerConfig
+from loomlm.contracts import Engine, FitContext, Generates, ModelSpec, Tokenizer, Writes
 from loomlm.data.batches import padding
 from loomlm.data.cleaning import text_cleaners
 from loomlm.data.examples import Split
@@ -23,13 +24,13 @@ from loomlm.data.prepare import Encoded
 from loomlm.data.reading import made
 from loomlm.data.streaming import StreamPlan
 from loomlm.errors import LoomlmError, UsageError, did_you_mean
-from loomlm.inference.decoding import Decoding
 from loomlm.inference.evaluate import default_metrics
 from loomlm.inference.generate import Generator
-from loomlm.inference.scoring import Recipe, make_metrics
+from loomlm.inference.scoring import Recipe, is_written, make_metrics
 from loomlm.models.folder import WEIGHTS
 from loomlm.models.initial import initial_arrays
 from loomlm.models.spec import model_spec
+from loomlm.models.tuning import tuned
 from loomlm.registry import Registry
 from loomlm.storage.cache import cache_key
 from loomlm.storage.disk import make_folder
@@ -53,8 +54,8 @@ PADDING = 0.3
 class Prepared:
     """A stage's data, encoded, with the objects that made it.
 
-    about: what data.json says of it. sources: the fingerprint of each of its sources. examples:
-    those to train on, None for a stream.
+    about: what data.json says of it. sources: the fingerprint of each of its sources. splits:
+    the examples; of a stream none to train on.
     """
 
     config: StageConfig
@@ -62,7 +63,7 @@ class Prepared:
     data: Encoded
     about: Mapping[str, Any]
     sources: tuple[str, ...] = ()
-    examples: Split | None = None
+    splits: Mapping[str, Split] = field(factory=dict)
     _plans: dict[int, Plan] = field(factory=dict, init=False, eq=False, repr=False)
 
     def places(self, held: Held) -> list[str]:
@@ -70,10 +71,9 @@ class Prepared:
         if isinstance(held, list):
             return held
         assert self.data.train is not None
-        assert self.examples is not None
         tokens = self.data.tokens["train"]
         numbers = examples_of(self.data.train, held, np.asarray(tokens.offsets)).tolist()
-        found = pick(self.examples, numbers[:NAMED])
+        found = pick(self.splits["train"], numbers[:NAMED])
         shown = [f"{one.place} (row {row})" for row, one in zip(numbers, found, strict=False)]
         return shown + [f"row {row}" for row in numbers[NAMED:]]
 
@@ -108,7 +108,7 @@ def make_stage(
     steps = total_steps(trainer, plan)
     factor = registry.target("schedule", trainer.schedule.type)
     choices = stage.metrics or default_metrics(recipe.task, registry)
-    by_name = {metric.type: registry.target("metric", metric.type) for metric in choices}
+    by_name = _by_name(choices, registry)
     first = first_model(stage, folder)
     cleaners = text_cleaners(made(registry, choice) for choice in stage.data.clean)
     generator = Generator(engine, recipe, tokenizer, cleaners)
@@ -127,8 +127,14 @@ def make_stage(
         steps=steps,
         schedule=lambda step: trainer.learning_rate * factor(trainer.schedule.config, step, steps),
         metrics=partial(make_metrics, choices, registry, recipe.task, recipe.facts),
-        higher_is_better=lambda name: name in by_name and bool(by_name[name].higher_is_better),
+        higher_is_better=partial(_higher_is_better, by_name),
         generate=_generate(generator, trainer) if isinstance(recipe.task, Generates) else None,
+        write=generator.outcomes if isinstance(recipe.task, Writes) else None,
+        watches_texts=any(
+            is_written(recipe.task, by_name[_metric_of(name)])
+            for name in _watched(trainer).values()
+            if _metric_of(name) in by_name
+        ),
         hook=hook,
         say=say,
         checkpoints=Checkpoints(
@@ -166,8 +172,14 @@ def make_engine(prepared: Prepared, config: Config, backend: str, spec: ModelSpe
 
 
 def stage_spec(prepared: Prepared, settings: RunConfig, tokenizer: Tokenizer) -> ModelSpec:
-    """What a trainer builds for a stage."""
-    return prepared.recipe.extensions.spec(_plain_spec(prepared, settings, tokenizer))
+    """What a trainer builds for a stage.
+
+    Raises UsageError for a pattern of `trainer.freeze` that is no parameter's.
+    """
+    spec = prepared.recipe.extensions.spec(_plain_spec(prepared, settings, tokenizer))
+    trainer, place = prepared.config.trainer, f"stages.{prepared.config.name}.trainer"
+    layout = tuned(spec.layout, trainer.freeze, trainer.layer_decay, place)
+    return evolve(spec, layout=layout)
 
 
 def _added(
@@ -219,15 +231,16 @@ def check_beginning(
     One of an earlier stage of the run fits, and is not there yet. Raises UsageError.
     """
     stage, settings = prepared.config, config.settings
+    spec = stage_spec(prepared, settings, tokenizer)
     if stage.init_from in (SCRATCH, *(other.name for other in settings.stages)):
         return
     first = first_model(stage, folder)
     assert first is not None
     if overwrite:
         check_stays(first, stage.name, folder)
-    spec = stage_spec(prepared, settings, tokenizer)
     added = _added(prepared, settings, tokenizer, spec)
-    check_first(first, stage.name, spec, added, tokenizer, config.registry)
+    backbone = prepared.recipe.backbone
+    check_first(first, stage.name, spec, added, tokenizer, backbone, config.registry)
 
 
 def check_prepared(prepared: Prepared, registry: Registry) -> None:
@@ -253,22 +266,44 @@ def check_prepared(prepared: Prepared, registry: Registry) -> None:
             f"{place}.{needing[0]} needs a validation split, and the data has none. Cut one: "
             f"stages.{stage.name}.data.split = {{ validation = 0.1 }}."
         )
-    stopping = trainer.early_stopping
-    for key, watched in (
-        ("keep_best", trainer.keep_best),
-        ("early_stopping.metric", stopping.metric if stopping else None),
-    ):
-        names = ["loss", *(choice.type.rpartition("/")[2] for choice in choices)]
-        if watched is not None and watched.split("/")[0] not in names:
+    names = ["loss", *(choice.type.rpartition("/")[2] for choice in choices)]
+    for key, name in _watched(trainer).items():
+        if _metric_of(name) not in names:
             raise UsageError(
-                f"{place}.{key}: the stage has no score {watched!r}. {did_you_mean(watched, names)}"
+                f"{place}.{key}: the stage has no score {name!r}. {did_you_mean(name, names)}"
             )
+
+
+def _watched(trainer: TrainerConfig) -> dict[str, str]:
+    """Names of the scores that are watched in training, by their keys."""
+    stopping = trainer.early_stopping
+    given = {
+        "keep_best": trainer.keep_best,
+        "early_stopping.metric": stopping.metric if stopping else None,
+    }
+    return {key: name for key, name in given.items() if name is not None}
+
+
+def _by_name(choices: Sequence[Choice], registry: Registry) -> dict[str, Any]:
+    """The targets of metrics, by the names that their scores have."""
+    return {one.type.rpartition("/")[2]: registry.target("metric", one.type) for one in choices}
+
+
+def _higher_is_better(by_name: Mapping[str, Any], name: str) -> bool:
+    found = by_name.get(_metric_of(name))
+    return found is not None and bool(found.higher_is_better)
+
+
+def _metric_of(name: str) -> str:
+    """The metric that gives a score, `f1` of `f1/World`."""
+    return name.partition("/")[0]
 
 
 def _generate(generator: Generator, trainer: TrainerConfig) -> Callable[[str, int, int], str]:
     def generate(prompt: str, max_tokens: int, seed: int) -> str:
+        how = generator.how(max_tokens=max_tokens, seed=seed)
         with averaged(generator.engine, trainer):
-            return generator.texts([prompt], Decoding(max_tokens=max_tokens, seed=seed))[0]
+            return generator.texts([prompt], how)[0]
 
     return generate
 
@@ -355,6 +390,9 @@ def _begin(
             "from there"
         )
     if first is not None:
-        arrays = with_model(arrays, first, spec, added, stage.recipe.facts, registry)
-        stage.say(f"{stage.name} begins with {first}")
+        arrays, new = with_model(arrays, first, spec, added, stage.recipe.facts, registry)
+        also = f"; {', '.join(new)} {'are' if len(new) > 1 else 'is'} new" if new else ""
+        stage.say(f"{stage.name} begins with {first}{also}")
     stage.engine.load_state("model", arrays)
+    if frozen := [prod(p.shape) for p in spec.layout if not p.trainable and p.tied_to is None]:
+        stage.say(f"{stage.name}: {sum(frozen):,} parameters are frozen")

@@ -191,7 +191,8 @@ def config_classes(hint) -> Iterator[type]:
     if isinstance(hint, type) and attrs.has(hint):
         yield hint
         for field in attrs.fields(attrs.resolve_types(hint, include_extras=True)):
-            if field.name != "source":  # Its keys stand in the data table itself.
+            # A source's keys stand in the data table itself; a choice's target is another choice.
+            if field.name != "source" and hint is not Choice:
                 yield from config_classes(field.type)
     else:
         for inner in get_args(hint):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from attrs import define, field, frozen
 
-from loomlm.contracts import Batch
+from loomlm.contracts import Batch, Outcome
 from loomlm.inference.generate import Generator
 from loomlm.inference.running import Running
 from loomlm.inference.scoring import Recipe
@@ -43,6 +43,25 @@ class Writing:
             place[: len(row)] = row
         source = np.arange(len(rows), dtype=np.int32)
         return Batch({"tokens": tokens, "length": lengths, "source": source})
+
+
+@frozen
+class Answering(Writing):
+    """A task that answers: a letter's row is to be what follows it in the alphabet."""
+
+    def ask(self, rows: Any, facts: Any) -> Batch:
+        texts = [
+            LETTERS[row[0] - 3] for row in (rows["tokens"][i] for i in range(len(rows["tokens"])))
+        ]
+        return self.prompt(texts, None, facts)
+
+    def compare(self, rows: Any, texts: Sequence[str], facts: Any) -> Outcome:
+        return Outcome(list(texts), [[LETTERS]] * len(texts))
+
+    def how(self) -> dict[str, Any]:
+        return {"temperature": 0, "max_tokens": 20, "stop": self.stop}
+
+    stop: tuple[str, ...] = ()
 
 
 class Plain:
@@ -109,10 +128,12 @@ def fake() -> MakeFake:
         context: int = 50,
         encoder_decoder: bool = False,
         banned: Sequence[int] = (),
+        answers: bool = False,
     ) -> Fake:
         engine = FakeEngine(logits)
         needs = {"tokens", "encoder_decoder" if encoder_decoder else "causal"}
-        recipe = Recipe(Writing(context, frozenset(needs)), Plain(), {})  # type: ignore[arg-type]
+        kind = Answering if answers else Writing
+        recipe = Recipe(kind(context, frozenset(needs)), Plain(), {})  # type: ignore[arg-type]
         generator = Generator(engine, recipe, Letters(), [])  # type: ignore[arg-type]
 
         def running(prompts: Sequence[str]) -> Running:

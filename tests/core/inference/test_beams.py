@@ -30,15 +30,16 @@ def mean_log(logits, prompt: list[int], text: list[int]) -> float:
     return sum(logs) / len(logs)
 
 
-def best_of_all(logits, prompt: list[int]) -> list[int]:
-    """The text that is best by the mean, of all that end or are as long as may be."""
+def best_of_all(logits, prompt: list[int], penalty: float = 1.0) -> list[int]:
+    """The text that is best of all that end or are as long as may be; by the mean, or its sum by
+    length ** penalty. With its end token.
+    """
     texts = [
         [*tokens, END] if len(tokens) < LONGEST else list(tokens)
         for length in range(LONGEST + 1)
         for tokens in product(range(1, OUTPUTS), repeat=length)
     ]
-    best = max(texts, key=lambda text: mean_log(logits, prompt, text))
-    return [token for token in best if token != END]
+    return max(texts, key=lambda text: mean_log(logits, prompt, text) * len(text) ** (1 - penalty))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -49,7 +50,8 @@ def test_with_beams_enough_the_best_text_of_all_is_found(fake, seed):
 
     found = beam_search(running, END, 40, LONGEST)
 
-    assert found == [best_of_all(logits, prompt) for prompt in prompts]
+    best = [best_of_all(logits, prompt) for prompt in prompts]
+    assert [one.tokens for one in found] == [[t for t in text if t != END] for text in best]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -58,7 +60,7 @@ def test_one_beam_is_greedy(fake, seed):
     (found,) = beam_search(made.running(["ab"]), END, 1, 12)
 
     greedy = made.generator.texts(["ab"], Decoding(temperature=0, max_tokens=12))[0]
-    assert "".join("abcdefg"[token - 3] for token in found) == greedy
+    assert "".join("abcdefg"[token - 3] for token in found.tokens) == greedy
 
 
 def test_two_beams_find_what_greedy_misses(fake):
@@ -74,6 +76,30 @@ def test_two_beams_find_what_greedy_misses(fake):
 
     assert fake(logits).generator.texts(["a"], Decoding(temperature=0))[0] in ("aa", "ab")
     assert fake(logits).generator.texts(["a"], Decoding(beams=2)) == ["b"]
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.5, 2.0])
+def test_the_length_penalty_says_what_texts_are_compared_by(fake, penalty):
+    """With so many beams, the text is best of all by its sum over length ** penalty."""
+    logits = logits_of(3)
+    running = fake(logits).running(["ab"])
+    (prompt,) = [list(row) for row in running.tokens]
+
+    (found,) = beam_search(running, END, 40, LONGEST, penalty)
+
+    best = best_of_all(logits, prompt, penalty)
+    assert found.tokens == [token for token in best if token != END]
+    assert found.score == pytest.approx(mean_log(logits, prompt, best))
+    assert found.log == pytest.approx(mean_log(logits, prompt, best) * len(best))
+
+
+def test_a_higher_penalty_gives_longer_texts(fake):
+    def written(penalty):
+        runnings = [fake(logits_of(seed)).running(["ab"]) for seed in range(8)]
+        found = [beam_search(one, END, 40, LONGEST, penalty)[0] for one in runnings]
+        return sum(one.count for one in found)
+
+    assert written(-1.0) <= written(0.0) < written(1.0) < written(4.0)
 
 
 def test_a_longer_text_is_not_worse_for_its_length(fake):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from scipy.special import expit as sigmoid
@@ -33,23 +35,24 @@ def reference(model, row: list[int]) -> np.ndarray:
 
 def read(config, named: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
     """(time, in) to the states of a layer, (time, width)."""
-    w = {".".join(name.split(".")[2:]): value.astype(np.float64) for name, value in named.items()}
-    h = c = np.zeros(config.width)
-    states = []
+    w = {".".join(n.split(".")[-2:]): value.astype(np.float64) for n, value in named.items()}
+    states, found = [np.zeros(config.width)] * 2, []
     for given in x @ w["input.weight"].T + w["input.bias"]:
-        before = w["recurrent.weight"] @ h
-        if config.cell == "lstm":
-            enter, forget, new, leave = np.split(given + before, 4)
-            c = sigmoid(forget) * c + sigmoid(enter) * np.tanh(new)
-            h = sigmoid(leave) * np.tanh(c)
-        else:
-            (r, z, n), (r_h, z_h, n_h) = (
-                np.split(a, 3) for a in (given, before + w["recurrent.bias"])
-            )
-            z = sigmoid(z + z_h)
-            h = (1 - z) * np.tanh(n + sigmoid(r + r_h) * n_h) + z * h
-        states.append(h)
-    return np.array(states)
+        states = advance(config, w, given, states)
+        found.append(states[0])
+    return np.array(found)
+
+
+def advance(config, w, given: np.ndarray, states: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """h and, of an LSTM, c behind a token; given: what it says to the gates."""
+    h, before = states[0], w["recurrent.weight"] @ states[0]
+    if config.cell == "lstm":
+        enter, forget, new, leave = np.split(given + before, 4)
+        c = sigmoid(forget) * states[1] + sigmoid(enter) * np.tanh(new)
+        return [sigmoid(leave) * np.tanh(c), c]
+    (r, z, n), (r_h, z_h, n_h) = (np.split(a, 3) for a in (given, before + w["recurrent.bias"]))
+    z = sigmoid(z + z_h)
+    return [(1 - z) * np.tanh(n + sigmoid(r + r_h) * n_h) + z * h]
 
 
 @pytest.mark.one_backend("torch")

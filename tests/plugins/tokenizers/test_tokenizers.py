@@ -172,6 +172,18 @@ def test_words_are_the_most_frequent_and_ties_are_in_order():
     assert list(tokenizer.vocabulary())[3:] == ["a", "b", "c"]
 
 
+def test_words_of_a_text_that_is_split_already_stay_as_they_are():
+    text = " = Val . = \n\n Senj <unk> @-@ Media.Vision <unk> . \n"
+    tokenizer = train("word", [text], split="spaces", lowercase=False)
+    words = ["\n", ".", "=", "@-@", "Media.Vision", "Senj", "Val"]
+
+    assert list(tokenizer.vocabulary()) == ["<pad>", "<unk>", "<end>", *words]
+    assert list(tokenizer.vocabulary().values()) == list(range(10))
+    (row,) = tokenizer.encode_many(["Val  <unk> val\t.\n\n <end>Senj"])
+    assert row.tolist() == [9, 1, 1, 4, 3, 3, 1, 1]
+    assert train("word", ["a A b b"], split="spaces", min_frequency=2).vocab_size == 5
+
+
 def test_fewer_characters_keep_the_most_frequent():
     tokenizer = train("character", ["aab bbc\n"], vocab_size=5)
     assert list(tokenizer.vocabulary())[3:] == ["b", "a"]

@@ -44,6 +44,7 @@ def command(
     import numpy as np
 
     from loomlm.cli.data.samples import sampled
+    from loomlm.data.naming import numbers_of
     from loomlm.errors import UsageError, did_you_mean
     from loomlm.training.run import prepare
 
@@ -63,7 +64,8 @@ def command(
         raise UsageError(
             f"There is no split {split!r}. {did_you_mean(split, prepared.data.splits)}"
         )
-    total = len(prepared.data.tokens[split])
+    numbers = numbers_of(prepared.data.splits[split])
+    total = len(prepared.data.tokens[split]) if numbers is None else int(numbers[-1]) + 1
     rows = np.random.default_rng(seed).choice(total, min(count, total), replace=False)
     samples = sampled(
         settings.stages[index], prepared, settings, registry, tokenizer, split, rows.tolist()

@@ -14,6 +14,7 @@ from loomlm.data.batches import Rows
 from loomlm.data.examples import Split
 from loomlm.data.inspection.texts import pick
 from loomlm.data.mixing import Mixed
+from loomlm.data.naming import numbers_of
 from loomlm.data.packing import Packed
 from loomlm.data.prepare import extended
 from loomlm.data.reading import read_examples
@@ -98,7 +99,8 @@ def _place(prepared: Prepared, split: str, row: int) -> int:
     """What names the row in which an example stands, or begins."""
     task, tokens = prepared.recipe.task, prepared.data.tokens[split]
     if not task.stream:
-        return row
+        numbers = numbers_of(prepared.data.splits[split])
+        return row if numbers is None else int(np.searchsorted(numbers, row))
     at = int(tokens.offsets[row])
     if getattr(task, "packed", False):
         return _packed_place(prepared.data.splits[split], at)

@@ -81,7 +81,8 @@ def logits_have_the_heads_shape(subject: Subject) -> None:
         for rows, width, height in ([0], 0, 0), (range(TEXTS), ROOM, 0), ([3, 1], 0, 4):
             longest = int(model.lengths[list(rows)].max())
             batch = model.collated(rows, longest + width, height)
-            places = batch["tokens"].shape[: 2 if head.reads == "tokens" else 1]
+            read = batch["places" if head.places else "tokens"].shape
+            places = read[: 2 if head.reads == "tokens" else 1]
             found = engine.forward(model.recipe.backbone.prepare(batch))
             wanted = (*places, head.outputs)
             assert (found.shape, found.dtype) == (wanted, np.float32), (
@@ -124,8 +125,12 @@ def padding_changes_nothing(subject: Subject) -> None:
         together = engine.forward(model.batch(width=width, height=TEXTS + 2))
         real = model.collated(width=width)["weight"] > 0
         for row in range(TEXTS):
-            alone = engine.forward(model.batch([row]))[0]
-            among = together[row][real[row]] if real.ndim == 2 else together[row]
+            batch = model.batch([row])
+            alone, own = engine.forward(batch)[0], batch["weight"][0] > 0
+            if real.ndim == 2:
+                alone, among = alone[own], together[row][real[row]]
+            else:
+                among = together[row]
             moved = apart(alone, among)
             assert moved <= PADDED, (
                 f"{model}: a row of {model.lengths[row]} gives other logits among rows of up to "

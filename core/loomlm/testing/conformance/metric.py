@@ -19,6 +19,16 @@ import numpy as np
 
 from loomlm.contracts import Likelihood, Metric, MetricContext, Outcome
 from loomlm.errors import LoomlmError
+from loomlm.testing.conformance.answers import (
+    LABELLED,
+    PRODUCES,
+    Pair,
+    all_right,
+    any_pairs,
+    listed,
+    outcome_of,
+    what_pairs_are,
+)
 from loomlm.testing.conformance.cases import NotApplicable, Subject
 from loomlm.testing.conformance.drawing import doing, for_each, shown, strategies
 
@@ -26,17 +36,12 @@ GIVEN = ("reference", "labels")
 """What an author may say in the mark."""
 
 LABELS = ("Business", "Sci/Tech", "Sports", "World")
-PRODUCES = ("classes", "label_sets", "tokens", "likelihood", "pseudo_likelihood")
-LIKELIHOODS = ("likelihood", "pseudo_likelihood")
 
 COUNT = 20
 """Random sets of examples that each property is checked with: some metrics take milliseconds."""
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
 """How far two scores may be apart: sums of floats depend on their order."""
-
-Pair = tuple[Any, Any]
-"""Reference and prediction of an example; of a likelihood, a loss and (tokens, bytes)."""
 
 
 def it_says_what_it_scores(subject: Subject) -> None:
@@ -186,11 +191,9 @@ def what_it_is_given_stays(subject: Subject) -> None:
             metric.update(given)
             metric.compute()
             if isinstance(given, Outcome) and isinstance(before, Outcome):
-                for name in ("predictions", "references"):
-                    left, right = getattr(before, name), getattr(given, name)
-                    assert np.array_equal(left, right), (
-                        f"{name} were {shown(left.tolist())}, and then {shown(right.tolist())}"
-                    )
+                for name in ("predictions", "references", "scores"):
+                    left, right = listed(getattr(before, name)), listed(getattr(given, name))
+                    assert left == right, f"{name} were {shown(left)}, and then {shown(right)}"
 
         for_each(check, _pairs(subject, produces), COUNT)
 
@@ -203,7 +206,7 @@ def nothing_beats_what_is_right(subject: Subject) -> None:
 
         def check(pairs: list[Pair], produces: str = produces) -> None:
             nonlocal compared
-            best = score(subject, produces, [_perfect(produces, pairs)]).get(name)
+            best = score(subject, produces, [all_right(produces, pairs)]).get(name)
             found = score(subject, produces, [pairs]).get(name)
             if not _is_number(best) or not _is_number(found):
                 return
@@ -238,7 +241,7 @@ PROPERTIES = (
 
 def made(subject: Subject, produces: str) -> Metric:
     """A fresh metric for what a task produces."""
-    labels = () if produces in (*LIKELIHOODS, "tokens") else _labels(subject)
+    labels = _labels(subject) if produces in LABELLED else ()
     context = MetricContext(labels=labels, produces=produces)
     return subject.component.load()(subject.config, context)
 
@@ -249,21 +252,6 @@ def score(subject: Subject, produces: str, parts: Sequence[list[Pair]]) -> Mappi
     for part in parts:
         metric.update(answers(subject, produces, part))
     return metric.compute()
-
-
-def answers(subject: Subject, produces: str, pairs: list[Pair]) -> Outcome | Likelihood:
-    """Examples as a task gives them: classes (n,), 0/1 (n, labels), or a likelihood."""
-    if produces in LIKELIHOODS:
-        counts = [count for _, count in pairs]
-        losses = math.fsum(loss for loss, _ in pairs)
-        return Likelihood(losses, float(sum(t for t, _ in counts)), sum(b for _, b in counts))
-    references, predictions = [r for r, _ in pairs], [p for _, p in pairs]
-    if produces in ("classes", "tokens"):
-        return Outcome(np.array(predictions, np.int64), np.array(references, np.int32))
-    shape = (len(pairs), len(_labels(subject)))
-    return Outcome(
-        np.array(predictions, np.int8).reshape(shape), np.array(references, np.int8).reshape(shape)
-    )
 
 
 def close(one: Any, other: Any) -> bool:
@@ -301,27 +289,14 @@ def _labels(subject: Subject) -> tuple[str, ...]:
     return tuple(subject.given.get("labels", LABELS))
 
 
+def answers(subject: Subject, produces: str, pairs: list[Pair]) -> Outcome | Likelihood:
+    """Examples as a task gives them, in an Outcome or a Likelihood."""
+    return outcome_of(produces, pairs, len(_labels(subject)))
+
+
 def _pairs(subject: Subject, produces: str, least: int = 1) -> Any:
-    """A strategy for examples, at least so many."""
-    st, labels = strategies(), len(_labels(subject))
-    if produces in ("classes", "tokens"):
-        one = st.integers(0, labels - 1)
-        pair = st.tuples(one, one)
-    elif produces == "label_sets":
-        one = st.lists(st.integers(0, 1), min_size=labels, max_size=labels)
-        pair = st.tuples(one, one)
-    else:
-        mean, count = st.floats(0, 20), st.integers(1, 100)
-        pair = st.builds(lambda nats, *counts: (nats * counts[0], counts), mean, count, count)
-    return st.lists(pair, min_size=least, max_size=30)
-
-
-def _perfect(produces: str, pairs: list[Pair]) -> list[Pair]:
-    if produces in LIKELIHOODS:
-        return [(0.0, counts) for _, counts in pairs]
-    return [(reference, reference) for reference, _ in pairs]
+    return any_pairs(produces, len(_labels(subject)), least)
 
 
 def _given(produces: str, pairs: list[Pair]) -> str:
-    what = "(loss, (tokens, bytes))" if produces in LIKELIHOODS else "(reference, prediction)"
-    return f"{produces}, {what} {shown(pairs)},"
+    return f"{produces}, {what_pairs_are(produces)} {shown(pairs)},"

@@ -5,6 +5,7 @@ Everything goes through the contracts alone, so the checks serve any backend.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -31,7 +32,7 @@ from loomlm.contracts import (
 from loomlm.data.batches import ExampleRows
 from loomlm.data.columns import ColumnStore
 from loomlm.errors import PluginError, UsageError
-from loomlm.inference.scoring import Recipe
+from loomlm.inference.scoring import Recipe, told
 from loomlm.models.initial import initial_arrays
 from loomlm.models.spec import model_spec
 from loomlm.registry import Registry
@@ -210,11 +211,11 @@ def _with_texts(task: Task, backbone: Choice, made: Any) -> dict[str, Any]:
     tokenizer: Any = train(NoConfig(), LETTERS)
     facts = task.fit(examples, tokenizer)
     columns = task.encode(examples, tokenizer, facts, True)
-    rows = ExampleRows(ColumnStore(dict(columns), len(examples), {}))
+    rows = ExampleRows(ColumnStore.of(columns))
     widest = int(rows.lengths.max()) - (1 if task.stream else 0)
     stated = task.batch_spec(facts, [{"batch": TEXTS, "time": widest}])
     spec = model_spec(backbone.type, backbone.config, made, task, facts, tokenizer, stated)
-    recipe = Recipe(task, made, facts)
+    recipe = Recipe(task, told(made, tokenizer), facts)
     return {"recipe": recipe, "tokenizer": tokenizer, "rows": rows, "spec": spec}
 
 
@@ -231,10 +232,23 @@ def _examples(labels: Labels, longest: int, reads: Sequence[str]) -> list[Exampl
             "one": label,
             "several": (label, "long") if length > LONGEST // 2 else (label,),
             "number": str(len(text)),
+            "answers": None,
         }
         extra = dict.fromkeys(reads, text[::-1][: 1 + index % FURTHER])
-        found.append(Example(text, by_kind[labels], extra=extra))
+        if labels == "tags":
+            found.append(_tagged(text, label))
+        else:
+            answer = {"text": text[-1], "start": len(text) - 1}
+            meta = {"answers": json.dumps([answer])} if labels == "answers" else {}
+            found.append(Example(text, by_kind[labels], extra=extra, meta=meta))
     return found
+
+
+def _tagged(text: str, kind: str) -> Example:
+    """The letters of a text in words of two and one by turns, the shorter ones with a tag."""
+    words = [text[at : at + 2 - at % 3 // 2] for at in range(len(text)) if at % 3 != 1]
+    given = " ".join(words)[: len(text)].rstrip()
+    return Example(given, tuple("O" if len(word) > 1 else f"B-{kind}" for word in given.split(" ")))
 
 
 @frozen

@@ -125,7 +125,11 @@ def loss_of(logits: np.ndarray, batch: Mapping[str, np.ndarray], loss: Loss) -> 
     """The sum of the weighted losses, in float64: what `loomlm.contracts.Loss` says."""
     logits, label = logits.astype(np.float64), batch["label"]
     share = loss.label_smoothing
-    if loss.kind == "cross_entropy":
+    if loss.kind == "span":
+        closed = np.where(batch["allowed"] > 0, 0, -np.inf)[..., None]
+        odds = logits + closed - np.logaddexp.reduce(logits + closed, axis=1, keepdims=True)
+        each = -np.take_along_axis(odds, label[:, None].astype(np.int64), axis=1)[:, 0].mean(axis=1)
+    elif loss.kind == "cross_entropy":
         largest = logits.max(axis=-1, keepdims=True)
         odds = logits - largest
         odds -= np.log(np.exp(odds).sum(axis=-1, keepdims=True))

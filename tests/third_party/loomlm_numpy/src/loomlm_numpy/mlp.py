@@ -35,7 +35,8 @@ def build(spec: ModelSpec) -> NumpyBackbone:
 class PooledMlp:
     """Pooled rows of words and n-grams, then hidden layers.
 
-    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams).
+    Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams),
+    `subwords` and `subword_mask` (batch, runs).
     """
 
     config: Any
@@ -48,18 +49,26 @@ class PooledMlp:
         tables = [("embedding", arrays["tokens"], arrays["word_mask"])]
         if config.ngrams > 1:
             tables.append(("ngrams", arrays["ngrams"], arrays["ngram_mask"]))
-        read = [_look_up(name, weights, rows, mask, config, dropout) for name, rows, mask in tables]
-        size = sum(table.size for table in read)
-        size = np.maximum(np.sqrt(size) if config.pooling == "root" else size, 1e-6)[:, None]
-        pooled = sum(table.summed for table in read) / size
+        together = [tables]
+        if config.subwords is not None:
+            together.append([("subwords", arrays["subwords"], arrays["subword_mask"])])
+        read = [[_look_up(*table, weights, config, dropout) for table in each] for each in together]
+        sizes = [_size(each, config.pooling) for each in read]
+        pooled = sum(
+            sum(table.summed for table in each) / size
+            for each, size in zip(read, sizes, strict=True)
+        )
         hidden, layers_back = dense_layers(
             len(config.hidden), config.activation, config.dropout, weights, pooled, dropout
         )
 
         def back(gradient: Array) -> Gradients:
             gradient, gradients = layers_back(gradient)
-            gradient = gradient / size
-            return gradients | {table.name: table.back(gradient) for table in read}
+            return gradients | {
+                table.name: table.back(gradient / size)
+                for each, size in zip(read, sizes, strict=True)
+                for table in each
+            }
 
         return hidden, back
 
@@ -88,8 +97,14 @@ class _LookedUp:
         return Rows(self.rows[self.present], values)
 
 
+def _size(tables: list[_LookedUp], pooling: str) -> Array:
+    """What the sum of tables that are pooled together is divided by, (batch, 1)."""
+    size = sum((table.size for table in tables[1:]), tables[0].size)
+    return np.maximum(np.sqrt(size) if pooling == "root" else size, 1e-6)[:, None]
+
+
 def _look_up(
-    name: str, weights: Weights, rows: Array, mask: Array, config: Any, dropout: Dropout
+    name: str, rows: Array, mask: Array, weights: Weights, config: Any, dropout: Dropout
 ) -> _LookedUp:
     """Dropout leaves out words, not numbers, and what is left counts for more."""
     weight = mask * weights[f"{name}.idf"][rows] if config.weighting == "tfidf" else mask

@@ -57,12 +57,12 @@ class NumpyModel:
         return loss, gradients | {f"{PREFIX}{name}": found for name, found in body.items()}
 
     def score(self, arrays: Mapping[str, Array], keep: bool) -> tuple[float, Array | None]:
-        """The sum of the weighted losses, and the logits where they are to be kept."""
+        """The sum of the weighted plain losses, and the logits where they are to be kept."""
         hidden, _ = self.backbone.forward(self.own, arrays, no_dropout)
         loss, kept = 0.0, []
         for _, states, label, weight in self._parts(hidden, arrays):
             logits = self.logits(states)
-            loss += weighted_loss(logits, label, weight, self.spec.loss)[0]
+            loss += weighted_loss(logits, label, weight, self.spec.loss.plain)[0]
             kept += [logits] if keep else []
         if not keep:
             return loss, None

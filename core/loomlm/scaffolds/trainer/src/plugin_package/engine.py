@@ -75,9 +75,9 @@ class NumpyEngine:
         return self.module.logits(batch).astype(np.float32)
 
     def score(self, batch: Batch, logits: bool) -> tuple[float, np.ndarray | None]:
-        """The sum of the weighted losses, and the logits where they are asked for."""
+        """The sum of the weighted losses, without label smoothing, and the logits."""
         found = self.module.logits(batch)
-        loss, _ = self.module.loss(found, batch)
+        loss, _ = self.module.loss(found, batch, self.module.spec.loss.plain)
         return loss, found.astype(np.float32) if logits else None
 
     def start(self, batch: Batch, room: int) -> NoReturn:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from attrs import define, field
-from loomlm.plugin import Batch, ModelSpec
+from loomlm.plugin import Batch, Loss, ModelSpec
 
 TABLE, WEIGHT, BIAS = "backbone.embedding.weight", "head.weight", "head.bias"
 
@@ -30,9 +30,11 @@ class Average:
         """(batch, outputs), in the arithmetic of the config."""
         return self._logits(self._hidden(batch))
 
-    def loss(self, logits: np.ndarray, batch: Batch) -> tuple[float, np.ndarray]:
+    def loss(
+        self, logits: np.ndarray, batch: Batch, loss: Loss
+    ) -> tuple[float, np.ndarray]:
         """The sum of the weighted losses, and its gradient (batch, outputs)."""
-        loss, weight = self.spec.loss, batch["weight"].astype(self.arithmetic)
+        weight = batch["weight"].astype(self.arithmetic)
         outputs, smoothing = logits.shape[1], loss.label_smoothing
         if loss.kind == "cross_entropy":
             target = np.eye(outputs)[batch["label"]] * (1 - smoothing)
@@ -56,7 +58,7 @@ class Average:
         Those are the ids that stand in a text: only they take part in an update.
         """
         hidden = self._hidden(batch)
-        loss, back = self.loss(self._logits(hidden), batch)
+        loss, back = self.loss(self._logits(hidden), batch, self.spec.loss)
         text, place = np.nonzero(batch["share"])
         rows = batch["tokens"][text, place]
         table = np.zeros(self.values[TABLE].shape, self.arithmetic)
