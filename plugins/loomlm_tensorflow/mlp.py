@@ -67,7 +67,8 @@ class Mlp(keras.layers.Layer):
         if self.subwords is None:
             return pooled
         mask = batch[f"{of}subword_mask"]
-        return pooled + scaled(*self.subwords(batch["subwords"], mask, root=root, drop=drop), root)
+        more, more_size = self.subwords(batch["subwords"], mask, root=root, drop=drop)
+        return pooled + scaled(more, more_size, root)
 
     def complete(self, batch: Tensors) -> Tensors:
         """What a batch of tokens alone has besides, where they can tell it."""

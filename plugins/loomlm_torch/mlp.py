@@ -65,8 +65,9 @@ class Mlp(nn.Module):
         pooled = scaled(pooled, size, root)
         if self.subwords is None:
             return pooled
-        runs = self.subwords(batch["subwords"], batch[f"{of}subword_mask"], root, drop)
-        return pooled + scaled(*runs, root)
+        mask = batch[f"{of}subword_mask"]
+        more, more_size = self.subwords(batch["subwords"], mask, root, drop)
+        return pooled + scaled(more, more_size, root)
 
 
 def scaled(summed: Tensor, size: Tensor, root: bool) -> Tensor:
