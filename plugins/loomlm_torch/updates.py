@@ -117,7 +117,9 @@ class Updates:
             value.grad = None
         if averages:
             weight = 1 - self.trainer.ema_at(context.step)
-            torch._foreach_lerp_(averages, [value for _, value in self.parameters], weight)
+            values = [value for _, value in self.parameters]
+            # One kernel for all, as torch.optim.swa_utils takes it.
+            torch._foreach_lerp_(averages, values, weight)  # pyright: ignore[reportPrivateImportUsage]
         if scale is not None:
             scale.adapt(masked)
             masked = scale.lost(masked, loss)

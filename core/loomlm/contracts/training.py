@@ -100,6 +100,9 @@ class Engine(Protocol):
         """Arrays by canonical name; the optimizer's as `name.slot`. Valid until the next step.
 
         With fp16, the loss scaler's `scaler.scale` and `scaler.good` stand with the optimizer's.
+        With `ema` in the trainer's config, so does the moving average of each parameter that
+        trains, as `ema.NAME`, float32: as the parameter is before the first update, and behind
+        each one `decay * average + (1 - decay) * value`, where decay is `ema_at(step)`.
         """
         ...
 

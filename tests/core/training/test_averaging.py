@@ -44,17 +44,14 @@ def path_with(path: Path, old: str, new: str) -> Path:
 
 
 def test_the_moving_average_is_what_is_scored_and_saved(config_file):
-    path = with_validation(config_file(steps="12", ema="0.9", **EVERY, keep_every="1"))
-    run = loomlm.run(path)
-    average = weights(1)  # Nothing is known of the weights before the first update but this:
-    first = weights(1, "optimizer")
-    expected = {}
-    for name in average:
-        kept = first[f"ema.{name}"].astype(np.float64)
-        for step in range(2, 13):
-            decay = min(0.9, (1 + step) / (10 + step))
-            kept = decay * kept + (1 - decay) * weights(step)[name]
-        expected[name] = kept
+    # What may be gone back to has the weights in front of the first update.
+    keys = {"keep_every": "1", "non_finite": '"rollback"'}
+    run = loomlm.run(with_validation(config_file(steps="12", ema="0.9", **EVERY, **keys)))
+    expected = {name: array.astype(np.float64) for name, array in weights(0).items()}
+    for step in range(1, 13):
+        decay = min(0.9, (1 + step) / (10 + step))
+        for name, array in weights(step).items():
+            expected[name] = decay * expected[name] + (1 - decay) * array
     saved = load_file(MODEL)
     for name, array in expected.items():
         np.testing.assert_allclose(saved[name], array, rtol=1e-5, atol=1e-7)
@@ -144,3 +141,17 @@ def test_the_mean_from_a_step_on(config_file):
 def test_keys_that_do_not_go_together(config_file, keys, said):
     with pytest.raises(ConfigError, match=said):
         loomlm.load_config(config_file(**keys))
+
+
+@pytest.mark.one_backend
+def test_a_backend_that_keeps_no_average_is_told():
+    from types import SimpleNamespace
+
+    from loomlm.config.settings import TrainerConfig
+    from loomlm.plugin import UsageError
+    from loomlm.training.averaging import check_average
+
+    engine = SimpleNamespace(state=lambda _: iter([("head.weight.mean", np.zeros(1))]))
+    with pytest.raises(UsageError, match="the backend 'other' keeps no moving average"):
+        check_average(engine, TrainerConfig(steps=1, ema=0.9), "other")
+    check_average(engine, TrainerConfig(steps=1), "other")
