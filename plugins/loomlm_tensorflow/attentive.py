@@ -13,7 +13,7 @@ from loomlm_tensorflow.drawing import sizes
 from loomlm_tensorflow.framework import keras, tf
 from loomlm_tensorflow.model import Tensors
 from loomlm_tensorflow.pooling import inside, last
-from loomlm_tensorflow.rnn import Layer, locked_dropout, make_layers, through, words
+from loomlm_tensorflow.rnn import Cells, locked_dropout, make_layers, through, words
 
 Tensor = Any
 
@@ -163,7 +163,7 @@ class Attention(keras.layers.Layer):
         return tf.linalg.matmul(shares[:, None], source["memory"])[:, 0]
 
 
-class AttentiveLayer(Layer):
+class AttentiveLayer(Cells):
     """LSTM or GRU cells, each of which reads a token, and what the state before it attends to."""
 
     def __init__(self, config: Any, name: str) -> None:
@@ -189,13 +189,13 @@ class AttentiveLayer(Layer):
         """
         _, time, _ = sizes(x)
         given = tf.transpose(self.input_(x), [1, 0, 2])  # (time, batch, gates * width)
-        matrix = self._matrix(training)
+        matrix = self.matrix(training)
         going = None if length is None else tf.transpose(inside(length, time))[..., None]
 
         def advance(at: Tensor, states: list[Tensor], written: list[Any]) -> tuple[Any, ...]:
             context = tf.cast(attention(states[0], source), tf.float32)
             now = tf.cast(given[at], tf.float32) + tf.cast(self.context(context), tf.float32)
-            new = self.cell(now, self._before(states[0], matrix), states)
+            new = self.cell(now, self.before(states[0], matrix), states)
             if going is not None:
                 new = [tf.where(going[at], n, old) for n, old in zip(new, states, strict=True)]
             pair = zip(written, (new[0], context), strict=True)

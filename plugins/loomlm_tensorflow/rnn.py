@@ -88,8 +88,8 @@ class Rnn(keras.layers.Layer):
         return tf.concat((last(ahead, length), back[:, 0]), axis=-1)
 
 
-class Layer(keras.layers.Layer):
-    """LSTM or GRU cells, one after another."""
+class Cells(keras.layers.Layer):
+    """The matrices of LSTM or GRU cells, and what a cell makes of its gates."""
 
     def __init__(self, config: Any, name: str) -> None:
         super().__init__(name=name, dtype="float32")
@@ -103,6 +103,22 @@ class Layer(keras.layers.Layer):
     def build(self, *shapes: Any) -> None:
         self.recurrent.build((None, self.width))
         self.built = True
+
+    def matrix(self, training: bool) -> Tensor:
+        """From state to state, with its dropout."""
+        matrix = dropout(tf.convert_to_tensor(self.recurrent.kernel), self.weight_dropout, training)
+        return tf.cast(matrix, self.recurrent.compute_dtype)
+
+    def before(self, state: Tensor, matrix: Tensor) -> Tensor:
+        """What a state (batch, width) gives the gates, by that matrix."""
+        before = tf.linalg.matmul(tf.cast(state, matrix.dtype), matrix)
+        if self.recurrent.use_bias:
+            before = before + tf.cast(self.recurrent.bias, matrix.dtype)
+        return tf.cast(before, tf.float32)
+
+
+class Layer(Cells):
+    """LSTM or GRU cells, one after another."""
 
     def call(
         self,
@@ -119,12 +135,12 @@ class Layer(keras.layers.Layer):
         size, time, _ = sizes(x)
         given = tf.transpose(self.input_(x), [1, 0, 2])  # (time, batch, gates * width)
         first = states or [tf.zeros([size, self.width])] * len(self.names)
-        matrix = self._matrix(training)
+        matrix = self.matrix(training)
         going = None if length is None else tf.transpose(inside(length, time))[..., None]
 
         def advance(at: Tensor, states: list[Tensor], written: Any) -> tuple[Any, Any, Any]:
             now = tf.cast(given[at], tf.float32)
-            new = self.cell(now, self._before(states[0], matrix), states)
+            new = self.cell(now, self.before(states[0], matrix), states)
             if going is not None:
                 new = [tf.where(going[at], n, old) for n, old in zip(new, states, strict=True)]
             return at + 1, new, written.write(at, new[0])
@@ -137,18 +153,6 @@ class Layer(keras.layers.Layer):
             maximum_iterations=time,
         )
         return tf.transpose(written.stack(), [1, 0, 2]), list(end)
-
-    def _matrix(self, training: bool) -> Tensor:
-        """From state to state, with its dropout."""
-        matrix = dropout(tf.convert_to_tensor(self.recurrent.kernel), self.weight_dropout, training)
-        return tf.cast(matrix, self.recurrent.compute_dtype)
-
-    def _before(self, state: Tensor, matrix: Tensor) -> Tensor:
-        """What a state (batch, width) gives the gates, by that matrix."""
-        before = tf.linalg.matmul(tf.cast(state, matrix.dtype), matrix)
-        if self.recurrent.use_bias:
-            before = before + tf.cast(self.recurrent.bias, matrix.dtype)
-        return tf.cast(before, tf.float32)
 
 
 def make_layers(config: Any, name: str, count: int) -> list[Layer]:

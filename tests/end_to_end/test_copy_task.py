@@ -56,6 +56,21 @@ def test_beam_search_copies_strings_that_training_did_not_have(config, tmp_path)
     assert run.evaluation["copy"]["test"]["perplexity"] < 1.05
 
 
+RNN = 'backbone={type="rnn", encoder_decoder=true, cell="gru", layers=1, width=48}'
+
+
+def test_the_rnn_attends_to_what_it_copies(config):
+    """Its states alone could not hold a string that it never saw."""
+    keys = [RNN, "stages.copy.trainer.steps=400", "stages.copy.trainer.threads=1"]
+    run = loomlm.run(loomlm.load_config(config, set=keys))
+    assert run.evaluation["copy"]["test"]["perplexity"] < 1.3
+
+    sources = ["abc", "gg", "lkjihg"]
+    written = run.model().generate(sources, beams=2, max_tokens=15)
+
+    assert written == sources
+
+
 SHORT = ["stages.copy.trainer.steps=20", "backbone.dropout=0.2"]
 
 
