@@ -61,7 +61,9 @@ class Correlation:
         # Sums of floats depend on their order, and the score is not to.
         predictions, references = pairs[np.lexsort(pairs.T)].T
         correlate = stats.pearsonr if self.name == "pearson" else stats.spearmanr
-        return {self.name: float(correlate(predictions, references).statistic)}
+        # The correlation, and the probability of one as large by chance.
+        found = np.asarray(correlate(predictions, references), np.float64)
+        return {self.name: float(found[0])}
 
 
 @frozen

@@ -58,6 +58,11 @@ class FilesConfig:
         "a line with its tag, a blank line behind each sentence; squad: SQuAD's JSON, 1.1 or 2.0",
         "auto",
     )
+    empty_labels: bool = key(
+        "whether an empty cell of the label's column says that a text has none of several labels; "
+        "else it is a mistake",
+        False,
+    )
     word_column: int = key("for conll: the word's column, from 0 on; -1 is the last", 0)
     tag_column: int = key("for conll: the tag's column", -1)
     label_names: Path | None = key(
@@ -139,6 +144,8 @@ def _check_format(config: FilesConfig) -> None:
 
 def _check_labels(config: FilesConfig) -> None:
     """Raise ValueError for keys that do not say together where labels come from."""
+    if config.empty_labels and config.label is None:
+        raise ValueError("empty_labels is about the cells of a column; name it with label")
     names = ("label", "labels", "label_table", "label_from", "label_pattern")
     given = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     if len(given) > 1 and list(given) != ["label_from", "label_pattern"]:

@@ -38,7 +38,8 @@ class Labelling:
         """What reads the labels of a file's rows, None where there are none."""
         config = self.config
         if config.label is not None:
-            column = self._columns.setdefault(split, _Column(config.label))
+            made = _Column(config.label, config.empty_labels)
+            column = self._columns.setdefault(split, made)
             return column.typed if data_format_of(path, config) in TYPED else column.untyped
         if config.label_table is not None and config.label_table.column is not None:
             return self._looked_up
@@ -186,10 +187,12 @@ def label_names(path: Path, encoding: str, longest: int) -> list[str]:
 class _Column:
     """A column of labels, and what they were like: all numbers, or all texts.
 
-    known: labels of values that were seen, of texts alone; places: where csv had them first.
+    empty: whether an empty cell is no mistake. known: labels of values that were seen, of texts
+    alone; places: where csv had them first.
     """
 
     name: str
+    empty: bool = False
     first: tuple[str, Any, str] | None = None
     known: dict[str, Label] = field(factory=dict)
     places: dict[str, str] = field(factory=dict)
@@ -201,8 +204,8 @@ class _Column:
         value = value_of(values, self.name)
         if isinstance(value, BadLine):
             return value
-        label = label_of(value)
-        if not isinstance(label, BadLine):
+        label = self._label(value)
+        if not isinstance(label, BadLine) and label:
             self._check_kind(value, place)
             if isinstance(value, str) and len(self.known) < MOST:
                 self.known[value] = label
@@ -215,11 +218,15 @@ class _Column:
         value = value_of(values, self.name)
         if isinstance(value, BadLine):
             return value
-        label = label_of(value)
-        if isinstance(label, str) and len(self.known) < MOST:
+        label = self._label(value)
+        if isinstance(label, str) and label and len(self.known) < MOST:
             self.known[value] = label
             self.places[label] = place
         return label
+
+    def _label(self, value: Any) -> Label | BadLine:
+        blank = value is None or (isinstance(value, str) and not value.strip())
+        return "" if self.empty and blank else label_of(value)
 
     def note(self) -> str:
         """That numbers and words are mixed, with the first places."""

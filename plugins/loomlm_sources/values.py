@@ -68,7 +68,8 @@ def _one_label(value: Any) -> str | BadLine:
         value = int(value)
     not_a_number = isinstance(value, float) and math.isnan(value)  # a gap in a table
     if value is None or not_a_number or (isinstance(value, str) and not value.strip()):
-        return BadLine(0, "the label is empty")
+        fix = "Fill it in, or, if it means none of several labels, set data.empty_labels = true"
+        return BadLine(0, "the label is empty", fix)
     if not isinstance(value, str | int | float) or not _printable(str(value)):
         return BadLine(0, f"the label is {shown(value)}")
     return str(value).strip()

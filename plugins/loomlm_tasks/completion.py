@@ -120,6 +120,7 @@ class Completion:
             sum(len(part.text.encode("utf-8", "surrogatepass")) for part in parts if part.learnt)
             for parts, _ in asked
         ]
+        words = [sum(len(part.text.split()) for part in parts if part.learnt) for parts, _ in asked]
         tokens = _joined([ids for ids, _, _ in rows], np.int32)
         return {
             "tokens": tokens,
@@ -127,6 +128,7 @@ class Completion:
             "length": np.maximum(np.diff(tokens.offsets) - 1, 1),
             "asked": np.array([count for _, _, count in rows], np.int32),
             "bytes": np.array(sizes, np.int64),
+            "words": np.array(words, np.int64),
             "reference": _joined([np.frombuffer(one, np.uint8) for one in right], np.uint8),
         }
 

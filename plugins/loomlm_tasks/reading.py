@@ -51,12 +51,8 @@ def joined(first: Ragged, second: Ragged, between: int, most: int) -> tuple[Ragg
     """
     lengths, others = np.diff(first.offsets), np.diff(second.offsets)
     room = most - 1
-    over = lengths + others > room
-    shorter = np.minimum(np.minimum(lengths, others), room // 2)
-    kept = np.where(over, np.where(lengths > others, room - shorter, shorter), lengths)
-    kept = np.where(over & (lengths == others), room - room // 2, kept)
-    left = np.where(over, room - kept, others)
-    kept, left = np.minimum(kept, lengths), np.minimum(left, others)
+    kept = np.minimum(lengths, np.maximum(room - room // 2, room - others))
+    left = np.minimum(others, room - kept)
     one, two = cut(first, kept), cut(second, left)
     offsets = np.zeros(len(kept) + 1, np.int64)
     np.cumsum(kept + left + 1, out=offsets[1:])

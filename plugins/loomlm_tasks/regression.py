@@ -105,7 +105,9 @@ class Regression:
         label, weight = np.zeros((2, shape["batch"]), np.float32)
         weight[:count] = 1
         if "label" in rows:
-            label[:count] = rows["label"]
+            given = rows["label"]
+            assert isinstance(given, np.ndarray)
+            label[:count] = given
         arrays = read(rows, shape["batch"], shape["time"])
         return Batch({**arrays, "label": label, "weight": weight})
 

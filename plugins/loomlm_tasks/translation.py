@@ -74,8 +74,8 @@ class Translation:
         self, examples: Sequence[Example], tokenizer: Tokenizer, facts: Facts, labelled: bool
     ) -> Columns:
         """`source`, ragged; `tokens`, ragged, the target with the end token on both sides; `length`
-        (n,), places that a row takes, of the longer side; `bytes` (n,) and `reference`, ragged, of
-        the target in UTF-8.
+        (n,), places that a row takes, of the longer side; `bytes` and `words` (n,), and
+        `reference`, ragged, in UTF-8, of the target.
 
         Raises DataError for an example without a target, where labels are wanted.
         """
@@ -91,6 +91,7 @@ class Translation:
             "tokens": tokens,
             "length": lengths,
             "bytes": np.diff(reference.offsets),
+            "words": np.array([len(text.split()) for text in texts], np.int64),
             "reference": reference,
         }
 

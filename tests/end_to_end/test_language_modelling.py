@@ -352,3 +352,23 @@ def test_a_corpus_of_empty_lines(content, lm_config, loomlm_command, tmp_path):
     assert "corpus.txt" in done.err or "training text" in done.err
     assert len(done.err.strip().splitlines()[-1]) < 300
     assert not Path("runs").exists()
+
+
+@pytest.mark.one_backend
+def test_beside_a_perplexity_stands_what_compares(lm_config, loomlm_command):
+    settings = ["--set", 'stages.pretrain.metrics=["perplexity"]']
+    done = loomlm_command("run", lm_config(steps="3"), *settings)
+    shown = loomlm_command("evaluate", "runs/lm", "--split", "validation")
+
+    scores = json.loads(Path("runs/lm/evaluation.json").read_text())["pretrain"]["validation"]
+    texts = Path("corpus.txt").read_text().splitlines()[-40:]
+    words = sum(len(text.split()) for text in texts)
+    tokens = sum(len(text) + 1 for text in texts) - 1
+    assert scores["word_perplexity"] == pytest.approx(
+        np.exp(scores["loss"] * tokens / words), rel=1e-4
+    )
+    assert scores["bits_per_byte"] > 0
+    (note,) = scores["details"]["notes"]
+    assert f"Note: {note}" in done.out
+    assert f"Note: {note}" in shown.out
+    assert "not with one by words" in note

@@ -53,7 +53,7 @@ compile = false
 name = "topics"
 task = "classification"
 data = { type = "sqlite", file = "reviews.db", label = "topic", train = "old", test = "new" }
-metrics = ["accuracy", "matthews"]
+metrics = ["accuracy", "phi"]
 """
 TOPICS = {"weather": ("rain", "wind"), "food": ("soup", "bread"), "sport": ("goal", "match")}
 
@@ -135,7 +135,7 @@ def test_its_four_components_are_listed_with_where_they_come_from(run: Run):
     assert {(c["kind"], c["name"]) for c in example["components"]} == {
         ("tokenizer", "whitespace"),
         ("backbone", "gated_mean"),
-        ("metric", "matthews"),
+        ("metric", "phi"),
         ("data_source", "sqlite"),
     }
     assert "loomlm-example 1.0.0" in run("plugins").stdout
@@ -149,7 +149,7 @@ def test_one_config_runs_with_all_four(run: Run, tmp_path: Path):
     assert scores["accuracy"] == pytest.approx(30 / 31)
     references = [topic for topic in TOPICS for _ in range(10)] + ["food"]
     predictions = [*references[:-1], "weather"]
-    assert scores["matthews"] == pytest.approx(matthews_corrcoef(references, predictions))
+    assert scores["phi"] == pytest.approx(matthews_corrcoef(references, predictions))
 
     again = json.loads(run("evaluate", "runs/reviews", "--json").stdout)
     assert again["topics"]["test"] == scores
@@ -216,7 +216,7 @@ DISTRIBUTIONS: dict[str, set[tuple[str, str]]] = {
     "loomlm_example": {
         ("tokenizer", "whitespace"),
         ("backbone", "gated_mean"),
-        ("metric", "matthews"),
+        ("metric", "phi"),
         ("data_source", "sqlite"),
     },
     "loomlm_notify": {("observer", "notify")},

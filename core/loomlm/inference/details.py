@@ -62,8 +62,8 @@ class Details:
         gives classes or label sets; the matrix of classes alone, by names, without what is 0.
         seed: of the resamples.
         """
-        notes = [metric.note for metric in self.metrics if getattr(metric, "note", "")]
-        found: dict[str, Any] = {"notes": notes} if notes else {}
+        notes = [getattr(metric, "note", "") for metric in self.metrics]
+        found: dict[str, Any] = {"notes": list(filter(None, notes))} if any(notes) else {}
         if not self.kind or not self._outcomes:
             return found
         rows, outcome = np.concatenate(self._rows), _joined(self._outcomes)
@@ -96,8 +96,9 @@ class Details:
     def _confusions(self, outcome: Outcome) -> dict[str, dict[str, int]]:
         """How often each label (outer) was taken for each (inner)."""
         found: dict[str, dict[str, int]] = {label: {} for label in self.labels}
-        for right, given, count in zip(*self._cells(outcome), strict=True):
-            found[self.labels[right]][self.labels[given]] = int(count)
+        cells = zip(*(column.tolist() for column in self._cells(outcome)), strict=True)
+        for right, given, count in cells:
+            found[self.labels[int(right)]][self.labels[int(given)]] = count
         return found
 
     def _cells(self, outcome: Outcome) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

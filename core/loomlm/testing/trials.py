@@ -227,7 +227,10 @@ def labels_of(task: Task) -> Labels:
     }
     if "texts" in kinds and isinstance(task, Joins):
         return "answers"
-    return next((by_kind[kind] for kind in by_kind if kind in kinds), "one")
+    for kind, labels in by_kind.items():
+        if kind in kinds:
+            return labels
+    return "one"
 
 
 def _built(

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -47,6 +47,28 @@ def test_padding_never_matters(mlp, texts, ngrams, buckets, weighting, more):
             assert counted(together, row, ids, mask) == pytest.approx(expected)
             assert counted(padded, row, ids, mask) == pytest.approx(expected)
     assert all(not padded[mask][len(texts) :].any() for _, mask in names)
+
+
+@settings(max_examples=30)
+@given(TEXTS, st.integers(1, 3), st.integers(1, 50), WEIGHTINGS)
+def test_two_texts_of_a_row_are_read_as_each_by_itself(mlp, texts, ngrams, buckets, weighting):
+    backbone = mlp(ngrams=ngrams, buckets=buckets, weighting=weighting)
+    names = [("tokens", "word_mask"), ("ngrams", "ngram_mask")][: 1 if ngrams == 1 else 2]
+    others = texts[::-1]
+    rows = [[*one, 7, *other] for one, other in zip(texts, others, strict=True)]
+    given_ = collated(rows, max(map(len, rows)) + 2, len(rows) + 1)
+    second = np.array([*(len(one) + 1 for one in texts), 0], np.int32)
+
+    batch = backbone.prepare(Batch({**given_.arrays, "second": second}))
+
+    for row, both in enumerate(zip(texts, others, strict=True)):
+        for text, of in zip(both, ("", "pair_"), strict=True):
+            alone = backbone.prepare(collated([text], max(1, len(text))))
+            for ids, mask in names:
+                expected = counted(alone, 0, ids, mask)
+                assert counted(batch, row, ids, f"{of}{mask}") == pytest.approx(expected)
+    assert all(not batch[f"{of}{mask}"][-1].any() for of in ("", "pair_") for _, mask in names)
+    assert not {"length", "second"} & batch.arrays.keys()
 
 
 @given(TEXTS, st.integers(2, 4), st.integers(1, 300))

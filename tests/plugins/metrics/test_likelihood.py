@@ -7,7 +7,7 @@ from math import e, log
 import pytest
 
 from loomlm.plugin import Likelihood, MetricContext, NoConfig
-from loomlm_metrics.likelihood import BitsPerByte, Perplexity
+from loomlm_metrics.likelihood import BitsPerByte, Perplexity, WordPerplexity
 
 CONTEXT = MetricContext(labels=(), produces="likelihood")
 
@@ -29,6 +29,17 @@ def test_bits_per_byte_go_by_the_text_not_by_the_tokens():
     assert score(BitsPerByte, Likelihood(10 * log(8), 10, 15)) == {
         "bits_per_byte": pytest.approx(2)
     }
+
+
+def test_word_perplexity_goes_by_the_words_not_by_the_tokens():
+    """10 words of 2 tokens each, all tokens of 8 equally likely: each word is one of 64."""
+    found = score(WordPerplexity, Likelihood(20 * log(8), 20, 55, 10))
+
+    assert found == {"word_perplexity": pytest.approx(64)}
+
+
+def test_where_words_are_not_counted_there_is_no_score_of_them():
+    assert score(WordPerplexity, Likelihood(1.0, 1, 4)) == {}
 
 
 def test_texts_are_counted_by_their_size():

@@ -135,6 +135,8 @@ def loss_of(logits: np.ndarray, batch: Mapping[str, np.ndarray], loss: Loss) -> 
         odds -= np.log(np.exp(odds).sum(axis=-1, keepdims=True))
         named = np.take_along_axis(odds, label[..., None].astype(np.int64), axis=-1)[..., 0]
         each = -(1 - share) * named - share * odds.mean(axis=-1)
+    elif loss.kind == "squared_error":
+        each = np.square(logits[..., 0] - label)
     else:
         wanted = label * (1 - share) + share / 2
         each = (np.logaddexp(0, logits) - wanted * logits).mean(axis=-1)

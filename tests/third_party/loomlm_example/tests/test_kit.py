@@ -45,7 +45,7 @@ def test_the_backbone(conformance):
 
 
 @pytest.mark.filterwarnings("ignore:A single label")  # scikit-learn's, of references all alike
-@pytest.mark.loomlm("metric:matthews", reference=correlation)
+@pytest.mark.loomlm("metric:phi", reference=correlation)
 def test_the_metric(conformance):
     conformance()
 

@@ -56,7 +56,7 @@ def loomlm_metrics() -> list[Component]:
     return [
         Component(
             kind="metric",
-            name="matthews",
+            name="phi",
             summary="Matthews correlation of predictions and references, -1 to 1",
             target="loomlm_example.metric:Matthews",
         )

@@ -40,4 +40,4 @@ class Matthews:
         references, predictions = self.counts.sum(axis=1), self.counts.sum(axis=0)
         covariance = self.counts.trace() * total - references @ predictions
         spread = (total**2 - references @ references) * (total**2 - predictions @ predictions)
-        return {"matthews": float(covariance / sqrt(spread)) if spread else 0.0}
+        return {"phi": float(covariance / sqrt(spread)) if spread else 0.0}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -94,10 +94,20 @@ def no_dropout(shape: tuple[int, ...], share: float) -> float:
     return 1.0
 
 
+def hidden_names(count: int) -> list[str]:
+    """The names of so many hidden layers."""
+    return [f"hidden.{index}" for index in range(count)]
+
+
 def dense_layers(
-    count: int, activation: str, share: float, weights: Weights, x: Array, dropout: Dropout
+    names: Sequence[str],
+    activation: str,
+    share: float,
+    weights: Weights,
+    x: Array,
+    dropout: Dropout,
 ) -> tuple[Array, Callable[[Array], tuple[Array, Gradients]]]:
-    """Dropout, then `count` layers `hidden.I` with an activation and dropout behind each.
+    """Dropout, then the layers of some names with an activation and dropout behind each.
 
     x: (n, narrow). Gives (n, wide), and the way back: from its gradient to that of x, with those
     of the layers.
@@ -106,7 +116,7 @@ def dense_layers(
     first = dropout(x.shape, share)
     x = x * first
     trail: list[tuple[str, Array, Array, Array | float]] = []
-    for name in (f"hidden.{index}" for index in range(count)):
+    for name in names:
         linear = x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
         kept = dropout(linear.shape, share)
         trail.append((name, x, linear, kept))

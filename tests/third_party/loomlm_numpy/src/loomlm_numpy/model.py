@@ -125,8 +125,7 @@ def weighted_loss(
 
     logits (n, classes), label (n,) or (n, classes), weight (n,).
     """
-    take = cross_entropy if loss.kind == "cross_entropy" else binary_cross_entropy
-    each, slope = take(logits, label, loss.label_smoothing)
+    each, slope = LOSSES[loss.kind](logits, label, loss.label_smoothing)
     return float(each @ weight), lambda: slope() * weight[:, None]
 
 
@@ -165,3 +164,18 @@ def binary_cross_entropy(
         return (likely - wanted) / logits.shape[1]
 
     return each.mean(axis=1), slope
+
+
+def squared_error(
+    logits: Array, label: Array, smoothing: float
+) -> tuple[Array, Callable[[], Array]]:
+    """The same of numbers: logits (n, 1), label (n,). There is nothing to smooth."""
+    apart = logits[:, 0] - label
+    return apart**2, lambda: 2 * apart[:, None]
+
+
+LOSSES = {
+    "cross_entropy": cross_entropy,
+    "binary_cross_entropy": binary_cross_entropy,
+    "squared_error": squared_error,
+}
