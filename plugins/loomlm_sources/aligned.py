@@ -34,9 +34,10 @@ def aligned_rows(
     Raises DataError where one side has ended and the other has not.
     """
     sides = [_lines(paths, encoding, longest) for paths in (texts, *beside.values())]
-    for text, *others in zip_longest(*sides):
-        if text is None or None in others:
-            for name, other in zip(beside, others, strict=True):
+    for text, *found in zip_longest(*sides):
+        others = [line for line in found if line is not None]
+        if text is None or len(others) < len(found):
+            for name, other in zip(beside, found, strict=True):
                 _check_ends(text, other, name)
             continue
         lines = (text, *others)

@@ -94,7 +94,7 @@ class DecoderLayer(Layer):
         self.cross_norm = make_norm(config)
         self.cross = CrossAttention(config)
 
-    def call(
+    def call(  # type: ignore[override] - Keras names it; it reads a source besides
         self,
         x: Tensor,
         turn: Turn | None,

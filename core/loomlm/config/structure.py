@@ -292,7 +292,8 @@ def _with_target(
                 error.add_note(AttributeValidationNote("", "target", Choice))
             errors.append(error)
     if errors:
-        raise ClassValidationError("a tokenizer and its target", errors, Choice)
+        what: tuple[Any, ...] = ("a tokenizer and its target", errors, Choice)
+        raise ClassValidationError(*what)
     return attrs.evolve(chosen[0], target=chosen[1])
 
 

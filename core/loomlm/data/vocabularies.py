@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from loomlm.contracts import Ragged, Task, Tokenizer
 
@@ -13,6 +14,10 @@ TARGET = "target"
 
 PREFIX = f"{TARGET}."
 """What the names of the second one's files begin with, beside those of the first."""
+
+
+def _of_source(name: str) -> Any:
+    return field(default=Factory(lambda self: getattr(self.source, name), takes_self=True))
 
 
 @frozen
@@ -24,22 +29,16 @@ class TwoVocabularies:
 
     source: Tokenizer
     target: Tokenizer
+    vocab_size: int = _of_source("vocab_size")
+    pad_id: int = _of_source("pad_id")
+    unknown_id: int | None = _of_source("unknown_id")
+    end_id: int | None = _of_source("end_id")
 
-    @property
-    def vocab_size(self) -> int:
-        return self.source.vocab_size
-
-    @property
-    def pad_id(self) -> int:
-        return self.source.pad_id
-
-    @property
-    def unknown_id(self) -> int | None:
-        return self.source.unknown_id
-
-    @property
-    def end_id(self) -> int | None:
-        return self.source.end_id
+    def __getattr__(self, name: str) -> Any:
+        """What only some tokenizers have, such as a mask, the first has."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.source, name)
 
     def encode_many(self, texts: Sequence[str]) -> Ragged:
         return self.source.encode_many(texts)
