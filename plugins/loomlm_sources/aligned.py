@@ -41,9 +41,9 @@ def aligned_rows(
                 _check_ends(text, other, name)
             continue
         lines = (text, *others)
-        bad = next((line for line in lines if line.bad is not None), None)
+        bad = next(((line.path, line.bad) for line in lines if line.bad is not None), None)
         if bad is not None:
-            yield bad.path, bad.bad
+            yield bad
         elif any(line.content.strip() for line in lines):
             yield text.path, _row(text, dict(zip(beside, others, strict=True)))
 

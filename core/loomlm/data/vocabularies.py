@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import Factory, field, frozen
+from attrs import Factory, define, field
 
 from loomlm.contracts import Ragged, Task, Tokenizer
 
@@ -20,7 +20,7 @@ def _of_source(name: str) -> Any:
     return field(default=Factory(lambda self: getattr(self.source, name), takes_self=True))
 
 
-@frozen
+@define
 class TwoVocabularies:
     """The tokenizer of what is read, as any other, with that of what is written besides.
 
