@@ -76,7 +76,8 @@ def test_a_backbone_without_trials_is_checked_as_it_is_by_default(planned):
 
     assert {case.split(", ")[0] for case in of_third(plan)} == {"third"}
     assert {check.case.task.type for check in plan.checks if str(check).startswith("third")} == {
-        "classification"
+        "classification",
+        "regression",
     }
     assert plan.left_out == ()
 
