@@ -63,6 +63,7 @@ class Case:
     generates: bool
     labels: Labels
     reads: tuple[str, ...] = ()
+    needs: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return f"{self.backbone}, {self.task}"
@@ -108,13 +109,15 @@ def checks(registry: Registry, backends: tuple[str, str], thorough: bool = True)
     """Every check that the registry's components allow; or those of a few minutes.
 
     Each backbone that both backends build, with every task that it can do: logits, metrics and,
-    of tasks that write, text. With the first trial of each task, it is trained with the first
-    trial of every optimizer. A task's further trials are trained on the first backbone that fits,
-    an optimizer's on the first of all. What is trained with the default optimizer, or is the first
-    with another, is gone on with on the other backend too.
+    of tasks that write, text; a task's further trials with the first backbone of each type alone.
+    Of tasks that need the same of it, it is trained for the first, with
+    the first trial of every optimizer. What else a task has, other trials or the needs of another
+    one, is trained on the first backbone that fits, an optimizer's further trials on the first of
+    all. What is trained with the default optimizer, or is the first with another, is gone on with
+    on the other backend too.
 
     Not thorough: further trials of a task on the first backbone that fits alone; one backbone of
-    each type is trained for each task, and the first with the other optimizers; the first alone is
+    each type is trained for what tasks need, and the first with the other optimizers; the first alone is
     gone on with.
     """
     left_out: list[str] = []
@@ -147,7 +150,8 @@ class _Choose:
     thorough: bool
 
     def is_used(self, case: Case) -> bool:
-        return self.thorough or self._first_trial_of_task(case) or self._first_with_trial(case)
+        further = self._first_of_type if self.thorough else self._first_with_trial
+        return self._first_trial_of_task(case) or further(case)
 
     def is_trained(self, case: Case, optimizer: Trial) -> bool:
         if case == self.cases[0] and (self.thorough or self._first_of_optimizer(optimizer)):
@@ -155,12 +159,14 @@ class _Choose:
         if optimizer == self.optimizers[0] and self._first_with_trial(case):
             return True
         if self.thorough:
-            return self._first_trial_of_task(case) and self._first_of_optimizer(optimizer)
+            return self._first_with_needs(case) and self._first_of_optimizer(optimizer)
         return optimizer == self.optimizers[0] and self._first_of_types(case)
 
     def is_resumed(self, case: Case, optimizer: Trial) -> bool:
         default = optimizer == self.optimizers[0]
-        return case == self.cases[0] or (self.thorough and default)
+        return case == self.cases[0] or (
+            self.thorough and default and self._first_with_needs(case)
+        )
 
     def _first_trial_of_task(self, case: Case) -> bool:
         return case.task == next(c.task for c in self.cases if c.task.type == case.task.type)
@@ -168,9 +174,17 @@ class _Choose:
     def _first_with_trial(self, case: Case) -> bool:
         return case == next(c for c in self.cases if c.task == case.task)
 
+    def _first_with_needs(self, case: Case) -> bool:
+        key = (case.backbone, case.needs)
+        return case == next(c for c in self.cases if (c.backbone, c.needs) == key)
+
+    def _first_of_type(self, case: Case) -> bool:
+        key = (case.backbone.type, case.task)
+        return case == next(c for c in self.cases if (c.backbone.type, c.task) == key)
+
     def _first_of_types(self, case: Case) -> bool:
-        types = (case.backbone.type, case.task.type)
-        return case == next(c for c in self.cases if (c.backbone.type, c.task.type) == types)
+        types = (case.backbone.type, case.needs)
+        return case == next(c for c in self.cases if (c.backbone.type, c.needs) == types)
 
     def _first_of_optimizer(self, optimizer: Trial) -> bool:
         return optimizer == next(o for o in self.optimizers if o.type == optimizer.type)
@@ -214,6 +228,8 @@ def case_of(backbone: Trial, of_task: Trial, task: Task) -> Case:
         generates=isinstance(task, Generates),
         labels=labels_of(task),
         reads=tuple(getattr(task, "reads", ())),
+        # Documents in one row are no other backbone.
+        needs=task.needs - {"segments"},
     )
 
 
