@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import sys
@@ -136,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments is None:
         # Until the process has ended: a signal on its last steps is no reason for a traceback.
         program.__enter__()
+        atexit.register(program.gone)  # The first that is registered is called last.
         code = _shown(given, program)
         with suppress(OSError, ValueError):
             sys.stdout.flush()

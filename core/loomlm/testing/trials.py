@@ -164,9 +164,7 @@ class _Choose:
 
     def is_resumed(self, case: Case, optimizer: Trial) -> bool:
         default = optimizer == self.optimizers[0]
-        return case == self.cases[0] or (
-            self.thorough and default and self._first_with_needs(case)
-        )
+        return case == self.cases[0] or (self.thorough and default and self._first_with_needs(case))
 
     def _first_trial_of_task(self, case: Case) -> bool:
         return case.task == next(c.task for c in self.cases if c.task.type == case.task.type)

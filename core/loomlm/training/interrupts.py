@@ -112,6 +112,15 @@ class Program:
         """The program has done what it had to: a signal only ends it sooner, with its own code."""
         self._code = code
 
+    def gone(self) -> None:
+        """Nobody listens any more: what is left of the process, a second at most, is let be.
+
+        Python puts handlers away before it takes its modules apart; a signal would end it there as
+        if it had done nothing.
+        """
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
             _as_if_nobody_listened(number)

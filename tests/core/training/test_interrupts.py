@@ -203,3 +203,25 @@ def test_a_second_signal_ends_it_at_once(tmp_path):
 def test_what_has_done_its_work_ends_with_its_own_code(tmp_path):
     done = printed(tmp_path, "program.over(3); os.kill(os.getpid(), signal.SIGTERM)")
     assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_a_signal_while_python_takes_itself_apart_changes_no_exit_code(tmp_path):
+    code = """
+import os, signal, sys
+from loomlm.cli import main
+
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+# A cycle, which goes when modules do.
+last = Last()
+last.own = last
+sys.argv[1:] = ["--version"]
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "loomlm" in done.stdout
