@@ -117,8 +117,8 @@ def checks(registry: Registry, backends: tuple[str, str], thorough: bool = True)
     on the other backend too.
 
     Not thorough: further trials of a task on the first backbone that fits alone; one backbone of
-    each type is trained for what tasks need, and the first with the other optimizers; the first alone is
-    gone on with.
+    each type is trained for what tasks need, and the first with the other optimizers; the first
+    alone is gone on with.
     """
     left_out: list[str] = []
     cases = list(_cases(registry, backends, left_out))
