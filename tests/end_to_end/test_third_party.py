@@ -321,7 +321,7 @@ def small_run(found: Installed, *settings: str, **variables: str) -> dict[str, A
 def test_a_run_with_its_parts_ends(installed: Callable[[str], Installed], backend: str, name: str):
     scores = small_run(installed(name), f"backend={backend}", *PARTS[name])
 
-    assert all(isfinite(score) for score in scores.values())
+    assert all(isfinite(score) for name, score in scores.items() if name != "details")
     assert scores["perplexity"] < 15 if "perplexity" in scores else scores["accuracy"] > 0.9
 
 

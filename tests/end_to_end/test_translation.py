@@ -68,7 +68,9 @@ def test_a_backbone_that_was_not_told_to_says_how(backend):
 
 @pytest.mark.one_backend
 def test_an_encoder_decoder_does_nothing_without_a_source(backend):
-    with pytest.raises(ConfigError, match="token_classification has no source for it to read"):
+    with pytest.raises(
+        ConfigError, match="token_classification needs a backbone that can do bidirectional"
+    ):
         load(backend, "stages.translate.task=token_classification")
 
 

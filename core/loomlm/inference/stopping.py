@@ -57,8 +57,9 @@ class Watch:
 
 
 def cut(text: str, stop: Sequence[str]) -> str:
-    """A text up to the first of some stops."""
-    return text[: min((at for one in stop if (at := text.find(one)) >= 0), default=len(text))]
+    """A text up to the first of some stops: the one that was whole first, as it was written."""
+    found = [(at + len(one), at) for one in stop if (at := text.find(one)) >= 0]
+    return text[: min(found)[1]] if found else text
 
 
 def cut_stream(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:

@@ -98,6 +98,8 @@ def test_the_file_of_one_does_not_reach_the_model(backend):
 
 def test_both_tell_one_from_another():
     class Fixed:
+        vocab_size, pad_id, unknown_id, end_id = 9, 0, 1, None
+
         def __init__(self, content: bytes) -> None:
             self.content = content
 

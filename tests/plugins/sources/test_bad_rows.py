@@ -50,7 +50,7 @@ def test_a_bad_line_of_jsonl(line, reason):
 )
 def test_a_bad_label_of_jsonl(value, reason):
     path = write("train.jsonl", f'{{"text": "x", "label": {value}}}\n')
-    assert refused(train=path, label="label").startswith(f"train.jsonl:1: {reason}. Mend the line")
+    assert refused(train=path, label="label").startswith(f"train.jsonl:1: {reason}. ")
 
 
 def test_a_column_that_is_not_there_names_the_nearest_and_lists_them():

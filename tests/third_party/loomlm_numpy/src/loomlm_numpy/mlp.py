@@ -18,6 +18,7 @@ from loomlm_numpy.layers import (
     Rows,
     Weights,
     dense_layers,
+    hidden_names,
     no_dropout,
 )
 
@@ -27,7 +28,8 @@ Back = Callable[[Array], Gradients]
 def build(spec: ModelSpec) -> NumpyBackbone:
     """What the config means."""
     if spec.config.window is None:
-        return PooledMlp(spec.config)
+        compares = any(field.name == "pair_word_mask" for field in spec.batch.fields)
+        return PooledMlp(spec.config, compares)
     return WindowMlp(spec.config, spec.head.reads)
 
 
@@ -36,41 +38,85 @@ class PooledMlp:
     """Pooled rows of words and n-grams, then hidden layers.
 
     Reads `tokens` and `word_mask` (batch, time), `ngrams` and `ngram_mask` (batch, grams),
-    `subwords` and `subword_mask` (batch, runs).
+    `subwords` and `subword_mask` (batch, runs); where it compares two texts, `pair_word_mask` and
+    its like besides.
     """
 
     config: Any
+    compares: bool
 
     def forward(
         self, weights: Weights, arrays: Mapping[str, Array], dropout: Dropout
     ) -> tuple[Array, Back]:
         """Hidden states (batch, width)."""
-        config = self.config
-        tables = [("embedding", arrays["tokens"], arrays["word_mask"])]
-        if config.ngrams > 1:
-            tables.append(("ngrams", arrays["ngrams"], arrays["ngram_mask"]))
-        together = [tables]
-        if config.subwords is not None:
-            together.append([("subwords", arrays["subwords"], arrays["subword_mask"])])
-        read = [[_look_up(*table, weights, config, dropout) for table in each] for each in together]
-        sizes = [_size(each, config.pooling) for each in read]
-        pooled = sum(
-            sum(table.summed for table in each) / size
-            for each, size in zip(read, sizes, strict=True)
-        )
+        config, names = self.config, hidden_names(len(self.config.hidden))
+        x, pooled_back = self._pooled(weights, arrays, dropout, "")
+        if self.compares:
+            names = ["compare", *names]
+            x, pooled_back = self._compared(x, pooled_back, weights, arrays, dropout)
         hidden, layers_back = dense_layers(
-            len(config.hidden), config.activation, config.dropout, weights, pooled, dropout
+            names, config.activation, config.dropout, weights, x, dropout
         )
 
         def back(gradient: Array) -> Gradients:
             gradient, gradients = layers_back(gradient)
-            return gradients | {
+            return gradients | pooled_back(gradient)
+
+        return hidden, back
+
+    def _compared(
+        self,
+        one: Array,
+        one_back: Back,
+        weights: Weights,
+        arrays: Mapping[str, Array],
+        dropout: Dropout,
+    ) -> tuple[Array, Back]:
+        """[u, v, |u - v|, u * v] of the first text's vector and the second's (Conneau 2017)."""
+        other, other_back = self._pooled(weights, arrays, dropout, "pair_")
+        apart = one - other
+
+        def back(gradient: Array) -> Gradients:
+            of_one, of_other, of_apart, of_product = np.split(gradient, 4, axis=1)
+            of_apart = of_apart * np.sign(apart)
+            first = one_back(of_one + of_apart + of_product * other)
+            second = other_back(of_other - of_apart + of_product * one)
+            return {name: _both(first[name], second[name]) for name in first}
+
+        return np.concatenate((one, other, np.abs(apart), one * other), axis=1), back
+
+    def _pooled(
+        self, weights: Weights, arrays: Mapping[str, Array], dropout: Dropout, of: str
+    ) -> tuple[Array, Back]:
+        """The vector of one of a row's texts, (batch, width). of: what its masks begin with."""
+        config = self.config
+        tables = [("embedding", arrays["tokens"], arrays[f"{of}word_mask"])]
+        if config.ngrams > 1:
+            tables.append(("ngrams", arrays["ngrams"], arrays[f"{of}ngram_mask"]))
+        together = [tables]
+        if config.subwords is not None:
+            together.append([("subwords", arrays["subwords"], arrays[f"{of}subword_mask"])])
+        read = [[_look_up(*table, weights, config, dropout) for table in each] for each in together]
+        sizes = [_size(each, config.pooling) for each in read]
+        pooled = [
+            sum(table.summed for table in each) / size
+            for each, size in zip(read, sizes, strict=True)
+        ]
+
+        def back(gradient: Array) -> Gradients:
+            return {
                 table.name: table.back(gradient / size)
                 for each, size in zip(read, sizes, strict=True)
                 for table in each
             }
 
-        return hidden, back
+        return sum(pooled[1:], pooled[0]), back
+
+
+def _both(first: Rows, second: Rows) -> Rows:
+    return Rows(
+        np.concatenate((first.index, second.index)), np.concatenate((first.values, second.values))
+    )
 
 
 @frozen
@@ -189,5 +235,10 @@ class WindowMlp:
     ) -> tuple[Array, Callable[[Array], tuple[Array, Gradients]]]:
         config = self.config
         return dense_layers(
-            len(config.widths), config.activation, config.dropout, weights, x, dropout
+            hidden_names(len(config.widths)),
+            config.activation,
+            config.dropout,
+            weights,
+            x,
+            dropout,
         )
