@@ -72,7 +72,7 @@ def epoch(plan: Plan, number: int = 0) -> list[tuple[list[int], int]]:
     return [(rows.tolist(), width) for rows, width in map(plan.batch, steps)]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(rows_of_any_kind(), SIZES, SEEDS, st.data())
 def test_a_step_s_batch_is_the_same_however_one_comes_to_it(rows, size, seed, data):
     walked = rows.plan(size, seed)
@@ -85,7 +85,7 @@ def test_a_step_s_batch_is_the_same_however_one_comes_to_it(rows, size, seed, da
     assert width == batches[step - 1][1]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(rows_of_any_kind(), SIZES, SEEDS)
 def test_no_batch_has_a_shape_that_was_not_declared(rows, size, seed):
     plan = rows.plan(size, seed)
@@ -98,7 +98,7 @@ def test_no_batch_has_a_shape_that_was_not_declared(rows, size, seed):
             assert rows.lengths[found].max() <= width
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(rows_of_any_kind(), SIZES, SEEDS, st.integers(1, 4), st.integers(1, 3))
 def test_processes_that_share_a_batch_have_it_all_in_order(rows, size, seed, world, parts):
     """Each process makes the plan itself, and takes its part of each microbatch."""
