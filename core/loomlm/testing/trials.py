@@ -108,15 +108,14 @@ class Plan:
 def checks(registry: Registry, backends: tuple[str, str], thorough: bool = True) -> Plan:
     """Every check that the registry's components allow; or those of a few minutes.
 
-    Each backbone that both backends build, with every task that it can do: logits, metrics and,
-    of tasks that write, text; a task's further trials with the first backbone of each type alone.
-    Of tasks that need the same of it, it is trained for the first, with
-    the first trial of every optimizer. What else a task has, other trials or the needs of another
-    one, is trained on the first backbone that fits, an optimizer's further trials on the first of
-    all. What is trained with the default optimizer, or is the first with another, is gone on with
-    on the other backend too.
+    Each backbone that both backends build, with the first of those tasks that need the same of it:
+    logits, metrics and, of tasks that write, text; for each of them it is trained with the default
+    optimizer, and for the first with the first trial of every optimizer. Other tasks and trials
+    are checked with the first backbone of each type, and trained on the first that fits; an
+    optimizer's further trials on the first of all. What a backbone's first task is trained for
+    with the default optimizer, or is the first with another, is gone on with on the other backend.
 
-    Not thorough: further trials of a task on the first backbone that fits alone; one backbone of
+    Not thorough: other tasks and trials with the first backbone that fits alone; one backbone of
     each type is trained for what tasks need, and the first with the other optimizers; the first
     alone is gone on with.
     """
@@ -151,7 +150,7 @@ class _Choose:
 
     def is_used(self, case: Case) -> bool:
         further = self._first_of_type if self.thorough else self._first_with_trial
-        return self._first_trial_of_task(case) or further(case)
+        return self._first_with_needs(case) or further(case)
 
     def is_trained(self, case: Case, optimizer: Trial) -> bool:
         if case == self.cases[0] and (self.thorough or self._first_of_optimizer(optimizer)):
@@ -159,18 +158,22 @@ class _Choose:
         if optimizer == self.optimizers[0] and self._first_with_trial(case):
             return True
         if self.thorough:
-            return self._first_with_needs(case) and self._first_of_optimizer(optimizer)
+            default = optimizer == self.optimizers[0]
+            if self._first_of_backbone(case):
+                return self._first_of_optimizer(optimizer)
+            return default and self._first_with_needs(case)
         return optimizer == self.optimizers[0] and self._first_of_types(case)
 
     def is_resumed(self, case: Case, optimizer: Trial) -> bool:
         default = optimizer == self.optimizers[0]
-        return case == self.cases[0] or (self.thorough and default and self._first_with_needs(case))
-
-    def _first_trial_of_task(self, case: Case) -> bool:
-        return case.task == next(c.task for c in self.cases if c.task.type == case.task.type)
+        first = self.thorough and default and self._first_of_backbone(case)
+        return case == self.cases[0] or first
 
     def _first_with_trial(self, case: Case) -> bool:
         return case == next(c for c in self.cases if c.task == case.task)
+
+    def _first_of_backbone(self, case: Case) -> bool:
+        return case == next(c for c in self.cases if c.backbone == case.backbone)
 
     def _first_with_needs(self, case: Case) -> bool:
         key = (case.backbone, case.needs)
