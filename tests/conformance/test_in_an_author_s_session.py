@@ -191,6 +191,6 @@ def test_keys_stand_in_for_all_trials_and_texts_for_the_kit_s(session: Session):
     listed = session("--collect-only", "-q", mine=TRIALS, test_mine=tests).stdout
     done = session("-s", "-k", "test_keys and any_text", mine=TRIALS, test_mine=tests)
 
-    assert listed.count("::test_it[letters-") == listed.count("::test_it[words-") == 13
-    assert listed.count("::test_keys[") == 13
+    assert listed.count("::test_it[letters-") == listed.count("::test_it[words-") == 14
+    assert listed.count("::test_keys[") == 14
     assert "trained on True some text" in done.stdout

@@ -206,6 +206,11 @@ def test_perplexity(conformance):
     conformance()
 
 
+@pytest.mark.loomlm("metric:pseudo_perplexity", reference=perplexity)
+def test_pseudo_perplexity(conformance):
+    conformance()
+
+
 @pytest.mark.loomlm("metric:word_perplexity", reference=lambda one: exp(one.loss / one.words))
 def test_word_perplexity(conformance):
     conformance()
