@@ -17,9 +17,9 @@ from .stored import Job
 
 @pytest.fixture
 def times(request: pytest.FixtureRequest) -> Callable[[int], int]:
-    """How often something is done: as often as promised with `--faults=long`, else a tenth."""
+    """How often something is done: as often as promised with `--faults=long`, else a twentieth."""
     long = request.config.getoption("--faults") == "long"
-    return lambda promised: promised if long else max(1, promised // 10)
+    return lambda promised: promised if long else max(1, promised // 20)
 
 
 @pytest.fixture

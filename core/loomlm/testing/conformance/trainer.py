@@ -71,7 +71,12 @@ def score_is_the_loss_of_the_logits(subject: Subject) -> None:
     """`score` and the first update give the weighted loss of `forward`'s logits: an update with
     label smoothing, a score without.
     """
-    for model in trained_models(subject, every=True):
+    # A trainer knows of a task by its loss and by what the head reads.
+    forms = {
+        (m.spec.loss, m.spec.head.reads, m.spec.head.places): m
+        for m in reversed(list(trained_models(subject, every=True)))
+    }
+    for model in forms.values():
         engine, batch = model.engine(), weighted(model.batch())
         logits = engine.forward(batch)
         expected = loss_of(logits, batch.arrays, model.spec.loss.plain)
