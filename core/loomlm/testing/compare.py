@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import inf, isfinite
+from math import inf, isfinite, log
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ LOSS = 1e-4
 
 TIE = 1e-3
 """Two best logits that are closer than this are a tie, which rounding decides."""
+
+HUGE = 1e6
+"""Only exponentials of losses are larger."""
 
 METRICS = 1e-6
 """How far scores of equal predictions may be apart: absolutely, or for those above 1 by share."""
@@ -139,13 +142,21 @@ def _compare_numbers(
     if first.keys() != second.keys() or not first:
         differing = ", ".join(sorted(first.keys() ^ second.keys())) or "no scores"
         return Found(inf, limit, f"only one backend has {differing}")
-    apart = {
-        name: abs(value - second[name]) / max(1.0, abs(value)) for name, value in first.items()
-    }
+    apart = {name: _apart(value, second[name]) for name, value in first.items()}
     name = max(apart, key=lambda name: apart[name])
     worst = apart[name] if all(map(isfinite, (*first.values(), *second.values()))) else inf
     shown = f"{name}: {first[name]:.6g} and {second[name]:.6g}"
     return Found(worst, limit, f"{len(first)} scores, the worst {shown}")
+
+
+def _apart(one: float, other: float) -> float:
+    """How far two scores are apart, by share above 1; exponentials, beyond HUGE, by their logs.
+
+    A perplexity of a model that has hardly learnt turns the last bit of a loss into many.
+    """
+    if min(one, other) > HUGE:
+        one, other = log(one), log(other)
+    return abs(one - other) / max(1.0, abs(one))
 
 
 def _worst(first: np.ndarray, second: np.ndarray) -> float:
