@@ -49,7 +49,7 @@ def run(recipe: Path, folder: Path, sets: list[str]) -> tuple[dict, float, float
         there = Path(place)
         for file in folder.iterdir():
             (there / file.name).symlink_to(file.resolve())
-        config = there / "recipe.toml"
+        config, log = there / "recipe.toml", there / "log"
         shutil.copy(recipe, config)
         command = [sys.executable, "-m", "loomlm", "run", "recipe.toml", "--runs", "runs"]
         command += [word for one in sets for word in ("--set", one)]
@@ -59,11 +59,12 @@ def run(recipe: Path, folder: Path, sets: list[str]) -> tuple[dict, float, float
             cwd=there,
             env={**os.environ, "LOOMLM_CACHE": str(there / "cache")},
             stdout=subprocess.DEVNULL,
+            stderr=log.open("w"),
         )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
         if status:
-            sys.exit(f"{recipe} failed; see above.")
+            sys.exit(f"{recipe} failed:\n{log.read_text()}")
         evaluation = next((there / "runs").glob("*/evaluation.json"))
         return json.loads(evaluation.read_text()), seconds, usage.ru_maxrss / 2**20
 

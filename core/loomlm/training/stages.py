@@ -394,5 +394,6 @@ def _begin(
         also = f"; {', '.join(new)} {'are' if len(new) > 1 else 'is'} new" if new else ""
         stage.say(f"{stage.name} begins with {first}{also}")
     stage.engine.load_state("model", arrays)
-    if frozen := [prod(p.shape) for p in spec.layout if not p.trainable and p.tied_to is None]:
+    if stage.trainer.freeze:
+        frozen = [prod(p.shape) for p in spec.layout if not p.trainable and p.tied_to is None]
         stage.say(f"{stage.name}: {sum(frozen):,} parameters are frozen")
