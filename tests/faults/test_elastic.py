@@ -33,11 +33,11 @@ from loomlm_torch.engine import TorchEngine
 rank = os.environ.get("RANK", "0")
 batch, train_step = Recipe.batch, TorchEngine.train_step
 
-def recorded_batch(self, split, rows, shape):
+def recorded_batch(self, split, rows, shape, *seed_and_step, **more):
     if os.environ["RECORD"] != "no":
         with open(os.environ["RECORD"] + "-ids-" + rank, "a") as file:
             file.write(json.dumps(np.asarray(rows).tolist()) + "\\n")
-    return batch(self, split, rows, shape)
+    return batch(self, split, rows, shape, *seed_and_step, **more)
 
 def recorded_step(self, microbatches, context):
     places = range(len(microbatches)) if context.share is None else context.share
