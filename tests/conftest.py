@@ -49,7 +49,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--faults",
         choices=["short", "long"],
         default="short",
-        help="how much of the tests of faults: a tenth, or all that docs/reliability.md promises",
+        help="how much of the tests of faults: a twentieth, or all that docs/reliability.md promises",
+    )
+    parser.addoption(
+        "--parity",
+        choices=["short", "all"],
+        default="short",
+        help="which backbones are trained on both backends: one of each type, or all",
     )
 
 

@@ -1,4 +1,4 @@
-"""PyTorch and TensorFlow come to the same: every check that the registry allows.
+"""PyTorch and TensorFlow come to the same, in every check that the registry allows: --parity=all.
 
 The checks are `loomlm.testing`'s; `loomlm doctor --parity` runs some of them, on another text.
 """
@@ -23,6 +23,7 @@ BACKENDS = ("torch", "tensorflow")
 sys.path.append(str(ROOT / "tests" / "third_party" / "loomlm_copying" / "src"))
 REGISTRY = Registry.load(["loomlm_copying"])
 PLAN = checks(REGISTRY, BACKENDS)
+SHORT = checks(REGISTRY, BACKENDS, thorough=False)
 
 pytestmark = pytest.mark.skipif(
     not set(BACKENDS) <= set(usable_backends(REGISTRY)),
@@ -45,7 +46,13 @@ def parity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parity]:
         yield parity
 
 
-@pytest.mark.parametrize("check", PLAN.checks, ids=str)
+def pytest_generate_tests(metafunc: pytest.Metafunc):
+    """Every check with --parity=all, else those of a few minutes."""
+    if "check" in metafunc.fixturenames:
+        plan = PLAN if metafunc.config.getoption("--parity") == "all" else SHORT
+        metafunc.parametrize("check", plan.checks, ids=str)
+
+
 def test_the_backends_agree(check: Check, parity: Parity):
     result = parity.result(check)
 
