@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--faults",
         choices=["short", "long"],
         default="short",
-        help="how much of the tests of faults: a twentieth, or all that docs/reliability.md promises",
+        help="how much of the tests of faults: a twentieth, or all of docs/reliability.md",
     )
     parser.addoption(
         "--parity",
