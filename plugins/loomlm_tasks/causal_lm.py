@@ -21,6 +21,7 @@ from loomlm.plugin import (
     Tokenizer,
 )
 from loomlm_tasks.config import CausalLmConfig
+from loomlm_tasks.facts import check_outputs
 from loomlm_tasks.padding import padded
 
 
@@ -58,9 +59,7 @@ class CausalLm:
 
     def check_facts(self, facts: Facts) -> None:
         """Raise ValueError for facts that `fit` never gives."""
-        outputs = facts.get("outputs")
-        if type(outputs) is not int or not 0 < outputs < 1 << 31:
-            raise ValueError("facts.outputs is no size of a vocabulary")
+        check_outputs(facts)
 
     def encode(
         self, examples: Sequence[Example], tokenizer: Tokenizer, facts: Facts, labelled: bool

@@ -24,6 +24,7 @@ from loomlm.plugin import (
 )
 from loomlm_tasks.causal_lm import with_end
 from loomlm_tasks.config import MaskedLmConfig
+from loomlm_tasks.facts import check_outputs
 from loomlm_tasks.filling import encode_open, filled
 from loomlm_tasks.masking import Vocabulary, hide, most_hidden
 from loomlm_tasks.padding import padded
@@ -86,9 +87,7 @@ class MaskedLm:
 
     def check_facts(self, facts: Facts) -> None:
         """Raise ValueError for facts that `fit` never gives."""
-        outputs, mask, special = (facts.get(name) for name in ("outputs", "mask", "special"))
-        if type(outputs) is not int or not 0 < outputs < 1 << 31:
-            raise ValueError("facts.outputs is no size of a vocabulary")
+        outputs, mask, special = check_outputs(facts), facts.get("mask"), facts.get("special")
         ids = [mask, *special] if isinstance(special, list) else [None]
         if not all(type(number) is int and 0 <= number < outputs for number in ids):
             raise ValueError("facts.mask and facts.special are no ids of the vocabulary")

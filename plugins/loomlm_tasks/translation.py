@@ -24,6 +24,7 @@ from loomlm.plugin import (
     target_of,
 )
 from loomlm_tasks.config import TranslationConfig
+from loomlm_tasks.facts import check_end
 from loomlm_tasks.padding import padded
 
 TARGET = "target"
@@ -64,11 +65,7 @@ class Translation:
 
     def check_facts(self, facts: Facts) -> None:
         """Raise ValueError for facts that `fit` never gives."""
-        outputs, end = facts.get("outputs"), facts.get("end")
-        if type(outputs) is not int or not 0 < outputs < 1 << 31:
-            raise ValueError("facts.outputs is no size of a vocabulary")
-        if type(end) is not int or not 0 <= end < outputs:
-            raise ValueError("facts.end is no token of the vocabulary")
+        check_end(facts)
 
     def encode(
         self, examples: Sequence[Example], tokenizer: Tokenizer, facts: Facts, labelled: bool
