@@ -15,7 +15,7 @@ def test_a_backend_agrees_with_itself_to_the_bit(beside, checked):
         "mlp/pooled one_label metrics",
         "mlp/window causal_lm greedy",
         "mlp/window causal_lm loss adamw",
-        "mlp/window causal_lm resume adamw torch_again",
+        "mlp/window one_label resume adamw torch_again",
     ):
         result = parity.result(checked(parity, words))
         assert result.ok
@@ -30,9 +30,9 @@ def test_a_backend_agrees_with_itself_to_the_bit(beside, checked):
         "mlp/pooled one_label resume muon torch_double",
         "mlp/window causal_lm greedy",
         "mlp/window causal_lm metrics",
-        "mlp/window causal_lm loss sgd",
+        "mlp/window one_label loss sgd",
         "transformer/llama causal_lm logits",
-        "transformer/gpt2 causal_lm loss muon",
+        "transformer/gpt2 one_label loss muon",
     ],
 )
 def test_another_rounding_of_the_same_arithmetic_passes(words, beside, checked):
@@ -64,7 +64,7 @@ def test_another_rounding_of_the_same_arithmetic_passes(words, beside, checked):
         ("torch_rates", "mlp/pooled one_label loss muon"),
         ("torch_rates", "mlp/pooled one_label loss sgd"),
         ("torch_clipping", "mlp/pooled one_label loss sgd"),
-        ("torch_clipping", "mlp/window causal_lm loss muon"),
+        ("torch_clipping", "mlp/window one_label loss muon"),
         ("torch_epsilon", "mlp/pooled one_label loss adamw"),
         ("torch_slots", "mlp/pooled one_label resume adamw from torch"),
         ("torch_slots", "mlp/pooled one_label resume muon from torch"),

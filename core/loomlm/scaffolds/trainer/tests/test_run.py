@@ -78,7 +78,8 @@ def test_gradients_are_what_differences_say(config, several, tmp_path):
             losses = []
             for change in (1e-5, -1e-5):
                 value[place] += change
-                losses.append(module.loss(module.logits(batch), batch, module.spec.loss)[0])
+                logits = module.logits(batch)
+                losses.append(module.loss(logits, batch, module.spec.loss)[0])
                 value[place] -= change
             slope = (losses[0] - losses[1]) / 2e-5
             assert gradient[place] == pytest.approx(slope, abs=1e-6), name
