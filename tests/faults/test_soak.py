@@ -9,6 +9,8 @@ from statistics import median
 
 import pytest
 
+from .harness import PATIENCE
+
 PLUGIN = Path(__file__).with_name("sampling.py")
 WARM = 1000
 """Steps after which a run holds what it will hold."""
@@ -36,7 +38,7 @@ def check_flat(samples: Sequence[Sample]) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="there is no /proc")
-def test_a_long_run_holds_no_more_at_its_end(server, config_file, times, tmp_path):
+def test_a_long_run_holds_no_more_at_its_end(server, config_file, times, long, tmp_path):
     steps = times(50_000)
     every = {"evaluate_every": "500", "checkpoint_every": "250", "keep_best": '"loss"'}
     path = config_file(steps=str(steps), batch_size="4", **every)
@@ -46,7 +48,7 @@ def test_a_long_run_holds_no_more_at_its_end(server, config_file, times, tmp_pat
     noted = tmp_path / "samples"
 
     job = server.start(["run", path], tmp_path, {"SOAK_SAMPLES": str(noted)})
-    assert job.wait(3600) == 0, job.err
+    assert job.wait(3600 if long else PATIENCE) == 0, job.err
 
     samples = [json.loads(line) for line in noted.read_text(encoding="utf-8").splitlines()]
     assert samples[-1][0] == steps
