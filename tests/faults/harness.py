@@ -50,7 +50,9 @@ class Job:
     def wait(self, seconds: float = PATIENCE) -> int:
         """Its exit code, negative for a signal that killed it; fails where it hangs."""
         if not until(lambda: self.ended, seconds):
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pid, signal.SIGABRT)  # It says in which lines it is.
+            if not until(lambda: self.ended, 10):
+                os.kill(self.pid, signal.SIGKILL)
             raise AssertionError(f"hangs after {seconds} seconds:\n{self.out}\n{self.err}")
         return int((self.folder / "code").read_text())
 

@@ -7,6 +7,7 @@ is a negative number.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -68,6 +69,7 @@ def _run(job: dict[str, Any]) -> None:
     # The tests may run in the background, where these are ignored.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    faulthandler.enable()  # One that hangs is aborted: harness.py.
     os.chdir(job["cwd"])
     os.environ.update(job["env"])
     if job["before"]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from .harness import until
 
 
@@ -27,3 +29,11 @@ def test_a_mistake_is_a_message_and_a_code(server, tmp_path):
     job = server.start(["run", "nothing.toml"], tmp_path)
     assert job.wait() == 2
     assert "nothing.toml" in job.err
+
+
+def test_a_run_that_hangs_says_where(server, tmp_path):
+    job = server.start(["--help"], tmp_path, before="import time\ntime.sleep(600)")
+    with pytest.raises(
+        AssertionError, match=r"(?s)hangs after 1 seconds.*Fatal Python error: Aborted"
+    ):
+        job.wait(1)
