@@ -20,6 +20,7 @@ from loomlm.plugin import (
 )
 from loomlm_torch import compiling, kernels
 from loomlm_torch.engine import TorchEngine
+from loomlm_torch.heap import keep_freed_memory
 from loomlm_torch.model import build_model
 from loomlm_torch.team import TorchTeam
 
@@ -76,6 +77,8 @@ class TorchTrainer:
         torch.set_num_threads(trainer.threads)
         device = torch.device(trainer.device)
         kernels.prepare(trainer, device)
+        if device.type == "cpu":
+            keep_freed_memory()
         module = build_model(spec, builders("backbone", spec.backbone)).to(device)
         by_name = {parameter.name: parameter for parameter in spec.layout}
         for name, value in module.named_parameters():
