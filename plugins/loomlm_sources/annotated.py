@@ -96,18 +96,33 @@ def _question(given: Any, context: str) -> dict[str, str] | str:
         return f"is_impossible of the question {name} is {shown(impossible)}, not true or false"
     if listed is None and not impossible:
         return f"the question {name} has no list of 'answers'"
-    answers = []
-    for answer in [] if impossible else listed or []:
-        wrong = _what_is_wrong(answer, context)
-        if wrong:
-            return f"{wrong} of the question {name}"
-        answers.append({"text": answer["text"], "start": answer["answer_start"]})
-    return {
-        "text": context,
-        "question": question,
-        "answers": json.dumps(answers, ensure_ascii=False),
-        "id": str(name),
-    }
+    answers = _written([] if impossible else listed or [], context)
+    if isinstance(answers, BadLine):
+        return f"{answers.reason} of the question {name}"
+    return {"text": context, "question": question, "answers": answers, "id": str(name)}
+
+
+def has_answers(value: Any) -> bool:
+    """Whether a value holds answers as in `datasets`: a list of texts, and one of their places."""
+    return isinstance(value, Mapping) and {"text", "answer_start"} <= value.keys()
+
+
+def answers_beside(value: Mapping[str, Any], context: str) -> str | BadLine:
+    """The answers of such a value, as those of a file are given."""
+    texts, starts = _get(value, "text", list), _get(value, "answer_start", list)
+    if texts is None or starts is None or len(texts) != len(starts):
+        return BadLine(0, f"{shown(value)} has no 'answer_start' for each 'text'")
+    pairs = zip(texts, starts, strict=True)
+    return _written([{"text": text, "answer_start": start} for text, start in pairs], context)
+
+
+def _written(listed: list[Any], context: str) -> str | BadLine:
+    """Answers as JSON, or what is wrong with one."""
+    wrong = next(filter(None, (_what_is_wrong(answer, context) for answer in listed)), None)
+    if wrong is not None:
+        return BadLine(0, wrong)
+    answers = [{"text": answer["text"], "start": answer["answer_start"]} for answer in listed]
+    return json.dumps(answers, ensure_ascii=False)
 
 
 def _what_is_wrong(answer: Any, context: str) -> str:

@@ -223,13 +223,18 @@ class Files:
                 text = joined_text(values, texts)
             if isinstance(text, BadLine):
                 return attrs.evolve(text, line=line)
-            extra = {}
+            extra, meta = {}, {name: values[name] for name in metas}
             for name, columns in further:
-                found = joined_text(values, columns)
+                given = values.get(columns[0])
+                answers = annotated.has_answers(given)
+                found = (
+                    annotated.answers_beside(given, text)
+                    if answers
+                    else joined_text(values, columns)
+                )
                 if isinstance(found, BadLine):
                     return attrs.evolve(found, line=line)
-                extra[name] = found
-            meta = {name: values[name] for name in metas}
+                (meta if answers else extra)[name] = found
             if label_of_row is None:
                 return Example(text, None, extra, place, meta)
             label = label_of_row(values, text, place)

@@ -16,6 +16,7 @@ import attrs
 from attrs import define
 
 from loomlm.plugin import DataError, Example, did_you_mean
+from loomlm_sources.annotated import answers_beside, has_answers, words_of
 from loomlm_sources.config import SPLITS, HuggingFaceConfig, extra_columns
 from loomlm_sources.lines import BadLine
 from loomlm_sources.values import check_split, joined_text, label_of
@@ -63,7 +64,8 @@ class HuggingFace:
         for split in self.splits():
             digest.update(f"{split}\n".encode())
             for example in self.examples(split):
-                row = [example.text, example.label, *example.extra.values()]
+                further = (*example.extra.values(), *example.meta.values())
+                row = [example.text, example.label, *further]
                 digest.update(f"{json.dumps(row)}\n".encode())
         return digest.hexdigest()
 
@@ -168,11 +170,20 @@ class HuggingFace:
         rows = data if data.column_names is None else data.select_columns(self._columns())
         for number, row in enumerate(rows, skip + 1):
             where = f"{place}:{number}"
-            text = _good(joined_text(row, texts), where)
-            extra = {
-                name: _good(joined_text(row, (column,)), where) for name, column in further.items()
-            }
-            yield Example(text, _good(self._label(row, names), where), extra, where)
+            text = _good(self._text(row, texts), where)
+            extra, meta = {}, {}
+            for name, column in further.items():
+                if has_answers(row[column]):
+                    meta[name] = _good(answers_beside(row[column], text), where)
+                else:
+                    extra[name] = _good(joined_text(row, (column,)), where)
+            yield Example(text, _good(self._label(row, names), where), extra, where, meta)
+
+    def _text(self, row: Mapping[str, Any], texts: tuple[str, ...]) -> str | BadLine:
+        words, tags = row[texts[0]], row[self.config.label] if self.config.label else None
+        if len(texts) == 1 and isinstance(words, list) and isinstance(tags, list):
+            return words_of(words, tags)
+        return joined_text(row, texts)
 
     def _label(
         self, row: Mapping[str, Any], names: list[str] | None

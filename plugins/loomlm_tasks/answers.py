@@ -43,7 +43,8 @@ def answers_of(example: Example) -> tuple[Answer, ...]:
     if given is None:
         raise DataError(
             f"{example.place}: the example does not say what its answers are. Read a file in the "
-            'form of SQuAD with format = "squad".'
+            'form of SQuAD with format = "squad", or name the column of a data set of the hub with '
+            'data.fields = { question = "question", answers = "answers" }.'
         )
     return tuple(_placed(one, example) for one in json.loads(given))
 

@@ -29,6 +29,20 @@ def squad(*questions: dict[str, Any], name: str = "train.json") -> Any:
     return write(name, gzip.compress(content) if name.endswith(".gz") else content)
 
 
+def test_rows_may_hold_answers_as_the_hub_has_them():
+    row = {"context": CONTEXT, "q": "Where?", "a": {"text": ["London"], "answer_start": [16]}}
+    wrong = {**row, "a": {"text": ["London"], "answer_start": []}}
+    keys = {"text": "context", "fields": {"question": "q", "answers": "a"}}
+    path = write("train.jsonl", json.dumps(row).encode())
+
+    (example,) = read(train=path, **keys)
+
+    assert example.extra == {"question": "Where?"}
+    assert json.loads(example.meta["answers"]) == [{"text": "London", "start": 16}]
+    said = refused(train=write("bad.jsonl", json.dumps(wrong).encode()), **keys)
+    assert "bad.jsonl:1" in said and "no 'answer_start' for each 'text'" in said
+
+
 @pytest.mark.parametrize("name", ["train.json", "train.json.gz"])
 def test_a_question_is_an_example(name):
     path = squad(question(), question(id=2, question="Who?", answers=[]), name=name)

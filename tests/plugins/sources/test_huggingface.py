@@ -136,6 +136,56 @@ def test_numbers_of_classes_become_their_names():
     assert "gap[train]:3: the label null has no name" in refused("gap", label="label")
 
 
+def test_words_with_tags():
+    features = {
+        "tokens": datasets.Sequence(datasets.Value("string")),
+        "ner_tags": datasets.Sequence(datasets.ClassLabel(names=["O", "B-PER"])),
+    }
+    table = {"tokens": [["Ada", "reads", "."]], "ner_tags": [[1, 0, 0]]}
+    data = datasets.Dataset.from_dict(table, features=datasets.Features(features))
+    data.save_to_disk("tagged")
+
+    (example,) = read("tagged", text="tokens", label="ner_tags")
+
+    assert (example.text, example.label) == ("Ada reads .", ("B-PER", "O", "O"))
+    data.map(lambda row: {"ner_tags": [1]}).save_to_disk("short")
+    assert "3 words, and 1 tags" in refused("short", text="tokens", label="ner_tags")
+
+
+ASKED = {"text": "context", "fields": {"question": "question", "answers": "answers"}}
+
+
+def asked(name: str, start: int) -> str:
+    """A data set with the columns of SQuAD's on the hub."""
+    return saved(
+        name,
+        train={
+            "id": ["a1", "a2"],
+            "context": ["Ada lives in London.", "Ada lives in London."],
+            "question": ["Where does Ada live?", "Who is Bob?"],
+            "answers": [
+                {"text": ["London"], "answer_start": [start]},
+                {"text": [], "answer_start": []},
+            ],
+        },
+    )
+
+
+def test_questions_with_answers():
+    first, second = read(asked("squad", 13), **ASKED)
+
+    assert first.text == "Ada lives in London."
+    assert first.extra == {"question": "Where does Ada live?"}
+    assert json.loads(first.meta["answers"]) == [{"text": "London", "start": 13}]
+    assert json.loads(second.meta["answers"]) == []
+    assert refused(asked("moved", 12), **ASKED) == (
+        "moved[train]:1: the answer 'London' is not at character 12, but it stands at 13, in the "
+        "context. Choose another column or split."
+    )
+    other = HuggingFace(HuggingFaceConfig(path="squad", text="context", fields={"q": "question"}))
+    assert other.fingerprint() != source("squad", **ASKED).fingerprint()
+
+
 def test_columns_that_are_not_asked_for_are_not_decoded():
     features = {"text": datasets.Value("string"), "picture": datasets.Image()}
     table = {"text": ["x"], "picture": [{"bytes": b"no picture", "path": None}]}
