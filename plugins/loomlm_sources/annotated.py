@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from attrs import define, field
 
@@ -102,7 +102,7 @@ def _question(given: Any, context: str) -> dict[str, str] | str:
     return {"text": context, "question": question, "answers": answers, "id": str(name)}
 
 
-def has_answers(value: Any) -> bool:
+def has_answers(value: Any) -> TypeGuard[Mapping[str, Any]]:
     """Whether a value holds answers as in `datasets`: a list of texts, and one of their places."""
     return isinstance(value, Mapping) and {"text", "answer_start"} <= value.keys()
 

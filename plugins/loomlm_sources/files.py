@@ -226,15 +226,13 @@ class Files:
             extra, meta = {}, {name: values[name] for name in metas}
             for name, columns in further:
                 given = values.get(columns[0])
-                answers = annotated.has_answers(given)
-                found = (
-                    annotated.answers_beside(given, text)
-                    if answers
-                    else joined_text(values, columns)
-                )
+                if annotated.has_answers(given):
+                    found, kind = annotated.answers_beside(given, text), meta
+                else:
+                    found, kind = joined_text(values, columns), extra
                 if isinstance(found, BadLine):
                     return attrs.evolve(found, line=line)
-                (meta if answers else extra)[name] = found
+                kind[name] = found
             if label_of_row is None:
                 return Example(text, None, extra, place, meta)
             label = label_of_row(values, text, place)
