@@ -53,13 +53,15 @@ def train(program: Path, words: list[str], seconds: float) -> None:
         encoding="utf-8",
     )
     assert process.stdout is not None
+    late = False
     for line in process.stdout:
-        if "end of" not in line.lower():
-            continue
         taken = time.perf_counter() - start
-        print(f"{taken:,.0f} s  {line.strip()}", flush=True)
-        if "end of epoch" in line and taken > seconds:
+        if "end of" in line.lower():
+            print(f"{taken:,.0f} s  {line.strip()}", flush=True)
+            late = late or taken > seconds
+        elif late and "batches" in line:  # Of the next epoch: the last one's model is saved.
             process.send_signal(signal.SIGINT)
+            late = False
     if process.wait():
         sys.exit(f"{program} failed")
 
