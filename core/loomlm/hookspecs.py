@@ -2,7 +2,8 @@
 
 Each docstring says when the hook is called, with what, what an implementation returns, and what
 the thing it returns must be. Mark implementations with `loomlm.plugin.hookimpl`; name only the
-arguments that you use.
+arguments that you use. pluggy calls implementations, never the functions here: those that would
+have to return something raise.
 """
 
 from __future__ import annotations

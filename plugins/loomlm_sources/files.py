@@ -240,7 +240,7 @@ class Files:
                 label = named(label)
             if isinstance(label, BadLine):
                 return attrs.evolve(label, line=line)
-            return Example(stripped(text) if stripped else text, label, extra, place)
+            return Example(stripped(text) if stripped else text, label, extra, place, meta)
 
         return make
 

@@ -287,6 +287,7 @@ def _with_target(
             if given is second and isinstance(second, Mapping) and "target" in second:
                 raise WrongValueError("a second tokenizer has no `target` of its own")
             chosen.append(_choice(given, "tokenizer", registry, converter))
+        # Whatever a config class raises is told together with what the other one is wrong about.
         except Exception as error:
             if given is second:
                 error.add_note(AttributeValidationNote("", "target", Choice))

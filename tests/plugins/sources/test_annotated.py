@@ -39,6 +39,8 @@ def test_rows_may_hold_answers_as_the_hub_has_them():
 
     assert example.extra == {"question": "Where?"}
     assert json.loads(example.meta["answers"]) == [{"text": "London", "start": 16}]
+    (labelled,) = read(train=path, label="q", **keys)
+    assert (labelled.label, labelled.meta) == ("Where?", example.meta)
     said = refused(train=write("bad.jsonl", json.dumps(wrong).encode()), **keys)
     assert "bad.jsonl:1" in said and "no 'answer_start' for each 'text'" in said
 

@@ -9,6 +9,9 @@ import sys
 
 import pytest
 
+import loomlm
+from loomlm_torch.heap import OWN
+
 PROGRAM = """
 import resource
 import numpy as np
@@ -30,7 +33,7 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this 
 
 
 def said(**env: str) -> list[str]:
-    clean = {name: value for name, value in os.environ.items() if "MALLOC" not in name}
+    clean = {name: value for name, value in os.environ.items() if name not in OWN}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env={**clean, **env},
@@ -52,3 +55,15 @@ def test_who_has_chosen_for_the_process_is_left_alone():
     kept, _ = said(MALLOC_TRIM_THRESHOLD_="131072")
 
     assert kept == "False"
+
+
+@pytest.mark.one_backend("torch")
+def test_training_and_prediction_keep_it(config_file, backend, monkeypatch):
+    kept = []
+    monkeypatch.setattr("loomlm_torch.trainer.keep_freed_memory", lambda: kept.append(True))
+
+    run = loomlm.run(loomlm.load_config(config_file(steps="2")))
+    trained = len(kept)
+    loomlm.load_model(run.folder).predict(["the rain"])
+
+    assert 0 < trained < len(kept)
