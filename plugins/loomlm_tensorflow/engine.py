@@ -12,6 +12,7 @@ from attrs import define, field
 
 from loomlm.plugin import Batch, ModelSpec, StepContext, StepScalars, TrainerConfig
 from loomlm_tensorflow.accumulating import accumulated
+from loomlm_tensorflow.chunked import LARGE, chunked_loss, fits
 from loomlm_tensorflow.drawing import drawing, reseed
 from loomlm_tensorflow.framework import reproducible, tf
 from loomlm_tensorflow.mapping import Stored, stored
@@ -166,8 +167,7 @@ class TensorFlowEngine:
         variables = [one.variable for one in self._updates.parameters]
         reseed(self._seeds, key)
         with tf.GradientTape() as tape, drawing(key):
-            logits = self.module.head(self.module.states(batch, training=True))
-            loss = weighted_loss(logits, batch, self.spec.loss) / total
+            loss = self._loss(self.module.states(batch, training=True), batch) / total
             scaled = self._updates.scaled(loss)
         found = tape.gradient(scaled, variables)
         sparse = [one.parameter.sparse for one in self._updates.parameters]
@@ -175,6 +175,14 @@ class TensorFlowEngine:
             gradient if keep or gradient is None else tf.convert_to_tensor(gradient)
             for keep, gradient in zip(sparse, found, strict=True)
         ]
+
+    def _loss(self, hidden: Tensor, batch: Tensors) -> Tensor:
+        head, loss = self.module.head, self.spec.loss
+        rows = hidden.shape[:-1].num_elements()
+        large = rows is not None and rows * self.spec.head.outputs > LARGE
+        if large and fits(head, loss, self.trainer.precision):
+            return chunked_loss(head, hidden, batch, loss)
+        return weighted_loss(head(hidden), batch, loss)
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run a function of arrays, traced once, whatever the arrays' sizes."""

@@ -17,7 +17,7 @@ Tensor = Any
 Tensors = Mapping[str, Any]
 
 PART = 1 << 24
-"""Logits at once, where only their loss is asked for: 64 MiB."""
+"""Logits at once, where all of them are not asked for: 64 MiB."""
 
 ANSWERS = ("label", "weight", "allowed")
 """Arrays of a batch that no model reads."""

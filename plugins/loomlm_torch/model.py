@@ -11,10 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loomlm.plugin import Loss, ModelSpec, Parameter, PluginError
-
-PART = 1 << 24
-"""Logits at once, where only their loss is asked for: 64 MiB."""
-
+from loomlm_torch.chunked import PART, chunked_loss, fits
 
 FAR = -1e9
 """What is added to a logit that is not to be: no infinity, of which the difference is no number."""
@@ -132,13 +129,18 @@ def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[A
 
 
 def loss_function(
-    module: nn.Module, loss: Loss, precision: str, device: torch.device
+    module: Model, loss: Loss, precision: str, device: torch.device
 ) -> Callable[[Mapping[str, Tensor]], Tensor]:
     """From a batch's tensors to the sum of its weighted losses: what training differentiates."""
 
     def function(batch: Mapping[str, Tensor]) -> Tensor:
         with arithmetic(precision, device):
-            logits = module(batch)
+            hidden = module.states(batch)
+            rows, head = hidden.shape[:-1].numel(), module.head
+            large = rows * head.out_features > PART
+            if large and fits(head, loss, precision) and not torch.compiler.is_compiling():
+                return chunked_loss(head, hidden, batch, loss)
+            logits = head(hidden)
         return weighted_loss(logits, batch, loss)
 
     return function

@@ -101,6 +101,7 @@ def small_model(
         seed: int = 17,
         widths: Iterable[int] = (),
         compiled: bool = False,
+        precision: str = "fp32",
         task_keys: Mapping[str, Any] | None = None,
         **keys: Any,
     ) -> Whole:
@@ -111,7 +112,7 @@ def small_model(
         words: Any = Words([f"w{i}" for i in range(20)])
         batch = task.batch_spec(facts, [{"batch": 4, "time": width} for width in widths])
         spec = model_spec(name, backbone.config, backbone, task, facts, words, batch)
-        engine = engine_of(registry, spec, backend, compiled)
+        engine = engine_of(registry, spec, backend, compiled, precision)
         wide = [wider(parameter) for parameter in spec.layout]
         initial = dict(initial_arrays(tuple(wide), seed, Fitted()))
         engine.load_state("model", initial.items())

@@ -162,13 +162,19 @@ def wider(parameter: Parameter) -> Parameter:
     return evolve(parameter, init=Normal(1.0 if parameter.role == "embedding" else 0.3))
 
 
-def engine_of(registry: Registry, spec: ModelSpec, backend: str, compiled: bool = False) -> Any:
+def engine_of(
+    registry: Registry,
+    spec: ModelSpec,
+    backend: str,
+    compiled: bool = False,
+    precision: Any = "fp32",
+) -> Any:
     """An engine on the CPU, on one thread."""
     optimizer = registry.find("optimizer", "adamw").component.config()
     trainer = TrainerConfig(
         optimizer=Choice("optimizer", "adamw", optimizer),
         device="cpu",
-        precision="fp32",
+        precision=precision,
         threads=1,
         compile=compiled,
     )

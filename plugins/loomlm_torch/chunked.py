@@ -1,0 +1,121 @@
+"""Cross-entropy behind a linear head, without all of its logits at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from loomlm.plugin import Loss
+
+PART = 1 << 24
+"""Logits at once: 64 MiB."""
+
+
+def fits(head: nn.Module, loss: Loss, precision: str) -> bool:
+    """Whether a head's loss may be taken so.
+
+    In fp16 it may not: its gradients would be taken before the loss is scaled, and small ones lost.
+    A head that something else has changed computes what only it knows.
+    """
+    plain = type(head) is nn.Linear and "forward" not in vars(head)
+    hooked = head._forward_hooks or head._forward_pre_hooks or head._backward_hooks
+    return plain and not hooked and loss.kind == "cross_entropy" and precision != "fp16"
+
+
+def chunked_loss(
+    head: nn.Linear, hidden: Tensor, batch: Mapping[str, Tensor], loss: Loss
+) -> Tensor:
+    """What `weighted_loss` says of `head(hidden)`, (..., width), in parts of at most `PART` logits.
+
+    The gradients are taken as well where the logits of a part are at hand, so that none is
+    computed twice, as Liger Kernel does it (Hsu 2024). Within autocast, products are in its type.
+    """
+    rows = hidden.flatten(0, -2)
+    dtype = rows.dtype
+    if torch.is_autocast_enabled(rows.device.type):
+        dtype = torch.get_autocast_dtype(rows.device.type)
+    label, weight = batch["label"].flatten().long(), batch["weight"].flatten()
+    found: Any = _ChunkedLoss.apply(
+        rows, head.weight, head.bias, label, weight, loss.label_smoothing, dtype
+    )
+    return found
+
+
+class _ChunkedLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        label: Tensor,
+        share: Tensor,
+        smoothing: float,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        """hidden: (rows, width). weight: (outputs, width). share: of each row in the loss."""
+        total = torch.zeros((), device=hidden.device)
+        # Of each that trains: its gradient, filled part by part.
+        slopes, turn, shift = (
+            torch.zeros_like(tensor) if tensor is not None and wanted else None
+            for tensor, wanted in zip((hidden, weight, bias), ctx.needs_input_grad, strict=False)
+        )
+        matrix, added = weight.to(dtype), None if bias is None else bias.to(dtype)
+        for at in _parts(len(hidden), len(weight)):
+            read = hidden[at].to(dtype)
+            odds = F.log_softmax(F.linear(read, matrix, added).float(), dim=1)
+            own = label[at, None]
+            total -= _sum_of_odds(odds, own, share[at], smoothing)
+            slope = _slope(odds, own, share[at], smoothing)
+            if shift is not None:
+                shift += slope.sum(dim=0)
+            slope = slope.to(dtype)
+            if slopes is not None:
+                slopes[at] = slope @ matrix
+            if turn is not None:
+                _add_product(turn, slope.T, read)
+        ctx.save_for_backward(slopes, turn, shift)
+        return total
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *given: Tensor) -> Any:
+        (scale,) = given
+        found = (None if slope is None else slope.mul_(scale) for slope in ctx.saved_tensors)
+        return *found, None, None, None, None
+
+
+def _sum_of_odds(odds: Tensor, own: Tensor, share: Tensor, smoothing: float) -> Tensor:
+    """Sum of share times the log odds of the labels, (rows, 1), among those of all."""
+    each = odds.gather(1, own).squeeze(1)
+    if smoothing:
+        each = each * (1 - smoothing) + odds.mean(dim=1) * smoothing
+    return (each * share).sum()
+
+
+def _slope(odds: Tensor, own: Tensor, share: Tensor, smoothing: float) -> Tensor:
+    """The loss differentiated by the logits, in the place of the log odds."""
+    slope = odds.exp_()
+    if smoothing:
+        slope -= smoothing / slope.shape[1]
+    slope.scatter_add_(1, own, slope.new_full((1, 1), smoothing - 1).expand_as(own))
+    return slope.mul_(share[:, None])
+
+
+def _parts(rows: int, outputs: int) -> list[slice]:
+    """Rows as parts of about the same size, each of at most `PART` logits or a single row."""
+    count = max(1, -(-rows * outputs // PART))
+    size = max(1, -(-rows // count))
+    return [slice(at, at + size) for at in range(0, rows, size)]
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add a product to a sum in float32."""
+    if left.dtype == total.dtype:
+        torch.addmm(total, left, right, out=total)
+    else:
+        total += left @ right
