@@ -24,6 +24,12 @@ from loomlm_torch.heap import keep_freed_memory
 from loomlm_torch.model import build_model
 from loomlm_torch.team import TorchTeam
 
+WIDE = 192
+"""Width from which on bf16 pays on a CPU that multiplies in it: see docs/benchmarks/notes.md."""
+
+MULTIPLIES = ("avx512_bf16", "amx_bf16")
+"""What such a CPU can do; on others PyTorch computes in bf16 by detours, slowly."""
+
 
 @frozen
 class TorchTrainer:
@@ -54,7 +60,7 @@ class TorchTrainer:
         if device not in kinds:
             raise UsageError(f"There is no device {device!r} here. {did_you_mean(device, kinds)}")
         if trainer.precision == "auto":
-            resolved["precision"] = _precision(device)
+            resolved["precision"] = _precision(device, backbone)
         if trainer.compile == "auto":
             resolved["compile"] = compiling.choose(device, trainer.steps)
         elif trainer.compile:
@@ -98,13 +104,17 @@ def _threads() -> tuple[int, str]:
     return max(1, _cores() // beside), f"a share of the cores for each of {beside} processes"
 
 
-def _precision(device: str) -> tuple[str, str]:
-    if not device.startswith("cuda"):
-        return "fp32", "exact, and as fast here"
-    # Older ones than Ampere can be made to compute in bf16, slowly.
-    if torch.cuda.is_bf16_supported(including_emulation=False):
-        return "bf16", "fast on this GPU"
-    return "fp32", "exact; this GPU has no bf16"
+def _precision(device: str, backbone: Backbone) -> tuple[str, str]:
+    if device.startswith("cuda"):
+        # Older ones than Ampere can be made to compute in bf16, slowly.
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16", "fast on this GPU"
+        return "fp32", "exact; this GPU has no bf16"
+    # Sparse layers, which say that they are not worth all threads, gain nothing.
+    large = backbone.width >= WIDE and backbone.threads is None
+    if device == "cpu" and large and any(map(torch.cpu.get_capabilities().get, MULTIPLIES)):
+        return "bf16", f"faster on this processor from a width of {WIDE} on"
+    return "fp32", "exact, and as fast here"
 
 
 def _cores() -> int:

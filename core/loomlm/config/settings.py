@@ -131,7 +131,9 @@ class TrainerConfig:
         above=0,
         maximum=1,
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = key("arithmetic of the model", "auto")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = key(
+        "arithmetic of the model; auto: bf16 where this machine gains by it, else fp32", "auto"
+    )
     compile: bool | Auto = key("compile the model's step first; part of the world, too", "auto")
     device: str = key("auto, or a device of the backend: cpu, cuda, cuda:1, mps", "auto")
     determinism: Literal["exact", "fast"] = key(

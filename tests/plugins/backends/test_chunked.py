@@ -63,7 +63,7 @@ def test_a_loss_in_parts_is_that_of_the_whole(small_model, in_parts, name, smoot
 
     assert taken
     assert found == pytest.approx(losses, rel=2e-6)
-    # Adam divides a gradient by its size: of one that is nearly 0, roundings show. An update is 1e-2.
+    # Adam divides a gradient by its size, so that roundings show in small ones; an update is 1e-2.
     for one, other in zip(weights, learnt_weights, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
 

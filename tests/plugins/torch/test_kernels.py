@@ -112,3 +112,24 @@ def test_bf16_is_chosen_only_where_the_gpu_has_it(monkeypatch, major, expected):
 
     assert resolved["device"] == ("cuda:0", "a GPU")
     assert resolved["precision"][0] == expected
+
+
+@pytest.mark.parametrize(
+    ("able", "name", "keys", "expected"),
+    [
+        ("avx512_bf16", "transformer", {"width": 256}, "bf16"),
+        ("amx_bf16", "rnn", {"width": 192}, "bf16"),
+        ("avx512_bf16", "transformer", {"width": 128}, "fp32"),
+        ("avx512_f", "transformer", {"width": 256}, "fp32"),
+        # Rows of tables are read and summed: there is nothing to multiply.
+        ("avx512_bf16", "mlp", {"width": 256}, "fp32"),
+    ],
+)
+def test_bf16_is_chosen_on_a_cpu_where_it_pays(monkeypatch, able, name, keys, expected):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {able: True})
+    component = Registry.load().find("backbone", name).component
+    backbone = component.load()(component.config(**keys))
+    trainer = TorchTrainer(NoConfig())
+
+    assert trainer.resolve(TrainerConfig(device="cpu"), backbone)["precision"][0] == expected
+    assert "precision" not in trainer.resolve(TrainerConfig(precision="fp32"), backbone)
