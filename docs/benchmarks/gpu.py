@@ -127,7 +127,9 @@ def main(determinism: str, pairs: int = 5, steps: int = 40, *, size: Size | None
         os.environ["LOOMLM_CACHE"] = f"{place}/cache"
         corpus = Path(place, "corpus.txt")
         numbers = text(corpus, size, 20 * size.vocabulary)
-        beside = Beside(Bare(size, numbers.astype(np.uint16), device), pairs, steps)
+        beside = Beside(
+            Bare(size, numbers.astype(np.uint16), device, device == "cuda"), pairs, steps
+        )
         # A report may come late, so there are more steps than are counted.
         whole = config(size, corpus, determinism, device, WARMUP + 64 + pairs * (steps + 64))
         with suppress(DoneError):

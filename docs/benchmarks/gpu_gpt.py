@@ -1,7 +1,7 @@
-"""A bare training loop in PyTorch on one GPU: GPT-2 small as nanoGPT trains it.
+"""A bare training loop in PyTorch: GPT-2 as nanoGPT trains it, small in size where none is given.
 
-Learned positions, LayerNorm in front, GELU, no biases, no dropout, a tied head; bf16 by autocast,
-compiled; fused AdamW, clipping, batches copied from pinned memory. Nothing waits for the device.
+Learned positions, LayerNorm in front, GELU, no biases, no dropout, a tied head; fused AdamW,
+clipping. On a GPU compiled, with batches copied from pinned memory; nothing waits for the device.
 """
 
 from __future__ import annotations
@@ -75,8 +75,9 @@ class Gpt(nn.Module):
 class Bare:
     """The loop; `run` does some updates and gives the seconds."""
 
-    def __init__(self, size: Size, data: np.ndarray, device: str) -> None:
+    def __init__(self, size: Size, data: np.ndarray, device: str, bf16: bool) -> None:
         self.size, self.data, self.device = size, data, torch.device(device)
+        self.bf16 = bf16
         torch.manual_seed(1337)
         self.model = Gpt(size).to(self.device)
         matrices = [p for p in self.model.parameters() if p.dim() == 2]
@@ -86,7 +87,7 @@ class Bare:
             {"params": others, "weight_decay": 0.0},
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=3e-4, betas=(0.9, 0.95), fused=True)
-        self.compiled = torch.compile(self.model)
+        self.compiled = torch.compile(self.model) if device == "cuda" else self.model
         self.generator = np.random.default_rng(1337)
 
     @property
@@ -108,12 +109,11 @@ class Bare:
 
     def run(self, steps: int) -> float:
         """Seconds of some updates."""
-        on_gpu = self.device.type == "cuda"
         self._wait()
         started = time.perf_counter()
         batch = self._batch()
         for _ in range(steps):
-            with torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext():
+            with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
                 loss = self.compiled(*batch)
             batch = self._batch()
             loss.backward()

@@ -15,11 +15,11 @@ from pathlib import Path
 import keras
 import numpy as np
 from sklearn.model_selection import train_test_split
-from timing import mark, measured, one_thread
+from timing import mark, measured, threads
 
 WORDS, WIDTH, LENGTH, EPOCHS, BATCH, SEED = 20000, 64, 100, 10, 32, 17
 
-one_thread()
+threads(1)
 keras.utils.set_random_seed(SEED)
 
 rows = [json.loads(line) for line in Path(sys.argv[1]).read_text().splitlines()]

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
-from timing import mark, measured, one_thread
+from timing import mark, measured, threads
 
 LAYERS, HEADS, WIDTH, HIDDEN, CONTEXT, BATCH = 4, 4, 128, 344, 64, 12
 PEAK, FLOOR, RISE, TOTAL = 1e-3, 1e-4, 100, 2000
@@ -127,7 +127,7 @@ def compiled(vocabulary: int) -> keras.Model:
 
 
 def main(path: Path, steps: int, warmup: int) -> None:
-    one_thread()
+    threads(1)
     keras.utils.set_random_seed(1337)
     text = gzip.decompress(path.read_bytes()).decode()
     ids = {character: number for number, character in enumerate(sorted(set(text)))}

@@ -52,14 +52,14 @@ def _megabytes() -> float:
     return most / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def one_thread() -> None:
-    """Keras computes with one thread; a second one gets batches ready, as ours has one for that.
+def threads(count: int) -> None:
+    """Keras computes with these threads; one more gets batches ready, as ours has one for that.
 
     To be called before TensorFlow does anything else.
     """
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(count)
     tf.config.threading.set_inter_op_parallelism_threads(2)
 
 
@@ -98,11 +98,14 @@ def trained(config: Path, warmup: int, settings: list[str]) -> dict[str, Any]:
 # --- what the processes found ------------------------------------------------------------------
 
 
-def child(*words: object) -> dict[str, Any]:
-    """What a process printed last, as JSON; `process` is its whole time."""
+def child(*words: object, python: str = sys.executable, **variables: str) -> dict[str, Any]:
+    """What a process printed last, as JSON; `process` is its whole time.
+
+    python: the interpreter. variables: of the environment; OMP_NUM_THREADS is 1 by default.
+    """
     started = time.perf_counter()
-    command = [sys.executable, *map(str, words)]
-    environment = {**os.environ, **ONE_THREAD}
+    command = [python, *map(str, words)]
+    environment = {**os.environ, **ONE_THREAD, **variables}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         sys.exit(done.stderr)
