@@ -32,6 +32,8 @@ def command(parity: str | None, plugins: tuple[str, ...]) -> None:
     click.echo(
         f"System     {platform.system()} {platform.machine()}, {_cores()} cores, {_memory()}"
     )
+    if (taken := _cores_taken()) is not None:
+        click.echo(f"Load       {taken}")
     _versions()
     usable = [_backend(entry, registry) for entry in registry.of("trainer")]
     _plugins(registry)
@@ -51,6 +53,24 @@ def _backends_agree(registry: Any, plugins: tuple[str, ...], which: str) -> bool
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cores_taken() -> str | None:
+    """What other programs leave of the cores, where they leave less than half of them.
+
+    Threads of one model wait for each other: where one has to share its core, all of them are slow.
+    """
+    try:
+        load = os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return None
+    cores = os.cpu_count() or 1
+    if load < cores / 2:
+        return None
+    return (
+        f"other programs took {load:.1f} of {cores} cores in the last minute: what is measured now "
+        "says little, and trainer.threads = 1 may train faster than more"
+    )
 
 
 def _memory() -> str:

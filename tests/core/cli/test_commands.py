@@ -223,6 +223,16 @@ def test_doctor_names_versions_devices_and_broken_plugins(
         assert part in done.out
 
 
+@pytest.mark.parametrize(("load", "said"), [(3.1, True), (1.9, False)])
+def test_doctor_says_when_others_take_the_cores(load, said, loomlm_command, monkeypatch):
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0), raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+
+    done = loomlm_command("doctor")
+
+    assert ("other programs took 3.1 of 4 cores in the last minute" in done.out) == said
+
+
 def test_evaluate_sees_whether_another_file_has_a_header(
     config_file, tmp_path, monkeypatch, loomlm_command
 ):
