@@ -159,9 +159,9 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         os.environ["LOOMLM_CACHE"] = f"{place}/cache"
-        for name, size in SIZES.items():
+        for name in ("small", "medium"):
             (Path(place) / name).mkdir()
-            compare(name, size, given, Path(place))
+            compare(name, SIZES[name], given, Path(place))
 
 
 if __name__ == "__main__":

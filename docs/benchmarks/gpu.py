@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from attrs import define, field
-from gpu_gpt import Bare, Size
+from gpu_gpt import Bare, Gpt, Size
 from speed import interval
 
 import loomlm
@@ -123,18 +123,19 @@ def main(determinism: str, pairs: int = 5, steps: int = 40, *, size: Size | None
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = Gpt(size)
     with tempfile.TemporaryDirectory() as place:
         os.environ["LOOMLM_CACHE"] = f"{place}/cache"
         corpus = Path(place, "corpus.txt")
         numbers = text(corpus, size, 20 * size.vocabulary)
         beside = Beside(
-            Bare(size, numbers.astype(np.uint16), device, device == "cuda"), pairs, steps
+            Bare(size, model, numbers.astype(np.uint16), device, device == "cuda"), pairs, steps
         )
         # A report may come late, so there are more steps than are counted.
         whole = config(size, corpus, determinism, device, WARMUP + 64 + pairs * (steps + 64))
         with suppress(DoneError):
             loomlm.run(whole, runs=Path(place, "runs"), observers=[beside])
-    flops = size.flops(beside.bare.parameters)
+    flops = size.flops(model.size)
     for who, rates in zip(("loomlm", "bare"), zip(*beside.found, strict=True), strict=True):
         rate = median(rates)
         print(f"{determinism}, {who}: {rate:,.0f} tokens/s, {rate * flops / PEAK:.1%} of the peak")

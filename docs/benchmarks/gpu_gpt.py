@@ -57,11 +57,17 @@ class Gpt(nn.Module):
         self.places = nn.Embedding(size.context, size.width)
         self.blocks = nn.ModuleList(Block(size) for _ in range(size.layers))
         self.norm = nn.LayerNorm(size.width, bias=False)
+        torch.manual_seed(1337)
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
                 scaled = name.endswith(("out.weight", "down.weight"))
                 std = 0.02 / (math.sqrt(2 * size.layers) if scaled else 1)
                 nn.init.normal_(parameter, std=std)
+
+    @property
+    def size(self) -> int:
+        """Parameters without those of positions, as nanoGPT counts them."""
+        return sum(p.numel() for p in self.parameters()) - self.places.weight.numel()
 
     def forward(self, tokens: Tensor, label: Tensor) -> Tensor:
         places = torch.arange(tokens.shape[1], device=tokens.device)
@@ -75,11 +81,12 @@ class Gpt(nn.Module):
 class Bare:
     """The loop; `run` does some updates and gives the seconds."""
 
-    def __init__(self, size: Size, data: np.ndarray, device: str, bf16: bool) -> None:
+    def __init__(
+        self, size: Size, model: nn.Module, data: np.ndarray, device: str, bf16: bool
+    ) -> None:
         self.size, self.data, self.device = size, data, torch.device(device)
         self.bf16 = bf16
-        torch.manual_seed(1337)
-        self.model = Gpt(size).to(self.device)
+        self.model = model.to(self.device)
         matrices = [p for p in self.model.parameters() if p.dim() == 2]
         others = [p for p in self.model.parameters() if p.dim() != 2]
         groups = [
@@ -89,11 +96,6 @@ class Bare:
         self.optimizer = torch.optim.AdamW(groups, lr=3e-4, betas=(0.9, 0.95), fused=True)
         self.compiled = torch.compile(self.model) if device == "cuda" else self.model
         self.generator = np.random.default_rng(1337)
-
-    @property
-    def parameters(self) -> int:
-        """Without those of positions, as nanoGPT counts them."""
-        return sum(p.numel() for p in self.model.parameters()) - self.model.places.weight.numel()
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         size = self.size

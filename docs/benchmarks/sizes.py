@@ -1,4 +1,4 @@
-"""What `train.py` and its trainers share: two sizes of GPT-2, their text, and the command line.
+"""What `train.py` and its trainers share: the sizes of models, their text, and the command line.
 
 A trainer is a script that is called with `SIZE STEPS WARMUP` and makes that many updates of the
 model on random windows of the text; its last line is the JSON that `timing.py` describes.
@@ -20,7 +20,10 @@ VOCABULARY = 65
 
 @dataclass(frozen=True)
 class Size:
-    """Of a model without dropout and of its batches; the network within is 4 * width wide."""
+    """Of a model without dropout and of its batches: a GPT-2, whose networks are 4 * width wide.
+
+    recurrent: an LSTM instead, without heads. The head shares the embedding in both.
+    """
 
     layers: int
     heads: int
@@ -28,6 +31,7 @@ class Size:
     context: int
     batch: int
     vocabulary: int = VOCABULARY
+    recurrent: bool = False
 
     @property
     def tokens(self) -> int:
@@ -36,18 +40,20 @@ class Size:
 
     def flops(self, parameters: int) -> float:
         """Of a token, forward and back (Chowdhery 2022). parameters: without those of positions."""
-        return 6 * parameters + 12 * self.layers * self.width * self.context
+        attention = 0 if self.recurrent else 12 * self.layers * self.width * self.context
+        return 6 * parameters + attention
 
     @property
     def parameters(self) -> int:
-        """Of a model without biases whose head is its embedding, without those of positions."""
-        block = 12 * self.width**2 + 2 * self.width
+        """Of a model without biases, without those of positions."""
+        block = (8 if self.recurrent else 12) * self.width**2 + 2 * self.width
         return self.vocabulary * self.width + self.layers * block + self.width
 
 
 SIZES = {
     "small": Size(layers=4, heads=4, width=128, context=64, batch=12),
     "medium": Size(layers=6, heads=6, width=384, context=256, batch=16),
+    "lstm": Size(layers=2, heads=0, width=256, context=64, batch=32, recurrent=True),
 }
 
 

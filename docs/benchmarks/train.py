@@ -1,12 +1,13 @@
-"""Tokens a second of GPT-2, on both backends beside all who train one: two sizes, one machine.
+"""Tokens a second of GPT-2 and of an LSTM, on both backends beside all who train one.
 
     python docs/benchmarks/train.py [SIZE ...] [--pairs 5] [--threads 1] [--bf16]
         [--who NAME ...] [--python NAME=INTERPRETER ...] [--nanogpt FOLDER]
 
 In each round every trainer makes the same number of updates in a process of its own, in turn from
-the first to the last and back. The ratios are ours by each one's of the same round, by time and by
-the processor's work: steady updates, reading, tracing and compiling left out. `share` is the part
-of the rate at which a thread multiplies two matrices of 2,048 in the same arithmetic, by its work.
+the first to the last and back; the LSTM's peers are the bare loop and Keras. The ratios are ours by
+each one's of the same round, by the processor's work: steady updates, reading, tracing and
+compiling left out. `share` is the part of the rate at which a thread multiplies two matrices of
+2,048 in the same arithmetic, by its work.
 Interpreters of peers that are not installed beside Loomlm are named; `run.py` does that.
 """
 
@@ -35,7 +36,10 @@ PEERS = {
     "keras": "keras_fit.py",
     "keras_hub": "keras_fit.py",
 }
-STEPS = {"small": (400, 100), "medium": (30, 8)}
+RECURRENT = (*OURS, "bare", "keras")
+"""Who trains an LSTM."""
+
+STEPS = {"small": (400, 100), "medium": (30, 8), "lstm": (150, 30)}
 """Updates of a process, and how many of them are not measured."""
 
 RATE = """
@@ -56,11 +60,9 @@ Found = dict[str, Any]
 
 def ours(backend: str, name: str, corpus: Path, given: argparse.Namespace) -> Found:
     size, (steps, warmup) = SIZES[name], STEPS[name]
-    sizes = [f"backbone.{key}={getattr(size, key)}" for key in ("layers", "heads", "width")]
     settings = [
         f"backend={backend}",
-        *sizes,
-        f"backbone.max_positions={size.context}",
+        *backbone(size),
         f"stages.pretrain.task.context={size.context}",
         f"stages.pretrain.data.train={corpus}",
         f"stages.pretrain.trainer.batch_size={size.batch}",
@@ -70,6 +72,16 @@ def ours(backend: str, name: str, corpus: Path, given: argparse.Namespace) -> Fo
     ]
     variables = {"OMP_NUM_THREADS": str(given.threads)}
     return child(HERE / "timing.py", HERE / "gpt2.toml", warmup, *settings, **variables)
+
+
+def backbone(size: Size) -> list[str]:
+    """The settings of a size."""
+    if size.recurrent:
+        keys = f'type="rnn", layers={size.layers}, width={size.width}'
+        return [f"backbone={{{keys}}}"]
+    keys = ("layers", "heads", "width")
+    sizes = [f"backbone.{key}={getattr(size, key)}" for key in keys]
+    return [*sizes, f"backbone.max_positions={size.context}"]
 
 
 def peer(who: str, name: str, given: argparse.Namespace) -> Found:
@@ -104,6 +116,8 @@ def measure(name: str, given: argparse.Namespace, corpus: Path) -> None:
     size = SIZES[name]
     trainers: dict[str, Callable[[], Found]] = {}
     for who in given.who:
+        if size.recurrent and who not in RECURRENT:
+            continue
         if who in OURS:
             trainers[who] = lambda who=who: ours(who, name, corpus, given)
         elif who != "nanogpt" or given.nanogpt:

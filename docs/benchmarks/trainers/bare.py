@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import torch
-from gpu_gpt import Bare
+from bare_lstm import Lstm
+from gpu_gpt import Bare, Gpt
 from sizes import asked, numbers
 from timing import mark, measured
 
@@ -14,7 +15,8 @@ def main() -> None:
     given = asked()
     torch.set_num_threads(given.threads)
     made = mark(0)
-    loop = Bare(given.size, numbers(given.size), "cpu", given.bf16)
+    model = (Lstm if given.size.recurrent else Gpt)(given.size)
+    loop = Bare(given.size, model, numbers(given.size), "cpu", given.bf16)
     loop.run(given.warmup)
     warm = mark(given.warmup)
     loop.run(given.steps - given.warmup)

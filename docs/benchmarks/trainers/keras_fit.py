@@ -42,6 +42,15 @@ def of_layers(size: Size) -> keras.Model:
     return keras.Model(tokens, embedding(x, reverse=True))
 
 
+def of_lstm(size: Size) -> keras.Model:
+    tokens = keras.Input((size.context,), dtype="int32")
+    embedding = layers.ReversibleEmbedding(size.vocabulary, size.width)
+    x = embedding(tokens)
+    for _ in range(size.layers):
+        x = layers.LSTM(size.width, return_sequences=True)(x)
+    return keras.Model(tokens, embedding(x, reverse=True))
+
+
 def of_keras_hub(size: Size) -> keras.Model:
     import keras_hub
 
@@ -83,7 +92,10 @@ def main(given: Asked) -> None:
         lambda: windows(size, data), output_signature=(shape, shape)
     )
     made, clock = mark(0), Clock(given.warmup)
-    model = (of_keras_hub if os.environ.get("KERASHUB") else of_layers)(size)
+    if size.recurrent:
+        model = of_lstm(size)
+    else:
+        model = (of_keras_hub if os.environ.get("KERASHUB") else of_layers)(size)
     optimizer = keras.optimizers.AdamW(1e-3, weight_decay=0.1, beta_2=0.99, global_clipnorm=1.0)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=optimizer, loss=loss, jit_compile=True)
