@@ -27,10 +27,14 @@ PYTORCH = "torch>=2.11,<2.14"
 PACKAGES: Mapping[str, tuple[str, ...]] = {
     "loomlm": ("transformers", "fasttext-wheel", "scikit-learn", "datasketch", "pytest"),
     "hugging_face": (PYTORCH, "transformers", "accelerate"),
-    "litgpt": (PYTORCH, "litgpt"),
-    "keras_hub": ("tensorflow-cpu", "keras-hub"),
+    "litgpt": (PYTORCH, "litgpt", "requests"),
+    "keras_hub": ("tensorflow-cpu",),
 }
 """What is installed in each environment; in the first, Loomlm and both its backends besides."""
+
+ALONE: Mapping[str, tuple[str, ...]] = {"keras_hub": ("keras-hub",)}
+"""What is then installed without what it asks for: TensorFlow Text, which wants a TensorFlow that
+is not tensorflow-cpu, and is for tokenizers."""
 
 TRAINERS = ("hugging_face", "litgpt", "keras_hub")
 
@@ -136,16 +140,19 @@ def environment(name: str, work: Path) -> Path:
     """The interpreter of an environment, made where there is none, or one with other packages."""
     folder = work / "environments" / name
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    packages = list(PACKAGES[name])
+    packages, alone = list(PACKAGES[name]), list(ALONE.get(name, ()))
     if name == "loomlm":
         packages += ["-e", f"{ROOT}[torch,tensorflow-cpu]"]
     note = folder / "packages.json"
-    if note.exists() and json.loads(note.read_text()) == packages:
+    if note.exists() and json.loads(note.read_text()) == packages + alone:
         return python
-    print(f"Installing {', '.join(PACKAGES[name])} into {folder}", flush=True)
+    print(f"Installing {', '.join([*PACKAGES[name], *alone])} into {folder}", flush=True)
     venv.create(folder, clear=True, with_pip=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-    note.write_text(json.dumps(packages))
+    install = [python, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*install, *packages], check=True)
+    if alone:
+        subprocess.run([*install, "--no-deps", *alone], check=True)
+    note.write_text(json.dumps(packages + alone))
     return python
 
 

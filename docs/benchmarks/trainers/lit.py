@@ -15,36 +15,44 @@ from litgpt.data import DataModule
 from litgpt.pretrain import setup
 from sizes import Asked, asked, numbers, windows
 from timing import mark, measured
+from torch.utils.data import DataLoader, IterableDataset
 
 
-class Windows(DataModule):
+class Rows(IterableDataset):
     """Batches; it notes when one is asked for, which is when the update before has ended."""
 
     def __init__(self, given: Asked) -> None:
-        super().__init__()
         self.given, self.marks = given, []
+
+    def __iter__(self):
+        size = self.given.size
+        for step, (tokens, label) in enumerate(windows(size, numbers(size))):
+            self.marks.append(mark(step))
+            yield torch.cat([torch.from_numpy(tokens), torch.from_numpy(label[:, -1:])], dim=1)
+
+
+class Windows(DataModule):
+    """The same as LitGPT takes it."""
+
+    def __init__(self, rows: Rows) -> None:
+        super().__init__()
+        self.rows = rows
 
     def connect(self, tokenizer=None, batch_size: int = 1, max_seq_length=None) -> None:
         pass
 
-    def train_dataloader(self):
-        return self
+    def train_dataloader(self) -> DataLoader:
+        return DataLoader(self.rows, batch_size=None)
 
-    val_dataloader = train_dataloader
-
-    def __len__(self) -> int:
-        return 1_000_000
-
-    def __iter__(self):
-        for step, (tokens, label) in enumerate(windows(self.given.size, numbers(self.given.size))):
-            self.marks.append(mark(step))
-            rows = torch.cat([torch.from_numpy(tokens), torch.from_numpy(label[:, -1:])], dim=1)
-            yield rows
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(Rows(self.rows.given), batch_size=None)
 
 
 def main(given: Asked) -> None:
     torch.set_num_threads(given.threads)
-    size, data = given.size, Windows(given)
+    size, rows = given.size, Rows(given)
+    # It notes the command line beside its checkpoint, and reads it as its own.
+    sys.argv[1:] = ["pythia-14m"]
     config = Config(
         block_size=size.context,
         vocab_size=size.vocabulary,
@@ -66,7 +74,7 @@ def main(given: Asked) -> None:
             model_config=config,
             out_dir=Path(place),
             precision="bf16-mixed" if given.bf16 else "32-true",
-            data=data,
+            data=Windows(rows),
             train=TrainArgs(
                 save_interval=None,
                 log_interval=10_000,
@@ -82,7 +90,7 @@ def main(given: Asked) -> None:
             devices=1,
             logger_name="csv",
         )
-    marks = data.marks
+    marks = rows.marks
     print(json.dumps(measured(made, marks[given.warmup], marks[given.steps - 1], {})))
 
 
