@@ -102,7 +102,7 @@ def _slope(odds: Tensor, own: Tensor, share: Tensor, smoothing: float) -> Tensor
     slope = odds.exp_()
     if smoothing:
         slope -= smoothing / slope.shape[1]
-    slope.scatter_add_(1, own, slope.new_full((1, 1), smoothing - 1).expand_as(own))
+    slope.scatter_(1, own, slope.gather(1, own) + (smoothing - 1))
     return slope.mul_(share[:, None])
 
 
