@@ -82,8 +82,9 @@ class _ChunkedLoss(torch.autograd.Function):
         return total
 
     @staticmethod
+    # The decorator hides the parameters' names.
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *given: Tensor) -> Any:
+    def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         (scale,) = given
         found = (None if slope is None else slope.mul_(scale) for slope in ctx.saved_tensors)
         return *found, None, None, None, None
