@@ -18,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
+from keras_clock import Clock
 from timing import mark, measured, threads
 
 LAYERS, HEADS, WIDTH, HIDDEN, CONTEXT, BATCH = 4, 4, 128, 344, 64, 12
@@ -96,20 +97,6 @@ def loss_of(model: keras.Model, data: np.ndarray) -> float:
     count = (len(data) - 1) // CONTEXT * CONTEXT
     rows, following = (data[start : start + count].reshape(-1, CONTEXT) for start in (0, 1))
     return float(model.evaluate(rows, following, batch_size=256, verbose=0))
-
-
-class Clock(keras.callbacks.Callback):
-    """Notes when a step ended, without waiting for its loss to be fetched."""
-
-    async_safe = True
-
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self.step, self.at = step, mark(0)
-
-    def on_train_batch_end(self, batch: int, logs=None) -> None:
-        if batch + 1 == self.step:
-            self.at = mark(self.step)
 
 
 def compiled(vocabulary: int) -> keras.Model:

@@ -12,6 +12,7 @@ import os
 import keras
 import tensorflow as tf
 from keras import layers, ops
+from keras_clock import Clock
 from sizes import Asked, Size, asked, numbers, windows
 from timing import mark, measured, threads
 
@@ -66,20 +67,6 @@ def of_keras_hub(size: Size) -> keras.Model:
     tokens = keras.Input((size.context,), dtype="int32")
     states = backbone({"token_ids": tokens, "padding_mask": ops.ones_like(tokens, "bool")})
     return keras.Model(tokens, backbone.token_embedding(states, reverse=True))
-
-
-class Clock(keras.callbacks.Callback):
-    """Notes when a step ended, without waiting for its loss to be fetched."""
-
-    async_safe = True
-
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self.step, self.at = step, mark(0)
-
-    def on_train_batch_end(self, batch: int, logs=None) -> None:
-        if batch + 1 == self.step:
-            self.at = mark(self.step)
 
 
 def main(given: Asked) -> None:
