@@ -1,5 +1,7 @@
 """The trainer on PyTorch, its modules and its optimizers. Nothing on this page imports torch."""
 
+import os
+
 from loomlm.plugin import Builder, Component, hookimpl
 from loomlm_torch.modules import module_backbone
 
@@ -7,6 +9,12 @@ __all__ = ["module_backbone"]
 
 
 loomlm_api = (1, 1)
+
+# How often GNU's OpenMP looks for work before a thread sleeps; read once, when torch is imported.
+# Its own 300,000 make a small step four times as long where other programs have the cores:
+# docs/benchmarks/notes.md.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 @hookimpl

@@ -24,6 +24,7 @@ from loomlm_torch.model import (
     misfit,
     weighted_loss,
 )
+from loomlm_torch.packing import can_pack, packed
 from loomlm_torch.summing import Sums
 from loomlm_torch.updates import LossScale, Updates
 
@@ -43,6 +44,8 @@ class TorchEngine:
     device: torch.device
     sums: Sums | None = None
     _pending: list[tuple[int, Tensor, Tensor, Tensor]] = field(factory=list)
+    _packed: dict[bool, Model] = field(factory=dict)
+    _packed_at: int = -1
     _stored: list[tuple[str, Tensor]] = field(init=False)
     _updates: Updates = field(init=False)
 
@@ -59,6 +62,7 @@ class TorchEngine:
 
     def train_step(self, microbatches: Sequence[Batch], context: StepContext) -> None:
         """One update; see the contract."""
+        self._packed.clear()  # Out of date with this update, and as large as the model.
         if not self.module.training:
             self.module.train()
         trainer, device = self.trainer, self.device
@@ -119,6 +123,10 @@ class TorchEngine:
     def start(self, batch: Batch, room: int) -> tuple[dict[str, Tensor], np.ndarray]:
         """Read a prompt; see the contract. A cache is tensors by name, a row for each row."""
         tensors = self._tensors(batch)
+        changes = sum(value._version for _, value in self._stored)
+        if changes != self._packed_at:
+            self._packed.clear()
+            self._packed_at = changes
         with self._quiet(tensors):
             backbone: Any = self.module.backbone
             hidden, cache = backbone.start(tensors, room)
@@ -128,9 +136,18 @@ class TorchEngine:
         """Append a token to each row, and give the next one's logits."""
         with self._quiet({}):
             given = torch.from_numpy(tokens).to(self.device)
-            backbone: Any = self.module.backbone
+            model = self._for_steps(len(tokens))
+            backbone: Any = model.backbone
             hidden = backbone.step(cache, given)
-            return self.module.head(hidden).float().cpu().numpy()
+            return model.head(hidden).float().cpu().numpy()
+
+    def _for_steps(self, rows: int) -> Model:
+        """The module, or its like for steps of so many rows, made when it is first wanted."""
+        if not can_pack(self.trainer.precision, self.device):
+            return self.module
+        if (rows == 1) not in self._packed:
+            self._packed[rows == 1] = packed(self.module, self.trainer.precision, rows)
+        return self._packed[rows == 1]
 
     def reorder(self, cache: dict[str, Tensor], rows: np.ndarray) -> dict[str, Tensor]:
         """A cache with these rows of another."""
@@ -193,7 +210,9 @@ class TorchEngine:
     @contextmanager
     def _quiet(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
         """Dropout and gradients off. tensors: a batch that is read within."""
-        self.module.eval()
+        # It walks through all modules: a third of a small step of generation.
+        if self.module.training:
+            self.module.eval()
         try:
             with (
                 torch.inference_mode(),

@@ -114,7 +114,8 @@ class Stack(nn.Module):
     def go_on(self, x: Tensor, cache: dict[str, Tensor], sources: Sequence[Source] = ()) -> Tensor:
         """The states of tokens, embedded (batch, width), to (batch, width); the cache gets them."""
         length = cache["length"]
-        time = int(length.max()) + 1
+        low, high = length.aminmax()
+        time, even = int(high) + 1, bool(low == high)
         if time > cache["keys"].shape[3]:
             for name in ("keys", "values"):
                 cache[name] = F.pad(cache[name], (0, 0, 0, time + GROWTH))
@@ -122,14 +123,17 @@ class Stack(nn.Module):
         rows = torch.arange(len(x), device=x.device)
 
         def append(layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-            keys[rows, layer, :, length] = key[:, :, 0]
-            values[rows, layer, :, length] = value[:, :, 0]
+            if even:  # A slice is four times as fast as places one by one.
+                keys[:, layer, :, time - 1] = key[:, :, 0]
+                values[:, layer, :, time - 1] = value[:, :, 0]
+            else:
+                keys[rows, layer, :, length] = key[:, :, 0]
+                values[rows, layer, :, length] = value[:, :, 0]
             return keys[:, layer, :, :time], values[:, layer, :, :time]
 
         self.extend(time)
-        hidden = self.through(
-            x[:, None], inside(length + 1, time), append, length[:, None], sources
-        )
+        mask = None if even else inside(length + 1, time)
+        hidden = self.through(x[:, None], mask, append, length[:, None], sources)
         cache["length"] = length + 1
         return hidden[:, 0]
 
@@ -253,7 +257,7 @@ class Attention(nn.Module):
             v,
             attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
-            is_causal=mask is None,
+            is_causal=mask is None and time > 1,  # A token that is appended sees all before it.
             enable_gqa=self.heads != self.kv_heads,
         )
         return self.out(x.transpose(1, 2).reshape(size, time, width))

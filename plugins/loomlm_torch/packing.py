@@ -1,0 +1,82 @@
+"""A model's matrices laid out anew for steps of a few rows, which generation takes, on a CPU.
+
+A step of one token a row reads each matrix for next to no arithmetic, and PyTorch's product with a
+weight as it is stored, (outputs, inputs), then reads it at a fraction of the memory's speed.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+ROWS = 2
+"""What oneDNN is told to expect. Its layout for 2 rows was the fastest of those for 1, 2, 16 and 64
+at each number of rows from 2 to 64 (docs/benchmarks/notes.md)."""
+
+
+def can_pack(precision: str, device: torch.device) -> bool:
+    """Whether `packed` gains anything here."""
+    here = torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+    return device.type == "cpu" and here and precision in ("fp32", "bf16")
+
+
+def packed(module: nn.Module, precision: str, rows: int) -> nn.Module:
+    """The module with other matrices, for that many rows; all else is shared with it.
+
+    It has a copy of each matrix as it is now.
+    """
+    return _packed(module, precision, rows == 1 and precision == "fp32", {})
+
+
+def _packed(
+    module: nn.Module, precision: str, turned: bool, done: dict[int, nn.Module]
+) -> nn.Module:
+    if id(module) in done:
+        return done[id(module)]
+    # A class derived from it, or hooks, may do more than multiply.
+    if type(module) is nn.Linear and not module._forward_hooks and not module._forward_pre_hooks:
+        other: nn.Module = Turned(module) if turned else Packed(module, precision)
+    else:
+        other = copy.copy(module)
+        other._modules = {
+            name: None if child is None else _packed(child, precision, turned, done)
+            for name, child in module._modules.items()
+        }
+    done[id(module)] = other
+    return other
+
+
+class Packed(nn.Module):
+    """An `nn.Linear` whose matrix stands as oneDNN likes it."""
+
+    def __init__(self, linear: nn.Linear, precision: str) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+        self.kind = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.matrix = torch.ops.mkldnn._reorder_linear_weight(linear.weight.to(self.kind), ROWS)
+        self.offset = None if linear.bias is None else linear.bias.to(self.kind)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., inputs) to (..., outputs)."""
+        x = x.to(self.kind)
+        return torch.ops.mkldnn._linear_pointwise(x, self.matrix, self.offset, "none", [], "")
+
+
+class Turned(nn.Module):
+    """An `nn.Linear` whose matrix stands as (inputs, outputs): the fastest for one row."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+        self.matrix = linear.weight.T.contiguous()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., inputs) to (..., outputs)."""
+        rows = x.flatten(0, -2)
+        if self.bias is None:
+            found = torch.mm(rows, self.matrix)
+        else:
+            found = torch.addmm(self.bias, rows, self.matrix)
+        return found.view(*x.shape[:-1], -1)
