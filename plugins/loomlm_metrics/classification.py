@@ -6,7 +6,7 @@ Without any example every score is 0.0, as is a label's score where its denomina
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -68,8 +68,15 @@ class Cells:
         references, predictions, counts = rows.reshape(-1, 3).T
         return references, predictions, counts
 
-    def __bool__(self) -> bool:
-        return bool(self.counts)
+    def sums(self, size: int) -> NDArray[np.int64]:
+        """For each of so many classes how often it was right, given and wanted, (3, size)."""
+        references, predictions, counts = self.arrays()
+        found = np.zeros((3, size), np.int64)
+        hits = references == predictions
+        np.add.at(found[0], references[hits], counts[hits])
+        np.add.at(found[1], predictions, counts)
+        np.add.at(found[2], references, counts)
+        return found
 
     def size(self) -> int:
         """One more than the largest class."""
@@ -116,20 +123,11 @@ class Matthews:
 
     def of_matrices(self, matrices: NDArray[Any]) -> NDArray[np.float64]:
         """Scores (n,) of confusion matrices (n, labels, labels)."""
-        right, given = matrices.sum(axis=2), matrices.sum(axis=1)
-        total, hits = right.sum(axis=1), np.trace(matrices, axis1=1, axis2=2)
-        spread = (total**2 - (given**2).sum(axis=1)) * (total**2 - (right**2).sum(axis=1))
-        together = hits * total - (given * right).sum(axis=1)
-        return together / np.sqrt(np.where(spread > 0, spread, np.inf))
+        return _correlation(*_sums(matrices))
 
     def compute(self) -> Mapping[str, Any]:
-        from sklearn.metrics import matthews_corrcoef
-
-        references, predictions, counts = self.cells.arrays()
-        if len({*references.tolist(), *predictions.tolist()}) < 2:
-            return {"matthews": 0.0}
-        found = matthews_corrcoef(references, predictions, sample_weight=counts)
-        return {"matthews": float(found)}
+        sums = self.cells.sums(self.cells.size()).astype(np.float64)
+        return {"matthews": float(_correlation(*sums[:, None])[0])}
 
 
 @define
@@ -149,19 +147,12 @@ class Decisions:
         )
         self.counts = counts if self.counts is None else self.counts + counts
 
-    def arrays(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Label sets with the same counts: references, predictions (rows, labels), weights."""
-        assert self.counts is not None
-        one = np.eye(self.counts.shape[1], dtype=np.int8)
-        none = np.zeros_like(one)
-        return (
-            np.concatenate([one, none, one]),
-            np.concatenate([one, one, none]),
-            self.counts.ravel(),
-        )
-
-    def __bool__(self) -> bool:
-        return self.counts is not None and bool(self.counts.any())
+    def sums(self, size: int) -> NDArray[np.int64]:
+        """For each of so many labels how often it was right, given and wanted, (3, size)."""
+        if self.counts is None:
+            return np.zeros((3, size), np.int64)
+        hits, wrong, missed = self.counts
+        return np.stack([hits, hits + wrong, hits + missed])
 
     def size(self) -> int:
         """The number of labels seen."""
@@ -188,47 +179,40 @@ class Averaged:
 
     def compute(self) -> Mapping[str, Any]:
         """The average under the metric's name; each label's score as `name/label`."""
+        size = len(self.context.labels) or self.seen.size()
+        sums = self.seen.sums(max(size, self.seen.size()))[:, None]
         scores: dict[str, Any] = {}
-        if self.config.average == "binary":
-            scores[self.name] = self._each()[self.positive]
-        elif self.config.average != "none":
-            scores[self.name] = self._average()
+        if self.config.average != "none":
+            scores[self.name] = float(self._average(*sums)[0])
         if self.config.per_class or self.config.average == "none":
-            each = self._each()
+            each = _shares(self.name, *sums)[0, :size].tolist()
+            labels = self.context.labels or map(str, range(size))
             scores.update(
-                (f"{self.name}/{label}", score)
-                for label, score in zip(self._labels(len(each)), each, strict=True)
+                (f"{self.name}/{label}", score) for label, score in zip(labels, each, strict=True)
             )
         return scores
 
     def of_matrices(self, matrices: NDArray[Any]) -> NDArray[np.float64]:
         """Averages (n,) of confusion matrices (n, labels, labels)."""
-        hits = np.diagonal(matrices, axis1=1, axis2=2)
-        given, right = matrices.sum(axis=1), matrices.sum(axis=2)
+        return self._average(*_sums(matrices))
+
+    def _average(
+        self, hits: NDArray[Any], given: NDArray[Any], wanted: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """Averages (n,) of what stands right, given and wanted of each label, (n, labels)."""
         average = self.config.average
         if average == "micro":
-            hits, given, right = (one.sum(axis=1, keepdims=True) for one in (hits, given, right))
-        bases = {"precision": given, "recall": right, "f1": (given + right) / 2}
-        each = hits / np.where(bases[self.name] > 0, bases[self.name], np.inf)
+            hits, given, wanted = (one.sum(axis=1, keepdims=True) for one in (hits, given, wanted))
+        each = _shares(self.name, hits, given, wanted)
         if average == "binary":
             return each[:, self.positive]
-        weights = right if average == "weighted" else (given + right > 0)
+        if average == "weighted":
+            weights = wanted
+        elif isinstance(self.seen, Decisions):
+            weights = np.ones_like(wanted)
+        else:
+            weights = given + wanted > 0
         return (each * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
-
-    def _labels(self, size: int) -> Sequence[str]:
-        return self.context.labels or [str(number) for number in range(size)]
-
-    def _each(self) -> list[float]:
-        """The score of every label, also of those that were not seen."""
-        size = len(self.context.labels) or self.seen.size()
-        if not self.seen:
-            return [0.0] * size
-        return _scikit_learn(self.name, self.seen, average=None, labels=range(size)).tolist()
-
-    def _average(self) -> float:
-        if not self.seen:
-            return 0.0
-        return float(_scikit_learn(self.name, self.seen, average=self.config.average))
 
 
 @frozen
@@ -269,14 +253,24 @@ def _positive(name: str, config: AverageConfig, labels: tuple[str, ...]) -> int:
     return labels.index(config.positive)
 
 
-def _scikit_learn(name: Score, seen: Cells | Decisions, **options: Any) -> Any:
-    from sklearn import metrics
+def _sums(matrices: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """What stands right, given and wanted of each label, (n, labels), in confusion matrices."""
+    return np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(axis=1), matrices.sum(axis=2)
 
-    score = {
-        "precision": metrics.precision_score,
-        "recall": metrics.recall_score,
-        "f1": metrics.f1_score,
-    }[name]
-    references, predictions, counts = seen.arrays()
-    # scikit-learn takes a number for zero_division, and says that it takes words alone.
-    return score(references, predictions, sample_weight=counts, zero_division=0, **options)  # type: ignore[arg-type]
+
+def _shares(
+    name: Score, hits: NDArray[Any], given: NDArray[Any], wanted: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Each label's score (van Rijsbergen 1979). scikit-learn's take a second to import."""
+    base = {"precision": given, "recall": wanted, "f1": (given + wanted) / 2}[name]
+    return hits / np.where(base > 0, base, np.inf)
+
+
+def _correlation(
+    hits: NDArray[Any], given: NDArray[Any], wanted: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Matthews', (n,), of what stands right, given and wanted of each label, (n, labels)."""
+    total = wanted.sum(axis=1)
+    spread = (total**2 - (given**2).sum(axis=1)) * (total**2 - (wanted**2).sum(axis=1))
+    together = hits.sum(axis=1) * total - (given * wanted).sum(axis=1)
+    return together / np.sqrt(np.where(spread > 0, spread, np.inf))

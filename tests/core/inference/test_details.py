@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 import loomlm
 from loomlm.contracts import MetricContext, Outcome
@@ -65,6 +65,20 @@ def test_classes_and_confusions_go_by_name():
     assert found["per_class"]["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
     assert found["confusion_matrix"] == {"a": {"a": 1}, "b": {"a": 1, "b": 2}, "c": {}}
     json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize("kind", ["classes", "label_sets"])
+def test_the_scores_of_each_class_are_scikit_learns(kind):
+    outcome = drawn(60)
+    if kind == "label_sets":
+        random = np.random.default_rng(2)
+        outcome = Outcome(random.integers(2, size=(40, 3)), random.integers(2, size=(40, 3)))
+
+    found = report(outcome, metric("accuracy", kind), kind=kind)["per_class"]
+
+    table = precision_recall_fscore_support(outcome.references, outcome.predictions)
+    for row, scores in enumerate(found.values()):
+        assert list(scores.values()) == pytest.approx([column[row] for column in table])
 
 
 def test_the_interval_is_that_of_the_normal_approximation_where_there_is_much_data():
