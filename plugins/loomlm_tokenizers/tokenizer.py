@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from loomlm.plugin import Ragged, UsageError
 from loomlm_tokenizers import training, words
 from loomlm_tokenizers.fast import FastBytePairs, fast_byte_pairs, spans
+from loomlm_tokenizers.fast_words import FastWords, fast_words
 from loomlm_tokenizers.places import located
 
 FILE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
@@ -97,8 +98,8 @@ class HubTokenizer:
         return located(self._tokenizer, texts)
 
     @cached_property
-    def _fast(self) -> FastBytePairs | None:
-        return fast_byte_pairs(self._tokenizer)
+    def _fast(self) -> FastBytePairs | FastWords | None:
+        return fast_byte_pairs(self._tokenizer) or fast_words(self._tokenizer)
 
     def _encode_slowly(self, texts: list[str]) -> list[NDArray[np.int32]]:
         try:

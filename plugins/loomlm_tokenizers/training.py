@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -28,6 +28,7 @@ from loomlm_tokenizers.config import (
     WordConfig,
     WordPieceConfig,
 )
+from loomlm_tokenizers.fast_words import count_words
 
 PAD, UNKNOWN, END, MASK = "<pad>", "<unk>", "<end>", "<mask>"
 SPECIAL = [PAD, UNKNOWN, END]
@@ -104,14 +105,8 @@ def train_word(config: WordConfig, texts: Iterable[str]) -> Tokenizer:
         lowercase=config.lowercase, strip_accents=False
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordLevelTrainer(
-        vocab_size=config.vocab_size,
-        min_frequency=config.min_frequency,
-        special_tokens=SPECIAL,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+    counts = count_words(texts, config.lowercase, lambda rest: _count_words(tokenizer, rest))
+    return _of_words(config, counts, tokenizer)
 
 
 def _train_split_words(config: WordConfig, texts: Iterable[str], tokenizer: Tokenizer) -> Tokenizer:
@@ -125,8 +120,12 @@ def _train_split_words(config: WordConfig, texts: Iterable[str], tokenizer: Toke
         pre_tokenizers.Split(Regex(r"<(?=(?:pad|end|mask)>)"), "isolated"),
     ]
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(parts)
-    # The library's trainer would give `<unk>` a second id.
-    counts = _count_words(tokenizer, texts)
+    return _of_words(config, _count_words(tokenizer, texts), tokenizer)
+
+
+def _of_words(config: WordConfig, counts: Mapping[str, int], tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer with the words that were counted often enough."""
+    # `<unk>` may stand in a text that is split already; it has its id.
     often = [w for w, n in counts.items() if n >= config.min_frequency and w != UNKNOWN]
     ranked = sorted(often, key=lambda word: (-counts[word], word))
     vocabulary = {word: i for i, word in enumerate([*SPECIAL, *ranked][: config.vocab_size])}
