@@ -86,11 +86,16 @@ def numbers(size: Size, count: int = 1_000_000) -> np.ndarray:
     return drawn.astype(np.uint16)
 
 
+def letters(count: int = 1_000_000) -> str:
+    """The same as characters."""
+    drawn = numbers(SIZES["small"], count) + 0x21
+    return drawn.astype(np.uint8).tobytes().decode("ascii")
+
+
 def text(folder: Path) -> Path:
-    """The same as characters, in a file of a folder."""
-    letters = [chr(0x21 + number) for number in range(VOCABULARY)]
+    """The same in a file of a folder."""
     path = folder / "text.txt"
-    path.write_text("".join(letters[n] for n in numbers(SIZES["small"])), encoding="utf-8")
+    path.write_text(letters(), encoding="utf-8")
     return path
 
 

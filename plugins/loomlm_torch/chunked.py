@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from loomlm.plugin import Loss
 
-PART = 1 << 24
-"""Logits at once: 64 MiB."""
+PART = 7 << 20
+"""Logits at once: 28 MiB, which the C library does not map by themselves (see heap.py)."""
 
 
 def fits(head: nn.Module, loss: Loss, precision: str) -> bool:

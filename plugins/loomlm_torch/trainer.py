@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 import torch
@@ -84,7 +85,7 @@ class TorchTrainer:
         device = torch.device(trainer.device)
         kernels.prepare(trainer, device)
         if device.type == "cpu":
-            keep_freed_memory()
+            keep_freed_memory(4 * max(prod(parameter.shape) for parameter in spec.layout))
         module = build_model(spec, builders("backbone", spec.backbone)).to(device)
         by_name = {parameter.name: parameter for parameter in spec.layout}
         for name, value in module.named_parameters():
