@@ -35,6 +35,8 @@ class TorchEngine:
 
     optimizer: what the optimizer's builder made. Its state is one tensor a slot and parameter.
     sums: how gradients of several processes are summed; None where this one trains alone.
+    _packed: the module as `packed` makes it, by its `single`, of weights that had been changed
+    `_packed_at` times.
     """
 
     spec: ModelSpec
@@ -44,7 +46,7 @@ class TorchEngine:
     device: torch.device
     sums: Sums | None = None
     _pending: list[tuple[int, Tensor, Tensor, Tensor]] = field(factory=list)
-    _packed: dict[bool, Model] = field(factory=dict)
+    _packed: dict[bool, Any] = field(factory=dict)
     _packed_at: int = -1
     _stored: list[tuple[str, Tensor]] = field(init=False)
     _updates: Updates = field(init=False)
@@ -143,11 +145,13 @@ class TorchEngine:
 
     def _for_steps(self, rows: int) -> Model:
         """The module, or its like for steps of so many rows, made when it is first wanted."""
-        if not can_pack(self.trainer.precision, self.device):
+        precision = self.trainer.precision
+        if not can_pack(precision, self.device):
             return self.module
-        if (rows == 1) not in self._packed:
-            self._packed[rows == 1] = packed(self.module, self.trainer.precision, rows)
-        return self._packed[rows == 1]
+        single = rows == 1 and precision == "fp32"
+        if single not in self._packed:
+            self._packed[single] = packed(self.module, precision, single)
+        return self._packed[single]
 
     def reorder(self, cache: dict[str, Tensor], rows: np.ndarray) -> dict[str, Tensor]:
         """A cache with these rows of another."""

@@ -22,26 +22,26 @@ def can_pack(precision: str, device: torch.device) -> bool:
     return device.type == "cpu" and here and precision in ("fp32", "bf16")
 
 
-def packed(module: nn.Module, precision: str, rows: int) -> nn.Module:
-    """The module with other matrices, for that many rows; all else is shared with it.
+def packed(module: nn.Module, precision: str, single: bool) -> nn.Module:
+    """The module with copies of its matrices as they are now, and all else shared with it.
 
-    It has a copy of each matrix as it is now.
+    single: for steps of one row, in fp32.
     """
-    return _packed(module, precision, rows == 1 and precision == "fp32", {})
+    return _packed(module, precision, single, {})
 
 
 def _packed(
-    module: nn.Module, precision: str, turned: bool, done: dict[int, nn.Module]
+    module: nn.Module, precision: str, single: bool, done: dict[int, nn.Module]
 ) -> nn.Module:
     if id(module) in done:
         return done[id(module)]
     # A class derived from it, or hooks, may do more than multiply.
     if type(module) is nn.Linear and not module._forward_hooks and not module._forward_pre_hooks:
-        other: nn.Module = Turned(module) if turned else Packed(module, precision)
+        other: nn.Module = Turned(module) if single else Packed(module, precision)
     else:
         other = copy.copy(module)
         other._modules = {
-            name: None if child is None else _packed(child, precision, turned, done)
+            name: None if child is None else _packed(child, precision, single, done)
             for name, child in module._modules.items()
         }
     done[id(module)] = other

@@ -45,8 +45,9 @@ def test_the_logits_are_those_of_the_matrices_as_stored(
     kind, keys = MODELS[name]
     model = small_model(kind, precision=precision, **keys)
     found = logits(model, rows)
-    layers = [type(m) for m in model.engine._packed[len(rows) == 1].modules()]
-    assert (Turned if len(rows) == 1 and precision == "fp32" else Packed) in layers
+    single = len(rows) == 1 and precision == "fp32"
+    layers = [type(layer) for layer in model.engine._packed[single].modules()]
+    assert (Turned if single else Packed) in layers
     assert nn.Linear not in layers
 
     monkeypatch.setattr(engines, "can_pack", lambda *_: False)
@@ -82,7 +83,7 @@ def test_what_may_do_more_than_multiply_stays():
     module = nn.Sequential(Doubling(3, 3), hooked, shared, shared)
     x = torch.randn(4, 3)
     with torch.inference_mode():
-        other = packed(module, "fp32", rows=4)
+        other = packed(module, "fp32", single=False)
         torch.testing.assert_close(other(x), module(x))
     assert [type(child) for child in other] == [Doubling, nn.Linear, Packed, Packed]
     assert other[2] is other[3]
