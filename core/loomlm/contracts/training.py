@@ -48,6 +48,10 @@ class Engine(Protocol):
     """A model in a framework, ready to train or to run. Made by a Trainer.
 
     module: the framework's own model object.
+
+    `any_shape`, if it has that and it is true: `forward` and `score` take batches of any size as
+    fast as those of the BatchSpec, for which nothing is compiled, and are given no larger ones
+    than their rows need.
     """
 
     module: Any

@@ -64,8 +64,11 @@ class Rows(TrainingRows, Protocol):
     @property
     def words(self) -> int: ...
 
-    def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
-        """Every row once, with the batch's width, for evaluation and prediction."""
+    def ordered(self, batch_size: int, exact: bool = False) -> Iterator[tuple[np.ndarray, int]]:
+        """Every row once, with the batch's width, for evaluation and prediction.
+
+        exact: a width may be what its rows need, and none of `widths`.
+        """
         ...
 
 
@@ -133,11 +136,11 @@ class ExampleRows:
             return TokenPlan.of([part], size, seed, self.most)
         return BatchPlan(self.order(seed), self.lengths, size.examples, seed, self.most)
 
-    def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
+    def ordered(self, batch_size: int, exact: bool = False) -> Iterator[tuple[np.ndarray, int]]:
         widths = self.widths
         for rows in in_order(self.lengths, batch_size):
-            longest = int(self.lengths[rows].max(initial=0))
-            yield rows, next(width for width in widths if width >= longest)
+            longest = int(self.lengths[rows].max(initial=1))
+            yield rows, longest if exact else next(width for width in widths if width >= longest)
 
 
 @frozen

@@ -108,7 +108,7 @@ class Model:
         found: list[dict[str, Any]] = [{}] * len(examples)
         joining = Joining(task, self.recipe.facts) if isinstance(task, Joins) else None
         size = min(batch_size, max(1, store.span))
-        for places, batch in ordered_batches(self.recipe, store, size):
+        for places, batch in ordered_batches(self.recipe, store, size, self.engine):
             with memory_for(lambda batch=batch: _too_large(batch)):
                 logits = self.engine.forward(batch)[: len(places)]
             if joining is not None:
