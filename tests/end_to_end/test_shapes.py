@@ -1,4 +1,4 @@
-"""Batches of evaluation and prediction: no larger than their rows where an engine takes any shape."""
+"""Where an engine takes any shape, batches of predictions are no larger than their rows."""
 
 from __future__ import annotations
 
