@@ -25,7 +25,14 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PYTORCH = "torch>=2.11,<2.14"
 PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "loomlm": ("transformers", "fasttext-wheel", "scikit-learn", "datasketch", "pytest"),
+    "loomlm": (
+        "transformers",
+        "fasttext-wheel",
+        "scikit-learn",
+        "datasketch",
+        "matplotlib",
+        "pytest",
+    ),
     "hugging_face": (PYTORCH, "transformers", "accelerate"),
     "litgpt": (PYTORCH, "litgpt", "requests"),
     "keras_hub": ("tensorflow-cpu",),
@@ -41,7 +48,7 @@ TRAINERS = ("hugging_face", "litgpt", "keras_hub")
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A script with its words, of which {data}, {sets}, {work} and {pairs} are filled in.
+    """A script with its words, of which {data}, {sets}, {work}, {pairs} and {quick} are filled in.
 
     peers: environments that it is told of.
     """
@@ -56,6 +63,8 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "train": Benchmark("train.py", "--pairs {pairs}", TRAINERS),
     "train-bf16": Benchmark("train.py", "--pairs {pairs} --bf16", TRAINERS),
     "generation": Benchmark("generation.py", "--pairs {pairs}"),
+    "predicting": Benchmark("predicting.py", "--pairs {pairs}"),
+    "scale": Benchmark("scale.py", "--plot scale.svg {quick}"),
     "shakespeare": Benchmark("shakespeare.py", "{data}/tinyshakespeare/input.txt.gz {pairs}"),
     "shakespeare-keras": Benchmark(
         "shakespeare_keras.py", "{data}/tinyshakespeare/input.txt.gz {pairs} --steps 400"
@@ -117,10 +126,10 @@ def measure(name: str, given: argparse.Namespace) -> bool:
 def words(benchmark: Benchmark, python: Path, given: argparse.Namespace) -> Iterator[str]:
     """What a script is called with."""
     places = {"data": str(given.data), "work": str(given.work)}
-    places["pairs"] = "1" if given.quick else "5"
+    places |= {"pairs": "1", "quick": "--quick"} if given.quick else {"pairs": "5", "quick": ""}
     if "{sets}" in benchmark.words:
         places["sets"] = str(sets(python, given))
-    yield from (word.format(**places) for word in benchmark.words.split())
+    yield from filter(None, (word.format(**places) for word in benchmark.words.split()))
     if benchmark.peers:
         yield "--python"
         yield from (f"{peer}={environment(peer, given.work)}" for peer in benchmark.peers)

@@ -62,11 +62,6 @@ class TorchEngine:
             LossScale.start(self.device) if self.trainer.precision == "fp16" else None,
         )
 
-    @property
-    def any_shape(self) -> bool:
-        """See the contract."""
-        return self.trainer.compile is not True
-
     def train_step(self, microbatches: Sequence[Batch], context: StepContext) -> None:
         """One update; see the contract."""
         self._packed.clear()  # Out of date with this update, and as large as the model.

@@ -1,4 +1,4 @@
-"""Where an engine takes any shape, batches of predictions are no larger than their rows."""
+"""Batches of predictions are no larger than their rows need."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ def shapes(backend, monkeypatch):
     return seen
 
 
-def test_a_batch_is_as_large_as_its_rows_or_of_a_size_that_is_compiled(
-    config_file, backend, shapes, monkeypatch
-):
+def test_a_batch_is_as_large_as_its_rows_and_says_what_a_larger_one_does(config_file, shapes):
     backbone = '{ type = "transformer", layers = 1, width = 16, heads = 2 }'
     config = loomlm.load_config(config_file(steps="2"), set=[f"backbone={backbone}"])
     run = loomlm.run(config)
@@ -35,16 +33,10 @@ def test_a_batch_is_as_large_as_its_rows_or_of_a_size_that_is_compiled(
 
     found = model.predict(TEXTS, batch_size=2)
 
-    if backend == "tensorflow":
-        assert {rows for rows, _ in shapes} == {2}
-        return
     lengths = sorted(len(row) for row in np.split(*_cut(model.tokenizer.encode_many(TEXTS))))
     assert shapes == [(2, max(1, lengths[1])), (2, lengths[3]), (1, lengths[4])]
-    shapes.clear()
-    monkeypatch.setattr(type(model.engine), "any_shape", False)
-    padded = model.predict(TEXTS, batch_size=2)
-    assert {rows for rows, _ in shapes} == {2}
-    for one, other in zip(found, padded, strict=True):
+    together = model.predict(TEXTS)
+    for one, other in zip(found, together, strict=True):
         assert one["label"] == other["label"]
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
 

@@ -48,10 +48,6 @@ class Engine(Protocol):
     """A model in a framework, ready to train or to run. Made by a Trainer.
 
     module: the framework's own model object.
-
-    `any_shape`, if it has that and it is true: `forward` and `score` take batches of any size as
-    fast as those of the BatchSpec, for which nothing is compiled, and are given no larger ones
-    than their rows need.
     """
 
     module: Any
@@ -73,7 +69,10 @@ class Engine(Protocol):
         ...
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
-        """Logits, dropout off: (batch, outputs), or (batch, time, outputs) for a token head."""
+        """Logits, dropout off: (batch, outputs), or (batch, time, outputs) for a token head.
+
+        A batch may be of any size, here and in `score`, whatever the BatchSpec says.
+        """
         ...
 
     def score(self, batch: Batch, logits: bool) -> tuple[float, NDArray[np.float32] | None]:

@@ -64,10 +64,10 @@ class Rows(TrainingRows, Protocol):
     @property
     def words(self) -> int: ...
 
-    def ordered(self, batch_size: int, exact: bool = False) -> Iterator[tuple[np.ndarray, int]]:
-        """Every row once, with the batch's width, for evaluation and prediction.
+    def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
+        """Every row once, with the width that a batch of them needs, for evaluation and prediction.
 
-        exact: a width may be what its rows need, and none of `widths`.
+        It may be none of `widths`: nothing is compiled for those batches.
         """
         ...
 
@@ -136,11 +136,9 @@ class ExampleRows:
             return TokenPlan.of([part], size, seed, self.most)
         return BatchPlan(self.order(seed), self.lengths, size.examples, seed, self.most)
 
-    def ordered(self, batch_size: int, exact: bool = False) -> Iterator[tuple[np.ndarray, int]]:
-        widths = self.widths
+    def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         for rows in in_order(self.lengths, batch_size):
-            longest = int(self.lengths[rows].max(initial=1))
-            yield rows, longest if exact else next(width for width in widths if width >= longest)
+            yield rows, int(self.lengths[rows].max(initial=1))
 
 
 @frozen

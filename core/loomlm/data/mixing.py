@@ -97,9 +97,9 @@ class Mixed:
         lengths = np.concatenate([part.lengths for part in examples])
         return BatchPlan(self.order(seed), lengths, size.examples, seed, examples[0].most)
 
-    def ordered(self, batch_size: int, exact: bool = False) -> Iterator[tuple[np.ndarray, int]]:
+    def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         for part, start in zip(self.parts, self._starts.tolist(), strict=False):
-            for rows, width in part.ordered(batch_size, exact):
+            for rows, width in part.ordered(batch_size):
                 yield rows + start, width
 
     def _source(self, rows: np.ndarray) -> np.ndarray:

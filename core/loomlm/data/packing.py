@@ -99,7 +99,7 @@ class Packed:
     def plan(self, size: BatchSize, seed: int) -> WalkPlan:
         return WalkPlan(self.order(seed), self.context, size.rows(self.context))
 
-    def ordered(self, batch_size: int, exact: bool = False) -> Iterator[tuple[np.ndarray, int]]:
+    def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         for start in range(0, self.span, batch_size):
             yield np.arange(start, min(start + batch_size, self.span)), self.context
 

@@ -61,7 +61,7 @@ class Windows:
     def plan(self, size: BatchSize, seed: int) -> WalkPlan:
         return WalkPlan(self.order(seed), self.context, size.rows(self.context))
 
-    def ordered(self, batch_size: int, exact: bool = False) -> Iterator[tuple[np.ndarray, int]]:
+    def ordered(self, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         starts = range(0, len(self.stream) - 1, self.context)
         for at in range(0, len(starts), batch_size):
             yield np.array(starts[at : at + batch_size], np.int64), self.context

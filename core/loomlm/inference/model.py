@@ -107,10 +107,9 @@ class Model:
         store = self._encode(examples)
         found: list[dict[str, Any]] = [{}] * len(examples)
         joining = Joining(task, self.recipe.facts) if isinstance(task, Joins) else None
-        size = min(batch_size, max(1, store.span))
-        for places, batch in ordered_batches(self.recipe, store, size, self.engine):
+        for places, batch in ordered_batches(self.recipe, store, batch_size):
             with memory_for(lambda batch=batch: _too_large(batch)):
-                logits = self.engine.forward(batch)[: len(places)]
+                logits = self.engine.forward(batch)
             if joining is not None:
                 joining.add(places, store.take(places), logits)
                 continue

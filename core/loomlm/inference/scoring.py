@@ -86,16 +86,11 @@ def told(backbone: Backbone, tokenizer: Tokenizer) -> Backbone:
 
 
 def ordered_batches(
-    recipe: Recipe, split: Rows, batch_size: int, engine: Engine | None = None
+    recipe: Recipe, split: Rows, batch_size: int
 ) -> Iterator[tuple[np.ndarray, Batch]]:
-    """Every row once, with its place in the split.
-
-    engine: for one that takes any shape, batches are no larger than their rows.
-    """
-    exact = getattr(engine, "any_shape", False)
-    for rows, width in split.ordered(batch_size, exact):
-        size = len(rows) if exact else batch_size
-        yield rows, recipe.batch(split, rows, {"batch": size, "time": width})
+    """Every row once, with its place in the split."""
+    for rows, width in split.ordered(batch_size):
+        yield rows, recipe.batch(split, rows, {"batch": len(rows), "time": width})
 
 
 def evaluate(
@@ -129,7 +124,7 @@ def evaluate(
     predicts = isinstance(task, Predicts | Joins) and bool(outcomes or seen)
     show = seen or (lambda rows, outcome: None)
     total = weight = 0.0
-    for rows, batch in ordered_batches(recipe, split, batch_size, engine):
+    for rows, batch in ordered_batches(recipe, split, batch_size):
         between()
         with memory_for(lambda batch=batch: _too_large(what, batch)):
             part, logits = engine.score(batch, logits=predicts)
