@@ -1,4 +1,4 @@
-"""Words and punctuation marks of plain text by Python's `re`, many times as fast as by the library.
+"""Words and marks of plain text by Python's `re`, several times as fast as by the library.
 
 Plain is what has nothing but the printable characters of ASCII, blanks, tabs and ends of lines:
 there BERT's cleaning (Devlin 2019) changes no more than capitals, and its words are runs of letters

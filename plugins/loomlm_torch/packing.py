@@ -7,9 +7,12 @@ weight as it is stored, (outputs, inputs), then reads it at a fraction of the me
 from __future__ import annotations
 
 import copy
+import platform
 
 import torch
 from torch import Tensor, nn
+
+MACHINES = ("x86_64", "AMD64")
 
 ROWS = 2
 """What oneDNN is told to expect. Its layout for 2 rows was the fastest of those for 1, 2, 16 and 64
@@ -17,9 +20,15 @@ at each number of rows from 2 to 64 (docs/benchmarks/notes.md)."""
 
 
 def can_pack(precision: str, device: torch.device) -> bool:
-    """Whether `packed` gains anything here."""
-    here = torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
-    return device.type == "cpu" and here and precision in ("fp32", "bf16")
+    """Whether `packed` works here, and gains something: on processors like those measured."""
+    mkldnn = torch.backends.mkldnn
+    if device.type != "cpu" or platform.machine() not in MACHINES:
+        return False
+    if not (mkldnn.is_available() and mkldnn.enabled):
+        return False
+    # oneDNN has no bf16 on older processors; PyTorch's own product has, slowly.
+    in_bf16 = precision == "bf16" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return precision == "fp32" or in_bf16
 
 
 def packed(module: nn.Module, precision: str, single: bool) -> nn.Module:
