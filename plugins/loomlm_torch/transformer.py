@@ -123,7 +123,7 @@ class Stack(nn.Module):
         rows = torch.arange(len(x), device=x.device)
 
         def append(layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-            if even:  # A slice is four times as fast as places one by one.
+            if even:  # A slice takes two thirds of the time of places one by one.
                 keys[:, layer, :, time - 1] = key[:, :, 0]
                 values[:, layer, :, time - 1] = value[:, :, 0]
             else:
