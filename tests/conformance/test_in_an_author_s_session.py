@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from loomlm.testing import conformance as kit
+
+KIT = Path(kit.__file__).parent
 BROKEN = Path(__file__).parent / "broken"
 
 GOOD = f"""\
@@ -194,3 +198,11 @@ def test_keys_stand_in_for_all_trials_and_texts_for_the_kit_s(session: Session):
     assert listed.count("::test_it[letters-") == listed.count("::test_it[words-") == 14
     assert listed.count("::test_keys[") == 14
     assert "trained on True some text" in done.stdout
+
+
+def test_pytest_adds_nothing_to_what_the_kit_says():
+    """Two rows of ids that differ kept its `difflib` busy for hours, where CI is set."""
+    for module in KIT.glob("*.py"):
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        if any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
+            assert "PYTEST_DONT_REWRITE" in (ast.get_docstring(tree) or ""), module.name

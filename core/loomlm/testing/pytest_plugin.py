@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("loomlm.testing.conformance")
-
 MARK = (
     "loomlm(spec, plugins=(), keys=None, **given): check that the component KIND:NAME holds to "
     "what its kind promises; the test takes the fixture `conformance` and calls it. plugins: "

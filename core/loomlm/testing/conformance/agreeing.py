@@ -1,4 +1,7 @@
-"""Backends that build one backbone, beside one another."""
+"""Backends that build one backbone, beside one another.
+
+PYTEST_DONT_REWRITE
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """What every backbone must hold to, on each backend that builds it, with each kind of task.
 
 What is "the same" here is so bit by bit, unless a limit is named.
+
+PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Its keys come from the mark, mostly as a function from a folder to keys that makes files there, of a
 few examples: what is checked with other contents changes the files within that folder.
+
+PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations

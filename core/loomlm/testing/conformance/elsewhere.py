@@ -1,6 +1,8 @@
 """The same once more in another process, where strings hash differently.
 
 An order that comes from a set of strings differs there, and so does all that comes from `hash`.
+
+PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations

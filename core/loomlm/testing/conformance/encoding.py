@@ -1,4 +1,7 @@
-"""A tokenizer that was trained for a check, and what it gives, as plain lists."""
+"""A tokenizer that was trained for a check, and what it gives, as plain lists.
+
+PYTEST_DONT_REWRITE
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a trainer makes of a layout: what trains, how fast, and which rows of it."""
+"""What a trainer makes of a layout: what trains, how fast, and which rows of it.
+
+PYTEST_DONT_REWRITE
+"""
 
 from __future__ import annotations
 

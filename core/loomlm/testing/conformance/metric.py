@@ -5,6 +5,8 @@ What an author may say of it in the mark, besides its keys:
 - `reference`: a function that scores an Outcome or a Likelihood as a whole: the number that stands
   under the metric's name, or a mapping of some or all of its entries.
 - `labels`: the names of the labels, where its keys name some; by default four.
+
+PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations

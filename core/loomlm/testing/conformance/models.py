@@ -1,6 +1,8 @@
 """The small models that backbones and trainers are checked with: texts, specs, engines.
 
 Everything goes through the contracts alone, so the checks serve any backend.
+
+PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a trainer is checked with: small models, each with an optimizer, and their engines."""
+"""What a trainer is checked with: small models, each with an optimizer, and their engines.
+
+PYTEST_DONT_REWRITE
+"""
 
 from __future__ import annotations
 

@@ -19,9 +19,7 @@ def told(case: Case, error: AssertionError) -> str:
     if not _is_ours(error):
         return ""
     promise = " ".join((case.holds.__doc__ or case.holds.__name__).split("\n\n", 1)[0].split())
-    # pytest says after the message how it was found out; without a message, that is all there is.
-    said = str(error).partition("\nassert ")[0]
-    lines = [f"{case.component.kind}:{case.component.name}: {promise}", said]
+    lines = [f"{case.component.kind}:{case.component.name}: {promise}", str(error)]
     if error.__cause__ is not None:
         cause = error.__cause__
         own = _component_s(cause.__traceback__)

@@ -7,6 +7,8 @@ in the mark, besides its keys:
   to come back the same from the second time on: what reading makes of a text, case or white space,
   it makes once.
 - `texts`: what it is trained on in place of `TEXTS`.
+
+PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 and with every optimizer.
 
 What is "the same" here is so bit by bit, unless a limit is named.
+
+PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations

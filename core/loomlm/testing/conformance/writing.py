@@ -1,4 +1,7 @@
-"""How a backbone writes: token by token, over an engine's cache."""
+"""How a backbone writes: token by token, over an engine's cache.
+
+PYTEST_DONT_REWRITE
+"""
 
 from __future__ import annotations
 
