@@ -13,6 +13,7 @@ from attrs import frozen
 from torch import Tensor, nn
 
 from loomlm.plugin import ModelSpec
+from loomlm_torch.drawing import dropout
 from loomlm_torch.pooling import last
 from loomlm_torch.rnn import Layer, locked_dropout, make_layers, through, words
 
@@ -189,7 +190,7 @@ class AttentiveLayer(nn.Module):
 
         x: (batch, time, in). states: what to begin with, h and, of an LSTM, c, (batch, width) each.
         """
-        matrix = F.dropout(self.recurrent.weight, self.weight_dropout, self.training)
+        matrix = dropout(self.recurrent.weight, self.weight_dropout, self.training)
         outputs, contexts = [], []
         for given in self.input(x).unbind(1):
             context = attention(states[0], source)

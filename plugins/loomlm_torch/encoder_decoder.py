@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loomlm.plugin import ModelSpec
+from loomlm_torch.attending import attend
 from loomlm_torch.pooling import last
 from loomlm_torch.transformer import (
     Keep,
@@ -137,12 +137,5 @@ class CrossAttention(nn.Module):
         q = self.query(x).view(size, time, self.heads, self.d)
         if self.query_norm is not None:
             q = self.query_norm(q.float()).type_as(v)
-        x = F.scaled_dot_product_attention(
-            q.transpose(1, 2),
-            k,
-            v,
-            attn_mask=seen,
-            dropout_p=self.dropout if self.training else 0.0,
-            enable_gqa=self.heads != self.kv_heads,
-        )
+        x = attend(q.transpose(1, 2), k, v, seen, False, self.dropout, self.training)
         return self.out(x.transpose(1, 2).reshape(size, time, width))

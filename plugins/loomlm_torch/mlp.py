@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loomlm.plugin import ModelSpec
+from loomlm_torch.drawing import dropout
 from loomlm_torch.pooling import pool
 
 ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "tanh": torch.tanh}
@@ -48,10 +49,10 @@ class Mlp(nn.Module):
             other = self._pooled(batch, "pair_")
             x = torch.cat((x, other, (x - other).abs(), x * other), dim=1)
             layers = [self.compare, *layers]
-        x = F.dropout(x, self.config.dropout, self.training)
+        x = dropout(x, self.config.dropout, self.training)
         for layer in layers:
             x = ACTIVATIONS[self.config.activation](layer(x))
-            x = F.dropout(x, self.config.dropout, self.training)
+            x = dropout(x, self.config.dropout, self.training)
         return x
 
     def _pooled(self, batch: Mapping[str, Tensor], of: str) -> Tensor:
@@ -85,7 +86,7 @@ class Table(nn.Module):
         self.idf = nn.Parameter(torch.empty(rows)) if idf else None
 
     def forward(
-        self, rows: Tensor, mask: Tensor, root: bool, dropout: float
+        self, rows: Tensor, mask: Tensor, root: bool, share: float
     ) -> tuple[Tensor, Tensor]:
         """Weighted sum of rows (batch, width), and the sum of weights or of their squares (batch,).
 
@@ -108,7 +109,7 @@ class Table(nn.Module):
             counts.cumsum(0) - counts,
             mode="sum",
             sparse=self.training and self.weight.requires_grad,
-            per_sample_weights=F.dropout(weight, dropout, self.training),
+            per_sample_weights=dropout(weight, share, self.training),
         )
         return summed, size.view_as(mask).sum(dim=1)
 
@@ -158,8 +159,8 @@ class WindowMlp(nn.Module):
 
     def _layers(self, x: Tensor) -> Tensor:
         """(..., window * width) to (..., width)."""
-        x = F.dropout(x, self.config.dropout, self.training)
+        x = dropout(x, self.config.dropout, self.training)
         for layer in self.hidden:
             x = ACTIVATIONS[self.config.activation](layer(x))
-            x = F.dropout(x, self.config.dropout, self.training)
+            x = dropout(x, self.config.dropout, self.training)
         return x

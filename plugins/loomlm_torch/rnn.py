@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from loomlm.plugin import ModelSpec
+from loomlm_torch.drawing import dropout
 from loomlm_torch.pooling import last, pool
 
 # cuDNN wants the weights of a layer in one piece, and copies them there. With weight dropout they
@@ -122,7 +123,7 @@ class Layer(nn.Module):
         if states is None:
             states = [x.new_zeros(rows, self.width)] * (1 if self.cell == "gru" else 2)
         begin = [state[None].contiguous() for state in states]
-        recurrent = F.dropout(self.recurrent.weight, self.weight_dropout, self.training)
+        recurrent = dropout(self.recurrent.weight, self.weight_dropout, self.training)
         bias = self.recurrent.bias
         if bias is None:
             bias = torch.zeros_like(self.input.bias)
@@ -196,7 +197,7 @@ def words(table: nn.Embedding, tokens: Tensor, share: float) -> Tensor:
     found = table(tokens)
     if not share:
         return found
-    kept = F.dropout(found.new_ones(table.num_embeddings, 1), share)
+    kept = dropout(found.new_ones(table.num_embeddings, 1), share)
     return found * F.embedding(tokens, kept)
 
 
@@ -212,4 +213,4 @@ def locked_dropout(x: Tensor, share: float) -> Tensor:
     """Leave out the same numbers at every place of a row of (batch, time, width) (Gal 2016)."""
     if share == 0:
         return x
-    return x * F.dropout(x.new_ones(x.shape[0], 1, x.shape[2]), share)
+    return x * dropout(x.new_ones(x.shape[0], 1, x.shape[2]), share)

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loomlm.plugin import ModelSpec
+from loomlm_torch.attending import attend
+from loomlm_torch.drawing import dropout
 from loomlm_torch.pooling import last, pool
 
 EPSILON = 1e-5
 
 Turn = tuple[Tensor, Tensor]
-"""Cosines and sines that rotary positions turn by, broadcast over (batch, time, heads, d / 2)."""
+"""Cosines and sines that rotary positions turn by, broadcast over (batch, time, heads, d); sines of
+the first half are negative."""
 
 Keep = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Puts a layer's new keys and values away, and gives those to attend to."""
@@ -48,7 +52,7 @@ class Stack(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.norm = make_norm(config, config.width) if config.norm_place == "pre" else None
         for name in ("cos", "sin"):
-            self.register_buffer(name, torch.empty(0, config.head_width // 2), persistent=False)
+            self.register_buffer(name, torch.empty(0, config.head_width), persistent=False)
         self.extend(512)
 
     def through(
@@ -75,7 +79,7 @@ class Stack(nn.Module):
             turn = self.cos[places][:, :, None], self.sin[places][:, :, None]
         else:
             turn = self.cos[:time, None], self.sin[:time, None]
-        x = F.dropout(x, self.config.dropout, self.training)
+        x = dropout(x, self.config.dropout, self.training)
         for index, layer in enumerate(self.layers):
             kept = partial(keep, index) if keep else None
             x = layer(x, turn, mask, kept, *sources[index : index + 1])
@@ -148,8 +152,9 @@ class Stack(nn.Module):
             half, device = self.config.head_width // 2, self.cos.device
             waves = self.config.rotary_base ** (-torch.arange(half, dtype=torch.float64) / half)
             angles = torch.outer(torch.arange(2 * places, dtype=torch.float64), waves)
-            self.cos = angles.cos().float().to(device)
-            self.sin = angles.sin().float().to(device)
+            cos, sin = angles.cos(), angles.sin()
+            self.cos = torch.cat((cos, cos), dim=-1).float().to(device)
+            self.sin = torch.cat((-sin, sin), dim=-1).float().to(device)
 
 
 class Transformer(Stack):
@@ -217,7 +222,7 @@ class Layer(nn.Module):
         return self.mlp_norm(x + self._drop(self.mlp(x)))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training) if self.dropout else x
+        return dropout(x, self.dropout, self.training)
 
 
 class Attention(nn.Module):
@@ -251,15 +256,8 @@ class Attention(nn.Module):
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (batch, heads, time, d)
         if keep is not None:
             k, v = keep(k, v)
-        x = F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=mask,
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=mask is None and time > 1,  # A token that is appended sees all before it.
-            enable_gqa=self.heads != self.kv_heads,
-        )
+        causal = mask is None and time > 1  # A token that is appended sees all before it.
+        x = attend(q, k, v, mask, causal, self.dropout, self.training)
         return self.out(x.transpose(1, 2).reshape(size, time, width))
 
 
@@ -274,9 +272,27 @@ def apart(segment: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn the pairs (x[i], x[i + d / 2]) of each head, (batch, time, heads, d), by their angle."""
-    first, second = x.chunk(2, dim=-1)
-    turned = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
-    return turned.type_as(x)
+    return _Rotation.apply(x, cos, sin) if x.requires_grad else _rotated(x, cos, sin)
+
+
+class _Rotation(torch.autograd.Function):
+    """Its gradient turns back, in as few passes over the memory."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _rotated(x, cos, sin)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        return _rotated(gradients[0], cos, -sin), None, None
+
+
+def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    exact = x.float()
+    turned = exact * cos
+    return turned.addcmul_(exact.roll(x.shape[-1] // 2, dims=-1), sin).type_as(x)
 
 
 class Mlp(nn.Module):
