@@ -25,7 +25,7 @@ from loomlm_torch.heap import keep_freed_memory
 from loomlm_torch.model import build_model
 from loomlm_torch.team import TorchTeam
 
-WIDE = 192
+WIDE = 128
 """Width from which on bf16 pays on a CPU that multiplies in it: see docs/benchmarks/notes.md."""
 
 MULTIPLIES = ("avx512_bf16", "amx_bf16")

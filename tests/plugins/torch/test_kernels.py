@@ -118,8 +118,8 @@ def test_bf16_is_chosen_only_where_the_gpu_has_it(monkeypatch, major, expected):
     ("able", "name", "keys", "expected"),
     [
         ("avx512_bf16", "transformer", {"width": 256}, "bf16"),
-        ("amx_bf16", "rnn", {"width": 192}, "bf16"),
-        ("avx512_bf16", "transformer", {"width": 128}, "fp32"),
+        ("amx_bf16", "rnn", {"width": 128}, "bf16"),
+        ("avx512_bf16", "transformer", {"width": 64}, "fp32"),
         ("avx512_f", "transformer", {"width": 256}, "fp32"),
         # Rows of tables are read and summed: there is nothing to multiply.
         ("avx512_bf16", "mlp", {"width": 256}, "fp32"),
