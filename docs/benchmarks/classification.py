@@ -21,7 +21,7 @@ OWN = {
     ("article", "ag_news"): (),
     ("article", "imdb"): (),
     ("bigrams", "ag_news"): (),
-    ("bigrams", "imdb"): ("epochs=2", "learning_rate=3e-3"),
+    ("bigrams", "imdb"): ("learning_rate=3e-3",),
 }
 """Our configs, and what a set changes in `stages.finetune.trainer`."""
 

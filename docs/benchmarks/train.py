@@ -39,7 +39,7 @@ PEERS = {
 RECURRENT = (*OURS, "bare", "keras")
 """Who trains an LSTM."""
 
-STEPS = {"small": (400, 100), "medium": (30, 8), "lstm": (150, 30)}
+STEPS = {"small": (200, 60), "medium": (12, 4), "lstm": (80, 20)}
 """Updates of a process, and how many of them are not measured."""
 
 RATE = """
