@@ -45,7 +45,8 @@ def _packed(
     if id(module) in done:
         return done[id(module)]
     # A class derived from it, or hooks, may do more than multiply.
-    if type(module) is nn.Linear and not module._forward_hooks and not module._forward_pre_hooks:
+    hooked = module._forward_hooks or module._forward_pre_hooks
+    if type(module) is nn.Linear and module.weight.dtype == torch.float32 and not hooked:
         other: nn.Module = Turned(module) if single else Packed(module, precision)
     else:
         other = copy.copy(module)

@@ -290,7 +290,7 @@ class _Rotation(torch.autograd.Function):
 
 
 def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    exact = x.float()
+    exact = x.to(torch.promote_types(x.dtype, cos.dtype))
     turned = exact * cos
     return turned.addcmul_(exact.roll(x.shape[-1] // 2, dims=-1), sin).type_as(x)
 

@@ -307,7 +307,7 @@ def test_a_run_that_has_ended_is_trained_longer(config_file, loomlm_command):
 def test_a_longer_run_goes_on_from_its_last_weights_not_its_best(config_file, loomlm_command):
     keys = {"evaluate_every": "2", "keep_best": '"loss"', "schedule": '{ type = "constant" }'}
     path = config_file(steps="12", **keys)
-    split = ["stages.finetune.data.split={validation=0.25}", "trainer.learning_rate=0.5"]
+    split = ["stages.finetune.data.split={validation=0.25}", "trainer.learning_rate=2"]
     loomlm.run(loomlm.load_config(path, set=split))
     longer = loomlm.load_config(path, set=[*split, "trainer.steps=16"])
     through = loomlm.run(longer, runs="through")

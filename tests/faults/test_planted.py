@@ -155,7 +155,7 @@ def test_memory_that_runs_out_elsewhere(loomlm_command, planted):
     done = loomlm_command(*words)
 
     assert done.code == 1
-    assert "To score test of finetune, a batch had 256 rows x 8 tokens." in done.err
+    assert "To score test of finetune, a batch had 100 rows x 8 tokens." in done.err
     assert "Lower trainer.evaluation_batch_size" in done.err
 
     small = ["--overwrite", "--set", "stages.finetune.trainer.evaluation_batch_size=16"]
