@@ -26,6 +26,7 @@ from loomlm_torch.model import (
 )
 from loomlm_torch.packing import can_pack, packed
 from loomlm_torch.summing import Sums
+from loomlm_torch.trimming import trimmed
 from loomlm_torch.updates import LossScale, Updates
 
 
@@ -78,7 +79,7 @@ class TorchEngine:
         losses = []
         for index in share:
             self._generator().manual_seed(_key(context.seed, context.step, index))
-            tensors = self._tensors(microbatches[index])
+            tensors = self._tensors(self._trimmed(microbatches[index]))
             try:
                 part = self._training_loss(tensors) / total
             except (RuntimeError, ValueError) as error:
@@ -179,6 +180,14 @@ class TorchEngine:
     def tensors(self, part: Literal["model", "optimizer"]) -> Iterable[tuple[str, Tensor]]:
         """What `state` gives, as it stands on the device."""
         return self._stored if part == "model" else self._updates.tensors()
+
+    def _trimmed(self, batch: Batch) -> Batch:
+        """A batch of training without the padding that nothing here needs.
+
+        On other devices than the CPU kernels like few widths, multiples of 8 among them.
+        """
+        static = self.trainer.compile is True or self.device.type != "cpu"
+        return batch if static else trimmed(batch, self.spec.batch)
 
     def _tensors(self, batch: Batch) -> dict[str, Tensor]:
         tensors = {name: torch.from_numpy(array) for name, array in batch.arrays.items()}
