@@ -35,7 +35,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     ),
     "hugging_face": (PYTORCH, "transformers", "accelerate"),
     "litgpt": (PYTORCH, "litgpt", "requests"),
-    "keras_hub": ("tensorflow-cpu",),
+    "keras_hub": ("tensorflow-cpu", "regex", "tokenizers", "kagglehub", "sentencepiece"),
 }
 """What is installed in each environment; in the first, Loomlm and both its backends besides."""
 

@@ -28,7 +28,8 @@ class BatchSpec:
     """The arrays of a batch, and the closed set of sizes that their symbols take.
 
     shapes: one mapping of symbol to size for each shape that may occur; an engine that compiles
-    compiles that many programs at most. It may fill rows up to a larger one of them, with zeros.
+    compiles that many programs at most. It may fill rows up to a larger one of them, with zeros, or
+    cut a `time` to the longest row of a batch, by `length` (batch,), which counts its places.
     """
 
     fields: tuple[BatchField, ...]
