@@ -134,14 +134,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     kinds: Any = ("parameters", "context", "corpus")
-    parser.add_argument("what", nargs="*", choices=[[], *kinds], default=list(kinds))
+    parser.add_argument("what", nargs="*", choices=[[], *kinds], default=[])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--plot", type=Path)
     given = parser.parse_args()
     found = {}
     with tempfile.TemporaryDirectory() as place:
-        for what in given.what:
+        for what in given.what or kinds:
             measured_ = list(points(what, given, Path(place)))
             found[what] = measured_, table(what, measured_)
     if given.plot:

@@ -159,7 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("sizes", nargs="*", choices=[[], *SIZES], default=list(SIZES))
+    parser.add_argument("sizes", nargs="*", choices=[[], *SIZES], default=[])
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--bf16", action="store_true")
@@ -170,7 +170,7 @@ def main() -> None:
     given.python = dict(one.split("=", 1) for one in given.python)
     with tempfile.TemporaryDirectory() as place:
         corpus = text(Path(place))
-        for name in given.sizes:
+        for name in given.sizes or SIZES:
             measure(name, given, corpus)
 
 

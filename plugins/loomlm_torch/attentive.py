@@ -24,6 +24,8 @@ class AttentiveRnn(nn.Module):
     Reads `source` and `source_length`, `tokens` and `length`.
     """
 
+    capturable = True
+
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.config = config = spec.config

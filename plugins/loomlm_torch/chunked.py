@@ -14,6 +14,14 @@ from loomlm.plugin import Loss
 PART = 7 << 20
 """Logits at once: 28 MiB, which the C library does not map by themselves (see heap.py)."""
 
+GPU_PART = 1 << 27
+"""The same where a product must be large to be fast: 512 MiB."""
+
+
+def most_logits(device: torch.device) -> int:
+    """Logits of a head that are computed at once."""
+    return PART if device.type == "cpu" else GPU_PART
+
 
 def fits(head: nn.Module, loss: Loss, precision: str) -> bool:
     """Whether a head's loss may be taken so.
@@ -29,7 +37,7 @@ def fits(head: nn.Module, loss: Loss, precision: str) -> bool:
 def chunked_loss(
     head: nn.Linear, hidden: Tensor, batch: Mapping[str, Tensor], loss: Loss
 ) -> Tensor:
-    """What `weighted_loss` says of `head(hidden)`, (..., width), in parts of at most `PART` logits.
+    """What `weighted_loss` says of `head(hidden)`, (..., width), in parts of `most_logits` at most.
 
     The gradients are taken as well where the logits of a part are at hand, so that none is
     computed twice, as Liger Kernel does it (Hsu 2024). Within autocast, products are in its type.
@@ -65,7 +73,7 @@ class _ChunkedLoss(torch.autograd.Function):
             for tensor, wanted in zip((hidden, weight, bias), ctx.needs_input_grad, strict=False)
         )
         matrix, added = weight.to(dtype), None if bias is None else bias.to(dtype)
-        for at in _parts(len(hidden), len(weight)):
+        for at in _parts(len(hidden), len(weight), most_logits(hidden.device)):
             read = hidden[at].to(dtype)
             odds = F.log_softmax(F.linear(read, matrix, added).float(), dim=1)
             own = label[at, None]
@@ -107,9 +115,9 @@ def _slope(odds: Tensor, own: Tensor, share: Tensor, smoothing: float) -> Tensor
     return slope.mul_(share[:, None])
 
 
-def _parts(rows: int, outputs: int) -> list[slice]:
-    """Rows as parts of about the same size, each of at most `PART` logits or a single row."""
-    count = max(1, -(-rows * outputs // PART))
+def _parts(rows: int, outputs: int, most: int) -> list[slice]:
+    """Rows as parts of about the same size, each of at most `most` logits or a single row."""
+    count = max(1, -(-rows * outputs // most))
     size = max(1, -(-rows // count))
     return [slice(at, at + size) for at in range(0, rows, size)]
 

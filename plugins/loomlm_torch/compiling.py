@@ -17,8 +17,9 @@ from torch import nn
 
 from loomlm.plugin import ModelSpec, UsageError
 
-ENOUGH = 1000
-"""Steps that win back what compiling takes, on a GPU: see docs/benchmarks/gpu.md."""
+WIDE, ENOUGH, ENOUGH_NARROW = 768, 1000, 13_000
+"""Steps that win back what compiling takes, on a GPU, from a width on and below it, where a step is
+short without: see docs/benchmarks/gpu.md."""
 
 # Advice on how the compiler could do better, not on anything that a user could do.
 warnings.filterwarnings("ignore", r"\s*Online softmax is disabled")
@@ -26,16 +27,17 @@ warnings.filterwarnings("ignore", r"\s*Online softmax is disabled")
 warnings.filterwarnings("ignore", "TensorFloat32 tensor cores")
 
 
-def choose(device: str, steps: int | None) -> tuple[bool, str]:
+def choose(device: str, steps: int | None, width: int) -> tuple[bool, str]:
     """Whether to compile for a device where the config leaves it open, and why.
 
     steps: of the stage; None where they are counted in epochs. Then rows mostly come in many
-    widths, and nobody knows yet how many steps there are.
+    widths, and nobody knows yet how many steps there are. width: of the backbone.
     """
     if not device.startswith("cuda"):
         return False, "compiling pays on CUDA"
-    if steps is None or steps < ENOUGH:
-        return False, f"compiling pays from trainer.steps = {ENOUGH} on"
+    enough = ENOUGH if width >= WIDE else ENOUGH_NARROW
+    if steps is None or steps < enough:
+        return False, f"compiling pays from trainer.steps = {enough} on at this width"
     lacking = _lacking(device)
     return (False, f"no {lacking}") if lacking else (True, "faster on this GPU, after a first wait")
 

@@ -31,6 +31,8 @@ def build(spec: ModelSpec) -> nn.Module:
 class EncoderDecoder(nn.Module):
     """Reads `source` and `source_length`, `tokens` and `length` (Vaswani 2017)."""
 
+    capturable = True
+
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         config = spec.config

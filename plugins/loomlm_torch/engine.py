@@ -15,6 +15,7 @@ from torch import Tensor
 
 from loomlm.plugin import Batch, ModelSpec, StepContext, StepScalars, TrainerConfig
 from loomlm_torch.compiling import compiled
+from loomlm_torch.graphs import Graphs, capturable
 from loomlm_torch.kernels import reproducible, whole_float32
 from loomlm_torch.model import (
     Model,
@@ -74,19 +75,14 @@ class TorchEngine:
             self._update(microbatches, context)
 
     def _update(self, microbatches: Sequence[Batch], context: StepContext) -> None:
-        total = max(sum(float(batch["weight"].sum()) for batch in microbatches), 1e-12)
+        weights = max(sum(float(batch["weight"].sum()) for batch in microbatches), 1e-12)
+        # Of a number on the host, the device would take the inverse.
+        total = torch.full((), weights, device=self.device) if self._graphs else weights
         share = range(len(microbatches)) if context.share is None else context.share
         losses = []
         for index in share:
             self._generator().manual_seed(_key(context.seed, context.step, index))
-            tensors = self._tensors(self._trimmed(microbatches[index]))
-            try:
-                part = self._training_loss(tensors) / total
-            except (RuntimeError, ValueError) as error:
-                self._explain(error, tensors)
-                raise
-            self._updates.backward(part)
-            losses.append(part.detach())
+            losses.append(self._pass(microbatches[index], total, context.step, len(share) > 1))
         if not losses:
             losses.append(torch.zeros((), device=self.device))
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
@@ -95,6 +91,23 @@ class TorchEngine:
             loss = self.sums.over_all([value for _, value in self._updates.parameters], loss)
         norm, lost = self._updates.apply(context, loss)
         self._pending.append((context.step, loss, norm, lost))
+
+    def _pass(self, batch: Batch, total: float | Tensor, step: int, several: bool) -> Tensor:
+        """A microbatch's part of the loss. Its gradients are added to those of the update."""
+        given = self._given(self._trimmed(batch))
+        if self._graphs is not None and (graph := self._graphs.of(given, step)) is not None:
+            assert isinstance(total, Tensor)
+            loss, gradients = graph.replay(given, total)
+            self._updates.add(gradients, copied=several)
+            return loss
+        tensors = self._there(given)
+        try:
+            part = self._training_loss(tensors) / total
+        except (RuntimeError, ValueError) as error:
+            self._explain(error, tensors)
+            raise
+        self._updates.backward(part)
+        return part.detach()
 
     def scalars(self) -> list[StepScalars]:
         """The scalars of the updates since the last call."""
@@ -190,12 +203,17 @@ class TorchEngine:
         return batch if static else trimmed(batch, self.spec.batch)
 
     def _tensors(self, batch: Batch) -> dict[str, Tensor]:
+        return self._there(self._given(batch))
+
+    def _given(self, batch: Batch) -> dict[str, Tensor]:
+        """A batch's tensors on the host."""
         tensors = {name: torch.from_numpy(array) for name, array in batch.arrays.items()}
-        if self.device.type == "cpu":
-            return tensors
         if self.device.type == "cuda":
             # From memory that may be paged out, a copy waits for all that the device has to do.
-            tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
+            return {name: tensor.pin_memory() for name, tensor in tensors.items()}
+        return tensors
+
+    def _there(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: t.to(self.device, non_blocking=True) for name, t in tensors.items()}
 
     def _generator(self) -> torch.Generator:
@@ -219,6 +237,21 @@ class TorchEngine:
         if self.trainer.compile is not True:
             return loss
         return compiled(loss, self.module, self.spec, self.trainer.determinism == "exact")
+
+    @cached_property
+    def _graphs(self) -> Graphs | None:
+        """Captured passes, where the device and the model can have them."""
+        if not capturable(self.spec, self.module, self.device):
+            return None
+        loss = self._training_loss
+        return Graphs(
+            self.spec.backbone,
+            self.module,
+            lambda tensors, total: loss(tensors) / total,
+            self._updates.scaled,
+            [value for _, value in self._updates.parameters],
+            self.device,
+        )
 
     @contextmanager
     def _quiet(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:

@@ -120,6 +120,8 @@ class WindowMlp(nn.Module):
     Reads `tokens` (batch, time) and `length` (batch,).
     """
 
+    capturable = True
+
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.config = config = spec.config

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loomlm.plugin import Loss, ModelSpec, Parameter, PluginError
-from loomlm_torch.chunked import PART, chunked_loss, fits
+from loomlm_torch.chunked import chunked_loss, fits, most_logits
 
 FAR = -1e9
 """What is added to a logit that is not to be: no infinity, of which the difference is no number."""
@@ -137,7 +137,7 @@ def loss_function(
         with arithmetic(precision, device):
             hidden = module.states(batch)
             rows, head = hidden.shape[:-1].numel(), module.head
-            large = rows * head.out_features > PART
+            large = rows * head.out_features > most_logits(device)
             if large and fits(head, loss, precision) and not torch.compiler.is_compiling():
                 return chunked_loss(head, hidden, batch, loss)
             logits = head(hidden)
@@ -153,7 +153,7 @@ def loss_by_parts(model: Model, batch: Mapping[str, Tensor], loss: Loss) -> Tens
     """
     hidden = model.states(batch).flatten(0, 1)
     label, weight = batch["label"].flatten(0, 1), batch["weight"].flatten()
-    size = max(1, PART // model.head.out_features)
+    size = max(1, most_logits(hidden.device) // model.head.out_features)
     parts = [
         weighted_loss(
             model.head(hidden[at : at + size]),

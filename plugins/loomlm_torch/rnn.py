@@ -35,6 +35,8 @@ def build(spec: ModelSpec) -> nn.Module:
 class Rnn(nn.Module):
     """Embeddings and recurrent layers. Built from a ModelSpec; reads `tokens` and `length`."""
 
+    capturable = True
+
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.config = config = spec.config

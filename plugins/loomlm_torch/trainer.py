@@ -63,7 +63,7 @@ class TorchTrainer:
         if trainer.precision == "auto":
             resolved["precision"] = _precision(device, backbone)
         if trainer.compile == "auto":
-            resolved["compile"] = compiling.choose(device, trainer.steps)
+            resolved["compile"] = compiling.choose(device, trainer.steps, backbone.width)
         elif trainer.compile:
             compiling.check(device)
         if trainer.threads == "auto":

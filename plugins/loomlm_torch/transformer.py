@@ -160,6 +160,8 @@ class Stack(nn.Module):
 class Transformer(Stack):
     """Embeddings, layers, a last norm. Built from a ModelSpec; reads `tokens` and `length`."""
 
+    capturable = True
+
     def __init__(self, spec: ModelSpec) -> None:
         config = spec.config
         super().__init__(config, (Layer(config) for _ in range(config.layers)))

@@ -80,7 +80,30 @@ class Updates:
 
     def backward(self, loss: Tensor) -> None:
         """Add a loss's gradients to those of the update."""
-        (loss if self.loss_scale is None else loss * self.loss_scale.scale).backward()
+        self.scaled(loss).backward()
+
+    def scaled(self, loss: Tensor) -> Tensor:
+        """What of a loss is differentiated."""
+        return loss if self.loss_scale is None else loss * self.loss_scale.scale
+
+    @torch.no_grad()
+    def add(self, gradients: Sequence[Tensor | None], copied: bool) -> None:
+        """Add gradients, one for each parameter, to those of the update.
+
+        copied: whether what they stand in is written over before the update.
+        """
+        pairs = [
+            (value, gradient)
+            for (_, value), gradient in zip(self.parameters, gradients, strict=True)
+            if gradient is not None
+        ]
+        more = [(value.grad, gradient) for value, gradient in pairs if value.grad is not None]
+        if more:
+            sums, parts = map(list, zip(*more, strict=True))
+            torch._foreach_add_(sums, parts)  # pyright: ignore[reportPrivateImportUsage]
+        for value, gradient in pairs:
+            if value.grad is None:
+                value.grad = gradient.clone() if copied else gradient
 
     @torch.no_grad()
     def apply(self, context: StepContext, loss: Tensor) -> tuple[Tensor, Tensor]:

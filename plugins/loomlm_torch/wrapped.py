@@ -86,6 +86,7 @@ class Wrapped(nn.Module):
         self.name, self.reads = form.name, spec.head.reads
         self.width = width_of(form, spec.config)
         self.module = make(form, spec.config, spec.vocab_size, seed=0)
+        self.capturable = getattr(self.module, "capturable", False)
 
     @property
     def own(self) -> Any:

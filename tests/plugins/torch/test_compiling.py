@@ -89,24 +89,26 @@ def test_without_a_compiler_it_says_what_to_install(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("device", "steps", "triton", "compiler", "expected"),
+    ("device", "steps", "width", "triton", "compiler", "expected"),
     [
-        ("cuda:0", 1000, True, True, True),
-        ("cuda", 5000, False, True, False),
-        ("cuda", 5000, True, False, False),
-        ("cuda", 999, True, True, False),
-        ("cuda", None, True, True, False),
-        ("cpu", 5000, True, True, False),
-        ("mps", 5000, True, True, False),
+        ("cuda:0", 1000, 768, True, True, True),
+        ("cuda", 5000, 768, False, True, False),
+        ("cuda", 5000, 768, True, False, False),
+        ("cuda", 999, 768, True, True, False),
+        ("cuda", 5000, 384, True, True, False),
+        ("cuda", 20_000, 384, True, True, True),
+        ("cuda", None, 768, True, True, False),
+        ("cpu", 5000, 768, True, True, False),
+        ("mps", 5000, 768, True, True, False),
     ],
 )
 def test_auto_compiles_on_cuda_where_it_can_and_pays(
-    monkeypatch, device, steps, triton, compiler, expected
+    monkeypatch, device, steps, width, triton, compiler, expected
 ):
     monkeypatch.setattr(compiling, "find_spec", lambda name: object() if triton else None)
     monkeypatch.setattr("shutil.which", lambda name: name if compiler else None)
 
-    chosen, reason = compiling.choose(device, steps)
+    chosen, reason = compiling.choose(device, steps, width)
 
     assert chosen is expected
     assert reason

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 
 import loomlm
 from loomlm.plugin import CheckpointSaved, StepsEnded, hookimpl
+from loomlm_torch.graphs import Graph, Graphs
 from loomlm_torch.kernels import reproducible
 from loomlm_torch.rnn import Layer
 
@@ -154,6 +155,74 @@ def test_compiled_exact_runs_give_the_same_bits_also_after_a_kill(make):
     with pytest.raises(KilledError):
         loomlm.run(stopped, observers=[Kill()])
     assert_same(first, loomlm.run(stopped, resume="must"))
+
+
+@pytest.fixture
+def replays(monkeypatch) -> list[Graph]:
+    """The graphs that are replayed, one for each pass."""
+    found: list[Graph] = []
+    replay = Graph.replay
+
+    def seen(self: Graph, *given: Any) -> Any:
+        found.append(self)
+        return replay(self, *given)
+
+    monkeypatch.setattr(Graph, "replay", seen)
+    return found
+
+
+PASSES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{case: (case, {}) for case in CASES if not case.startswith("pooled")},
+    "in parts": ("transformer, text", {"accumulate": 2}),
+    "compiled": ("transformer, text", {"compile": True}),
+    "fp16": ("transformer, labels", {"precision": "fp16"}),
+    "moving average": ("lstm, text", {"ema": 0.9}),
+}
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_captured_passes_give_the_bits_of_plain_ones(make, replays, monkeypatch, name):
+    case, how = PASSES[name]
+    captured = loomlm.run(make("captured", case, dropout=True, **how))
+    count = len(replays)
+    assert count > 20
+
+    monkeypatch.setattr(Graphs, "_has_room", lambda self: False)
+    torch._dynamo.reset()
+    plain = loomlm.run(make("plain", case, dropout=True, **how))
+    assert len(replays) == count
+    assert_same(plain, captured)
+
+
+@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+def test_captured_passes_of_a_translation_give_the_bits_of_plain_ones(
+    make, replays, monkeypatch, backbone
+):
+    words = ("rain", "wind", "snow", "sun", "fog")
+    lines = [f"{' '.join(words[i % k] for k in (2, 3, 5))} {words[i % 4]}\n" for i in range(1, 200)]
+    Path("source.txt").write_text("".join(lines), "utf-8")
+    Path("target.txt").write_text("".join(line.upper() for line in lines), "utf-8")
+    config = make("captured", f"{backbone}, text", steps=20)
+    config["backbone"] |= {"encoder_decoder": True}
+    data = {"train": "source.txt", "targets": {"train": "target.txt"}}
+    config["stages"] = [{"name": "only", "task": "translation", "data": data}]
+    captured = loomlm.run(config)
+    assert len(replays) > 10
+    monkeypatch.setattr(Graphs, "_has_room", lambda self: False)
+    assert_same(loomlm.run({**config, "name": "plain"}), captured)
+
+
+def test_tables_that_grow_leave_what_was_captured(make, replays, monkeypatch):
+    """Rotary positions have a table for the longest row so far, and one here is longer."""
+    longer = "rain and wind " * 300
+    Path("valid.csv").write_text(f"text,label\n{longer},weather\n", "utf-8")
+    config = make("captured", "transformer, labels", evaluate_every=10)
+    config["stages"][0]["task"] = {"type": "classification", "max_tokens": 1000}
+    config["stages"][0]["data"]["validation"] = "valid.csv"
+    captured = loomlm.run(config)
+    assert len(replays) > 20
+    monkeypatch.setattr(Graphs, "_has_room", lambda self: False)
+    assert_same(loomlm.run({**config, "name": "plain"}), captured)
 
 
 @pytest.mark.parametrize("causal", [True, False])
