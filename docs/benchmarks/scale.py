@@ -64,6 +64,7 @@ def measured(size: Size, tokens: int, given: argparse.Namespace, folder: Path) -
         f"backbone.max_positions={size.context}",
         f"stages.pretrain.task.context={size.context}",
         f"stages.pretrain.data.train={corpus(folder, tokens)}",
+        "stages.pretrain.data.documents=line",
         f"stages.pretrain.trainer.batch_size={size.batch}",
         f"stages.pretrain.trainer.steps={STEPS}",
         f"trainer.threads={given.threads}",
@@ -81,10 +82,10 @@ def measured(size: Size, tokens: int, given: argparse.Namespace, folder: Path) -
 
 
 def corpus(folder: Path, tokens: int) -> Path:
-    """A file of so many characters, made once."""
+    """A file of so many characters, made once; each line of a million."""
     path = folder / f"{tokens}.txt"
     if not path.exists():
-        million = letters(10**6)
+        million = letters(10**6 - 1) + "\n"
         with path.open("w", encoding="utf-8") as file:
             for _ in range(tokens // 10**6):
                 file.write(million)

@@ -213,7 +213,9 @@ class TorchEngine:
             return {name: tensor.pin_memory() for name, tensor in tensors.items()}
         return tensors
 
-    def _there(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _there(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        if self.device.type == "cpu":
+            return tensors
         return {name: t.to(self.device, non_blocking=True) for name, t in tensors.items()}
 
     def _generator(self) -> torch.Generator:
