@@ -77,15 +77,16 @@ def measured(size: Size, tokens: int, given: argparse.Namespace, folder: Path) -
         "rate": updates * size.tokens / work,
         "operations": size.flops(size.parameters),
         "megabytes": found["megabytes"],
-        "before": found["process"] - found["whole"][0],
+        "before": found["before"],
     }
 
 
 def corpus(folder: Path, tokens: int) -> Path:
-    """A file of so many characters, made once; each line of a million."""
+    """A file of so many characters, made once, in lines of a thousand."""
     path = folder / f"{tokens}.txt"
     if not path.exists():
-        million = letters(10**6 - 1) + "\n"
+        drawn = letters(10**6)
+        million = "".join(drawn[at : at + 999] + "\n" for at in range(0, 10**6, 1000))
         with path.open("w", encoding="utf-8") as file:
             for _ in range(tokens // 10**6):
                 file.write(million)

@@ -4,7 +4,8 @@
 
 trains a config and prints JSON: `whole`, from the making of the model to the last update, reading
 of data left out, tracing and compiling not; `steady`, what is behind the warm-up; each as seconds,
-seconds of work of the processor, and updates; the evaluation; the most memory that the process had.
+seconds of work of the processor, and updates; `before`, the seconds until the model is made; the
+evaluation; the most memory that the process had.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from unittest.mock import patch
 
 from speed import interval
 
+BEGUN = time.perf_counter()
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "KERAS_BACKEND": "tensorflow",
@@ -92,7 +94,8 @@ def trained(config: Path, warmup: int, settings: list[str]) -> dict[str, Any]:
         run = loomlm.run(loomlm.load_config(config, set=settings), runs=runs, observers=[clock])
     assert clock.warm is not None
     (evaluation,) = run.evaluation.values()
-    return measured(clock.made, clock.warm, clock.last, evaluation)
+    found = measured(clock.made, clock.warm, clock.last, evaluation)
+    return {**found, "before": clock.made[0] - BEGUN}
 
 
 # --- what the processes found ------------------------------------------------------------------
