@@ -24,8 +24,8 @@ class Model(nn.Module):
     (batch, time, width), as the head reads. One that generates has besides
     `start(batch, room) -> (hidden (batch, width), cache)`, the states behind each row's last token
     and tensors by name with a row for each row, and `step(cache, tokens (batch,)) -> hidden`, which
-    changes the cache in place. With `capturable = True` or `uncompiled = True` it says how it may be
-    run: see `graphs.py` and `compiling.py`.
+    changes the cache in place. `capturable = True` or `uncompiled = True` say how it may be run:
+    see `graphs.py` and `compiling.py`.
     """
 
     def __init__(self, backbone: nn.Module, head: nn.Linear, places: bool = False) -> None:
