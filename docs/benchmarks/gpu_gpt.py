@@ -151,12 +151,8 @@ class Bare:
 
     def _begin(self) -> nn.Module:
         self.model.to(self.device)
-        self.nano = isinstance(self.model, NanoGpt)
-        self.optimizer = (
-            self.model.optimizer(self.device.type)
-            if isinstance(self.model, NanoGpt)
-            else adamw(self.model)
-        )
+        nano = isinstance(self.model, NanoGpt)
+        self.optimizer = self.model.optimizer(self.device.type) if nano else adamw(self.model)
         return torch.compile(self.model) if self.compile else self.model
 
     def _batch(self) -> tuple[Tensor, Tensor]:
@@ -187,7 +183,7 @@ class Bare:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
-            if self.nano and step % 10 == 0:
+            if isinstance(self.model, NanoGpt) and step % 10 == 0:
                 loss.item()
         self._wait()
         return time.perf_counter() - started

@@ -65,7 +65,8 @@ def test_a_language_model_learns_and_is_scored(lm_config, loomlm_command):
 @pytest.mark.parametrize("part", [1 << 24, 1000])
 def test_the_score_is_that_of_every_token_after_the_first(lm_config, backend, monkeypatch, part):
     """The sum over windows, by hand, from the model's own logits, however they are cut."""
-    monkeypatch.setattr(f"loomlm_{backend}.model.PART", part)
+    place = {"torch": "loomlm_torch.chunked", "tensorflow": "loomlm_tensorflow.model"}[backend]
+    monkeypatch.setattr(f"{place}.PART", part)
     folder = run(lm_config(), "stages.pretrain.task.context=16")
     model = loomlm.load_model(folder)
     texts = Path("corpus.txt").read_text().splitlines()[-40:]

@@ -90,8 +90,8 @@ def in_float64(config: Any) -> Any:
         class Double(type(engine)):
             __slots__ = ()
 
-            def _tensors(self, batch):
-                found = super()._tensors(batch)
+            def _there(self, tensors):
+                found = super()._there(tensors)
                 return {n: t.double() if t.is_floating_point() else t for n, t in found.items()}
 
         engine.module.double()

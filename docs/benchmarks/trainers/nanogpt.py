@@ -10,14 +10,12 @@ import json
 import math
 import os
 import sys
+from pathlib import Path
 
 import torch
+from gpu_gpt import NanoGpt
 from sizes import Asked, asked, numbers
 from timing import mark, measured
-
-sys.path.insert(0, os.environ["NANOGPT"])
-
-from model import GPT, GPTConfig
 
 
 def main(given: Asked) -> None:
@@ -26,17 +24,7 @@ def main(given: Asked) -> None:
     size, data = given.size, numbers(given.size)
     made = warm = mark(0)
     with contextlib.redirect_stdout(sys.stderr):
-        model = GPT(
-            GPTConfig(
-                block_size=size.context,
-                vocab_size=size.vocabulary,
-                n_layer=size.layers,
-                n_head=size.heads,
-                n_embd=size.width,
-                dropout=0.0,
-                bias=False,
-            )
-        )
+        model = NanoGpt(size, Path(os.environ["NANOGPT"])).gpt
         optimizer = model.configure_optimizers(0.1, 1e-3, (0.9, 0.99), "cpu")
     half = torch.amp.autocast("cpu", torch.bfloat16) if given.bf16 else contextlib.nullcontext()
     scaler = torch.amp.GradScaler("cuda", enabled=False)
