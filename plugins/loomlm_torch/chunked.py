@@ -20,7 +20,7 @@ GPU_PART = 1 << 27
 
 def most_logits(device: torch.device) -> int:
     """Logits of a head that are computed at once."""
-    return PART if device.type == "cpu" else GPU_PART
+    return GPU_PART if device.type == "cuda" else PART
 
 
 def fits(head: nn.Module, loss: Loss, precision: str) -> bool:

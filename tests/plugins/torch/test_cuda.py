@@ -18,6 +18,7 @@ from loomlm.plugin import CheckpointSaved, StepsEnded, hookimpl
 from loomlm_torch.graphs import Graph, Graphs
 from loomlm_torch.kernels import reproducible
 from loomlm_torch.rnn import Layer
+from loomlm_torch.transformer import Stack
 
 pytestmark = [
     pytest.mark.one_backend("torch"),
@@ -213,14 +214,23 @@ def test_captured_passes_of_a_translation_give_the_bits_of_plain_ones(
 
 
 def test_tables_that_grow_leave_what_was_captured(make, replays, monkeypatch):
-    """Rotary positions have a table for the longest row so far, and one here is longer."""
-    longer = "rain and wind " * 300
+    """Rotary positions have a table of 1,024 places at first, and a row here is longer."""
+    seen: list[int] = []
+    extend = Stack.extend
+
+    def spied(self: Stack, places: int) -> None:
+        seen.append(places)
+        extend(self, places)
+
+    monkeypatch.setattr(Stack, "extend", spied)
+    longer = "rain and wind " * 700
     Path("valid.csv").write_text(f"text,label\n{longer},weather\n", "utf-8")
     config = make("captured", "transformer, labels", evaluate_every=10)
-    config["stages"][0]["task"] = {"type": "classification", "max_tokens": 1000}
+    config["stages"][0]["task"] = {"type": "classification", "max_tokens": 2000}
     config["stages"][0]["data"]["validation"] = "valid.csv"
     captured = loomlm.run(config)
     assert len(replays) > 20
+    assert max(seen) > 1024
     monkeypatch.setattr(Graphs, "_has_room", lambda self: False)
     assert_same(loomlm.run({**config, "name": "plain"}), captured)
 

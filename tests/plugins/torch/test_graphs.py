@@ -142,16 +142,40 @@ class Nothing:
     """A config without keys."""
 
 
-def test_who_cannot_keep_the_promise_is_told(monkeypatch):
+@pytest.fixture
+def capturing(monkeypatch) -> None:
+    """Has passes be captured on the CPU, where they are just computed once."""
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: None)
+    monkeypatch.setattr(torch.cuda, "graph", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(Graphs, "_place", (None, None))
+    monkeypatch.setattr(Graphs, "_has_room", lambda self: True)
+
+
+@pytest.mark.usefixtures("capturing")
+def test_buffers_that_a_graph_reads_outlive_their_replacement():
+    layer = nn.Linear(2, 2)
+    layer.register_buffer("table", torch.arange(4.0), persistent=False)
+    first = layer.table
+
+    def loss(given: Mapping[str, Tensor], total: Tensor) -> Tensor:
+        return layer(given["x"]).sum() / total
+
+    graphs = Graphs("mine", layer, loss, lambda x: x, [layer.weight], torch.device("cpu"))
+    graphs.of({"x": torch.ones(1, 2)}, 1)
+    graph = graphs.of({"x": torch.ones(1, 2)}, 3)
+    layer.table = torch.arange(8.0)
+
+    assert graph is not None
+    assert any(held is first for held in graph.held)
+
+
+@pytest.mark.usefixtures("capturing")
+def test_who_cannot_keep_the_promise_is_told():
     layer = nn.Linear(2, 2)
 
     def waits(given: Mapping[str, Tensor], total: Tensor) -> Tensor:
         raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nMore.")
 
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: None)
-    monkeypatch.setattr(torch.cuda, "graph", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(Graphs, "_place", (None, None))
-    monkeypatch.setattr(Graphs, "_has_room", lambda self: True)
     graphs = Graphs("mine", layer, waits, lambda x: x, [layer.weight], torch.device("cpu"))
     graphs.of({"x": torch.zeros(1, 2)}, 1)
 
