@@ -1,4 +1,4 @@
-"""Scaled dot-product attention, by whichever of two ways is faster in training on a CPU."""
+"""Scaled dot-product attention, by whichever of PyTorch's kernel and plain products is faster."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def attend(
     share = share if training else 0.0
     if training and _plainly(q, k, share):
         return _plain(q, k, v, mask, causal, share)
+    if q.shape[2] == 1 and not training and reads_whole(len(q), q.device):
+        return _one(q, k, v, mask)
     return F.scaled_dot_product_attention(
         q,
         k,
@@ -45,6 +47,26 @@ def _plainly(q: Tensor, k: Tensor, share: float) -> bool:
         return False
     numbers = q.shape[:3].numel() * k.shape[2]
     return share > 0 or (q.dtype == torch.bfloat16 and numbers <= MOST)
+
+
+def reads_whole(rows: int, device: torch.device) -> bool:
+    """Whether one query each of so many rows is best given whole arrays of keys, with a mask.
+
+    PyTorch's kernel takes the rows' heads one by one on a CPU; one product of all is twice as fast,
+    but would copy a slice of them first (docs/benchmarks/notes.md).
+    """
+    return rows > 1 and device.type == "cpu"
+
+
+def _one(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """The same for q (batch, heads, 1, d), with the queries that share keys in one product."""
+    size, heads, _, d = q.shape
+    shared = q.reshape(size * k.shape[1], heads // k.shape[1], d) * d**-0.5
+    scores = torch.bmm(shared, k.flatten(0, 1).mT)
+    if mask is not None:
+        least = torch.finfo(q.dtype).min
+        scores.view(size, heads, 1, -1).masked_fill_(~mask, least)
+    return torch.bmm(scores.softmax(dim=-1), v.flatten(0, 1)).view(q.shape)
 
 
 def _plain(

@@ -53,16 +53,17 @@ class EncoderDecoder(nn.Module):
     def start(self, batch: Mapping[str, Tensor], room: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The states (batch, width) behind each row's last token, and the rows' cache.
 
-        source_keys, source_values: (batch, layers, kv_heads, source, d), projected once for all
-        that is written; seen: (batch, 1, 1, source). The others as of `Stack.begin`.
+        source_keys.0, source_values.0, ...: of each layer (batch, kv_heads, source, d), projected
+        once for all that is written; seen: (batch, 1, 1, source). The others as of `caching`.
         """
         cache: dict[str, Tensor] = {}
         sources = self._sources(batch)
         embedded = self.embedding(batch["tokens"])
-        hidden = self.decoder.begin(embedded, batch["length"], cache, room, sources)
+        hidden = self.decoder.begin(embedded, batch["length"], cache, sources)
         for index, (keys, values, seen) in enumerate(sources):
-            cache[f"source_keys.{index}"] = keys
-            cache[f"source_values.{index}"] = values
+            # Attention in one product reads each head's as it stands.
+            cache[f"source_keys.{index}"] = keys.contiguous()
+            cache[f"source_values.{index}"] = values.contiguous()
             cache["seen"] = seen
         return last(hidden, batch["length"]), cache
 

@@ -10,6 +10,7 @@ import copy
 import platform
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 MACHINES = ("x86_64", "AMD64")
@@ -17,6 +18,9 @@ MACHINES = ("x86_64", "AMD64")
 ROWS = 2
 """What oneDNN is told to expect. Its layout for 2 rows was the fastest of those for 1, 2, 16 and 64
 at each number of rows from 2 to 64 (docs/benchmarks/notes.md)."""
+
+SMALL = 1 << 16
+"""Numbers of a matrix up to which a call of oneDNN costs more than its layout gains, in fp32."""
 
 
 def can_pack(precision: str, device: torch.device) -> bool:
@@ -47,7 +51,7 @@ def _packed(
     # A class derived from it, or hooks, may do more than multiply.
     hooked = module._forward_hooks or module._forward_pre_hooks
     if type(module) is nn.Linear and module.weight.dtype == torch.float32 and not hooked:
-        other: nn.Module = Turned(module) if single else Packed(module, precision)
+        other: nn.Module = _laid_out(module, precision, single)
     else:
         other = copy.copy(module)
         other._modules = {
@@ -56,6 +60,13 @@ def _packed(
         }
     done[id(module)] = other
     return other
+
+
+def _laid_out(linear: nn.Linear, precision: str, single: bool) -> nn.Module:
+    if not single and (precision != "fp32" or linear.weight.numel() > SMALL):
+        return Packed(linear, precision)
+    # Fewer outputs than inputs are found faster from the matrix as it is.
+    return linear if linear.out_features < linear.in_features else Turned(linear)
 
 
 class Packed(nn.Module):
@@ -75,18 +86,13 @@ class Packed(nn.Module):
 
 
 class Turned(nn.Module):
-    """An `nn.Linear` whose matrix stands as (inputs, outputs): the fastest for one row."""
+    """An `nn.Linear` whose matrix stands as (inputs, outputs)."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
-        self.matrix = linear.weight.T.contiguous()
+        self.matrix = linear.weight.T.contiguous().T
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., inputs) to (..., outputs)."""
-        rows = x.flatten(0, -2)
-        if self.bias is None:
-            found = torch.mm(rows, self.matrix)
-        else:
-            found = torch.addmm(self.bias, rows, self.matrix)
-        return found.view(*x.shape[:-1], -1)
+        return F.linear(x, self.matrix, self.bias)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loomlm.plugin import ModelSpec
+from loomlm_torch import caching
 from loomlm_torch.attending import attend
 from loomlm_torch.drawing import dropout
 from loomlm_torch.pooling import last, pool
@@ -32,9 +33,6 @@ Keep = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Source = tuple[Tensor, Tensor, Tensor]
 """A source's keys and values (batch, kv_heads, source, d), and (batch, 1, 1, source), true for what
 is of it."""
-
-GROWTH = 16
-"""Places that a cache has more than it needs at first, and each time that it grows."""
 
 
 class Stack(nn.Module):
@@ -59,7 +57,7 @@ class Stack(nn.Module):
         self,
         x: Tensor,
         mask: Tensor | None,
-        keep: Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        keep: caching.Kept | None = None,
         places: Tensor | None = None,
         sources: Sequence[Source] = (),
     ) -> Tensor:
@@ -90,56 +88,17 @@ class Stack(nn.Module):
         x: Tensor,
         length: Tensor,
         cache: dict[str, Tensor],
-        room: int,
         sources: Sequence[Source] = (),
     ) -> Tensor:
-        """The states of prompts, embedded (batch, time, width); a cache gets their keys and values.
-
-        keys, values: (batch, layers, kv_heads, places, d), of which a row has `length` (batch,).
-        There are more places as they are needed. What right padding left behind them is written
-        over before anything attends to it.
-        """
-        size, time, _ = x.shape
-        heads, d = self.config.kv_heads or self.config.heads, self.config.head_width
-        shape = (size, len(self.layers), heads, max(time, min(room, 2 * time + GROWTH)), d)
-
-        def keep(layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-            for name, new in (("keys", keys), ("values", values)):
-                if layer == 0:
-                    cache[name] = new.new_zeros(shape)
-                cache[name][:, layer, :, :time] = new
-            return keys, values
-
-        self.extend(time)
-        hidden = self.through(x, None, keep, sources=sources)
-        cache["length"] = length.long()
-        return hidden
+        """The states of prompts, embedded (batch, time, width); a cache gets what is kept."""
+        self.extend(x.shape[1])
+        return self.through(x, None, caching.begin(cache, length), sources=sources)
 
     def go_on(self, x: Tensor, cache: dict[str, Tensor], sources: Sequence[Source] = ()) -> Tensor:
         """The states of tokens, embedded (batch, width), to (batch, width); the cache gets them."""
-        length = cache["length"]
-        low, high = length.aminmax()
-        time, even = int(high) + 1, bool(low == high)
-        if time > cache["keys"].shape[3]:
-            for name in ("keys", "values"):
-                cache[name] = F.pad(cache[name], (0, 0, 0, time + GROWTH))
-        keys, values = cache["keys"], cache["values"]
-        rows = torch.arange(len(x), device=x.device)
-
-        def append(layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-            if even:  # A slice takes two thirds of the time of places one by one.
-                keys[:, layer, :, time - 1] = key[:, :, 0]
-                values[:, layer, :, time - 1] = value[:, :, 0]
-            else:
-                keys[rows, layer, :, length] = key[:, :, 0]
-                values[rows, layer, :, length] = value[:, :, 0]
-            return keys[:, layer, :, :time], values[:, layer, :, :time]
-
-        self.extend(time)
-        mask = None if even else inside(length + 1, time)
-        hidden = self.through(x[:, None], mask, append, length[:, None], sources)
-        cache["length"] = length + 1
-        return hidden[:, 0]
+        keep, mask, places = caching.go_on(cache)
+        self.extend(cache["keys.0"].shape[2] + 1)
+        return self.through(x[:, None], mask, keep, places, sources)[:, 0]
 
     def extend(self, places: int) -> None:
         """Have the cosines and sines of so many places (Su 2021), and as many again.
@@ -188,7 +147,7 @@ class Transformer(Stack):
         """The states (batch, width) behind each row's last token, and the rows' cache."""
         cache: dict[str, Tensor] = {}
         embedded = self.embedding(batch["tokens"])
-        hidden = self.begin(embedded, batch["length"], cache, room)
+        hidden = self.begin(embedded, batch["length"], cache)
         return last(hidden, batch["length"]), cache
 
     def step(self, cache: dict[str, Tensor], tokens: Tensor) -> Tensor:

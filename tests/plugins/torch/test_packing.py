@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from loomlm_torch import engine as engines
+from loomlm_torch import packing
 from loomlm_torch.packing import Packed, Turned, can_pack, packed
 
 pytestmark = [
@@ -36,19 +37,23 @@ def logits(model, rows) -> list[np.ndarray]:
     return [first, *(np.array(model.engine.step(cache, token)) for token in tokens)]
 
 
+@pytest.mark.parametrize("small", [0, packing.SMALL])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("rows", PROMPTS.values(), ids=PROMPTS)
 @pytest.mark.parametrize("name", MODELS)
 def test_the_logits_are_those_of_the_matrices_as_stored(
-    small_model, monkeypatch, name, rows, precision
+    small_model, monkeypatch, name, rows, precision, small
 ):
+    monkeypatch.setattr(packing, "SMALL", small)
     kind, keys = MODELS[name]
     model = small_model(kind, precision=precision, **keys)
     found = logits(model, rows)
     single = len(rows) == 1 and precision == "fp32"
-    layers = [type(layer) for layer in model.engine._packed[single].modules()]
-    assert (Turned if single else Packed) in layers
-    assert nn.Linear not in layers
+    turned = single or (bool(small) and precision == "fp32")
+    layers = list(model.engine._packed[single].modules())
+    assert (Turned if turned else Packed) in map(type, layers)
+    left = [layer for layer in layers if type(layer) is nn.Linear]
+    assert all(turned and layer.out_features < layer.in_features for layer in left)
 
     monkeypatch.setattr(engines, "can_pack", lambda *_: False)
     wanted = logits(model, rows)
@@ -73,7 +78,9 @@ def test_weights_that_changed_are_laid_out_again(small_model, monkeypatch, chang
     np.testing.assert_allclose(found[-1], logits(model, PROMPTS["even"])[-1], rtol=1e-4, atol=1e-5)
 
 
-def test_what_may_do_more_than_multiply_stays():
+def test_what_may_do_more_than_multiply_stays(monkeypatch):
+    monkeypatch.setattr(packing, "SMALL", 0)
+
     class Doubling(nn.Linear):
         def forward(self, x):
             return 2 * super().forward(x)
