@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loomlm.plugin import Loss
+from loomlm_torch.linear import is_plain, linear
 
 PART = 7 << 20
 """Logits at once: 28 MiB, which the C library does not map by themselves (see heap.py)."""
@@ -29,9 +30,8 @@ def fits(head: nn.Module, loss: Loss, precision: str) -> bool:
     In fp16 it may not: its gradients would be taken before the loss is scaled, and small ones lost.
     A head that something else has changed computes what only it knows.
     """
-    plain = type(head) is nn.Linear and "forward" not in vars(head)
     hooked = head._forward_hooks or head._forward_pre_hooks or head._backward_hooks
-    return plain and not hooked and loss.kind == "cross_entropy" and precision != "fp16"
+    return is_plain(head) and not hooked and loss.kind == "cross_entropy" and precision != "fp16"
 
 
 def chunked_loss(
@@ -75,7 +75,7 @@ class _ChunkedLoss(torch.autograd.Function):
         matrix, added = weight.to(dtype), None if bias is None else bias.to(dtype)
         for at in _parts(len(hidden), len(weight), most_logits(hidden.device)):
             read = hidden[at].to(dtype)
-            odds = F.log_softmax(F.linear(read, matrix, added).float(), dim=1)
+            odds = F.log_softmax(linear(read, matrix, added).float(), dim=1)
             own = label[at, None]
             total -= _sum_of_odds(odds, own, share[at], smoothing)
             slope = _slope(odds, own, share[at], smoothing)
@@ -83,7 +83,7 @@ class _ChunkedLoss(torch.autograd.Function):
                 shift += slope.sum(dim=0)
             slope = slope.to(dtype)
             if slopes is not None:
-                slopes[at] = slope @ matrix
+                slopes[at] = linear(slope, matrix.T, None)
             if turn is not None:
                 _add_product(turn, slope.T, read)
         ctx.save_for_backward(slopes, turn, shift)

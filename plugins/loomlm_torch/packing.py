@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from loomlm_torch.linear import is_plain
+
 MACHINES = ("x86_64", "AMD64")
 
 ROWS = 2
@@ -50,7 +52,8 @@ def _packed(
         return done[id(module)]
     # A class derived from it, or hooks, may do more than multiply.
     hooked = module._forward_hooks or module._forward_pre_hooks
-    if type(module) is nn.Linear and module.weight.dtype == torch.float32 and not hooked:
+    if is_plain(module) and module.weight.dtype == torch.float32 and not hooked:
+        assert isinstance(module, nn.Linear)
         other: nn.Module = _laid_out(module, precision, single)
     else:
         other = copy.copy(module)

@@ -1,0 +1,146 @@
+"""Products by oneDNN: those of `nn.Linear`, and its gradients; and which layers have them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from loomlm_torch import linear as products
+from loomlm_torch.chunked import chunked_loss
+from loomlm_torch.linear import Linear, adopt, linear
+
+CPU = torch.device("cpu")
+
+pytestmark = [
+    pytest.mark.one_backend("torch"),
+    pytest.mark.skipif(
+        not torch.backends.mkldnn.is_available(), reason="this PyTorch is without oneDNN"
+    ),
+]
+
+
+@pytest.fixture(autouse=True)
+def everywhere(monkeypatch):
+    """As on a processor where it is faster, and for products of any size."""
+    monkeypatch.setattr(products, "faster_here", lambda: True)
+    for name in ("LEAST", "LEAST_WITH_GRADIENTS"):
+        monkeypatch.setattr(products, name, 0)
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """The shapes of what is multiplied by oneDNN."""
+    shapes, product = [], products._product
+
+    def noted(x, weight, bias):
+        shapes.append((tuple(x.shape), tuple(weight.shape)))
+        return product(x, weight, bias)
+
+    monkeypatch.setattr(products, "_product", noted)
+    return shapes
+
+
+def drawn(*shape, wanted=True):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(17)).requires_grad_(wanted)
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (2, 5, 6), (2, 3, 4, 6), (1, 6), (0, 6)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_products_and_gradients_are_those_of_pytorch(called, shape, bias):
+    found = []
+    for function in (linear, F.linear):
+        x, weight = drawn(*shape), drawn(7, 6)
+        shift = drawn(7) if bias else None
+        out = function(x, weight, shift)
+        # Squared, so that the gradient is not one number that is expanded, and then one that is.
+        (out.square().sum() + out.sum()).backward()
+        found.append([out, x.grad, weight.grad, *([shift.grad] if bias else [])])
+    assert called[:1] == [(shape, (7, 6))]
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_gradient_that_is_expanded_and_rows_that_stand_apart():
+    found = []
+    for function in (linear, F.linear):
+        x, weight = drawn(6, 4, 2), drawn(7, 4)
+        function(x.transpose(1, 2), weight, None).sum().backward()
+        found.append((x.grad, weight.grad))
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("learns", ["x", "weight", "bias"])
+def test_only_the_gradients_that_are_wanted(called, learns):
+    x, weight, bias = (
+        drawn(*shape, wanted=name == learns)
+        for name, shape in (("x", (5, 6)), ("weight", (7, 6)), ("bias", (7,)))
+    )
+    weight.requires_grad_(learns != "x")
+    out = linear(x, weight, bias)
+    out.square().sum().backward()
+    assert (x.grad is not None) == (learns == "x")
+    assert (bias.grad is not None) == (learns == "bias")
+    assert len(called) == (2 if learns == "x" else 1)
+
+
+@pytest.mark.parametrize("how", ["float64", "autocast", "small", "switched off", "elsewhere"])
+def test_what_is_left_to_pytorch(called, monkeypatch, how):
+    x, weight = drawn(5, 6), drawn(7, 6)
+    if how == "float64":
+        x, weight = x.double(), weight.double()
+    elif how == "small":
+        monkeypatch.setattr(products, "LEAST_WITH_GRADIENTS", 5 * 6 * 7 + 1)
+    elif how == "elsewhere":
+        monkeypatch.setattr(products, "faster_here", lambda: False)
+    elif how == "switched off":
+        monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    with torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast"):
+        found = linear(x, weight, None)
+        assert torch.equal(found, F.linear(x, weight))
+    assert called == []
+
+
+def test_layers_are_adopted_as_they_are(called):
+    class Doubling(nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    plain, shadowed, seen = nn.Linear(3, 3), nn.Linear(3, 3), []
+    shadowed.forward = lambda x: -x
+    plain.register_forward_hook(lambda *_: seen.append("hook"))
+    module = nn.Sequential(plain, Doubling(3, 3), shadowed, nn.Tanh())
+    names, x = list(module.state_dict()), torch.randn(4, 3)
+    wanted = module(x)
+
+    adopt(module, torch.device("meta"))
+    assert type(plain) is nn.Linear
+    adopt(module, CPU)
+
+    assert [type(child) for child in module] == [Linear, Doubling, nn.Linear, nn.Tanh]
+    torch.testing.assert_close(module(x), wanted)
+    assert (len(called), seen, list(module.state_dict())) == (1, ["hook", "hook"], names)
+
+
+def test_an_update_with_them_is_one_without(small_model, monkeypatch):
+    """Also of a head whose loss is taken in parts."""
+    rows, found = [[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]], []
+    monkeypatch.setattr("loomlm_torch.chunked.PART", 40)
+    for here in (True, False):
+        monkeypatch.setattr(products, "faster_here", lambda here=here: here)
+        model = small_model("transformer", width=16, heads=2, layers=2)
+        assert any(type(m) is Linear for m in model.engine.module.modules()) == here
+        found.append([*model.trained(rows, 17), model.forward(rows)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_head_s_loss_in_parts_is_multiplied_so_too(called):
+    head = Linear(6, 9)
+    batch = {"label": torch.arange(5), "weight": torch.ones(5)}
+    from loomlm.plugin import Loss
+
+    chunked_loss(head, drawn(5, 6), batch, Loss(kind="cross_entropy")).backward()
+    assert called == [((5, 6), (9, 6)), ((5, 9), (6, 9))]
