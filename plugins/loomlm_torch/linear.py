@@ -68,10 +68,14 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _suited(x: Tensor, weight: Tensor) -> bool:
-    exact = x.dtype == weight.dtype == torch.float32
-    here = x.device.type == "cpu" and faster_here() and torch.backends.mkldnn.enabled
-    own = torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
-    return exact and here and not own
+    if not (x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and x.dim() > 1):
+        return False
+    others = (
+        torch.is_autocast_enabled("cpu")
+        or torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+    )
+    return faster_here() and torch.backends.mkldnn.enabled and not others
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -86,15 +90,13 @@ class _Linear(torch.autograd.Function):
         return _product(x, weight, bias)
 
     @staticmethod
-    # The decorator hides the parameters' names.
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         (slope,) = given
         x, weight = ctx.saved_tensors
         wanted = ctx.needs_input_grad
         rows = slope.flatten(0, -2)
         return (
-            _product(slope, weight.T, None) if wanted[0] else None,
+            linear(slope, weight.T, None) if wanted[0] else None,
             rows.T @ x.flatten(0, -2) if wanted[1] else None,
             rows.sum(dim=0) if wanted[2] else None,
         )

@@ -47,7 +47,7 @@ def drawn(*shape, wanted=True):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(17)).requires_grad_(wanted)
 
 
-@pytest.mark.parametrize("shape", [(5, 6), (2, 5, 6), (2, 3, 4, 6), (1, 6), (0, 6)])
+@pytest.mark.parametrize("shape", [(5, 6), (2, 5, 6), (2, 3, 4, 6), (1, 6), (0, 6), (6,)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_products_and_gradients_are_those_of_pytorch(called, shape, bias):
     found = []
@@ -58,7 +58,7 @@ def test_products_and_gradients_are_those_of_pytorch(called, shape, bias):
         # Squared, so that the gradient is not one number that is expanded, and then one that is.
         (out.square().sum() + out.sum()).backward()
         found.append([out, x.grad, weight.grad, *([shift.grad] if bias else [])])
-    assert called[:1] == [(shape, (7, 6))]
+    assert called[:1] == ([(shape, (7, 6))] if len(shape) > 1 else [])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
 
@@ -70,6 +70,18 @@ def test_a_gradient_that_is_expanded_and_rows_that_stand_apart():
         function(x.transpose(1, 2), weight, None).sum().backward()
         found.append((x.grad, weight.grad))
     torch.testing.assert_close(*found)
+
+
+def test_gradients_of_gradients():
+    found = []
+    for function in (linear, F.linear):
+        x, weight = drawn(5, 6), drawn(7, 6)
+        slopes = torch.autograd.grad(
+            function(x, weight, None).pow(3).sum(), (x, weight), create_graph=True
+        )
+        sum(slope.square().sum() for slope in slopes).backward()
+        found.append((x.grad, weight.grad))
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("learns", ["x", "weight", "bias"])
@@ -100,6 +112,13 @@ def test_what_is_left_to_pytorch(called, monkeypatch, how):
     with torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast"):
         found = linear(x, weight, None)
         assert torch.equal(found, F.linear(x, weight))
+    assert called == []
+
+
+def test_transforms_of_torch_func_are_left_to_pytorch(called):
+    x, weight = drawn(5, 6), drawn(7, 6)
+    slope = torch.func.grad(lambda x: linear(x, weight, None).sum())(x)
+    torch.testing.assert_close(slope, weight.sum(dim=0).expand(5, 6))
     assert called == []
 
 
