@@ -17,6 +17,7 @@ from loomlm.plugin import Batch, ModelSpec, StepContext, StepScalars, TrainerCon
 from loomlm_torch.compiling import compiled
 from loomlm_torch.graphs import Graphs, capturable
 from loomlm_torch.kernels import reproducible, whole_float32
+from loomlm_torch.linear import adopt
 from loomlm_torch.model import (
     Model,
     arithmetic,
@@ -235,6 +236,7 @@ class TorchEngine:
     @cached_property
     def _training_loss(self) -> Callable[[Mapping[str, Tensor]], Tensor]:
         """A batch's tensors to the sum of its weighted losses, dropout on."""
+        adopt(self.module, self.device)
         loss = loss_function(self.module, self.spec.loss, self.trainer.precision, self.device)
         if self.trainer.compile is not True:
             return loss

@@ -22,7 +22,6 @@ from loomlm.plugin import (
 from loomlm_torch import compiling, kernels
 from loomlm_torch.engine import TorchEngine
 from loomlm_torch.heap import keep_freed_memory
-from loomlm_torch.linear import adopt
 from loomlm_torch.model import build_model
 from loomlm_torch.team import TorchTeam
 
@@ -88,7 +87,6 @@ class TorchTrainer:
         if device.type == "cpu":
             keep_freed_memory(4 * max(prod(parameter.shape) for parameter in spec.layout))
         module = build_model(spec, builders("backbone", spec.backbone)).to(device)
-        adopt(module, device)
         by_name = {parameter.name: parameter for parameter in spec.layout}
         for name, value in module.named_parameters():
             value.requires_grad_(by_name[name].trainable)

@@ -150,8 +150,10 @@ def test_an_update_with_them_is_one_without(small_model, monkeypatch):
     for here in (True, False):
         monkeypatch.setattr(products, "faster_here", lambda here=here: here)
         model = small_model("transformer", width=16, heads=2, layers=2)
-        assert any(type(m) is Linear for m in model.engine.module.modules()) == here
+        module = model.engine.module
+        assert not any(type(layer) is Linear for layer in module.modules())
         found.append([*model.trained(rows, 17), model.forward(rows)])
+        assert any(type(layer) is Linear for layer in module.modules()) == here
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
