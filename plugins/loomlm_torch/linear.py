@@ -33,8 +33,8 @@ def faster_here() -> bool:
 def adopt(module: nn.Module, device: torch.device) -> None:
     """Have the linear layers within a module multiply so, where that is faster.
 
-    They stay what they are by name, weights and hooks, whoever made them; but not by class, by which
-    tools find them, so a model is left as it is until it trains.
+    They stay what they are by name, weights and hooks, whoever made them; but not by class, by
+    which tools find them, so a model is left as it is until it trains.
     """
     if device.type != "cpu" or not faster_here():
         return
