@@ -29,6 +29,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
         "transformers",
         "fasttext-wheel",
         "scikit-learn",
+        "datasets",
         "datasketch",
         "matplotlib",
         "pytest",
