@@ -67,7 +67,7 @@ def loomlm_reader(context: int) -> Callable[[int], Any]:
     from loomlm_tasks.config import CausalLmConfig
 
     _, store = open_store()
-    rows = Windows(store.columns["tokens"].values, context, store.bytes)
+    rows = Windows(store.columns["tokens"].values, context, store.total("bytes"))
     plan, task = rows.plan(BatchSize(ROWS), 17), CausalLm(CausalLmConfig(context=context))
 
     def batch(step: int) -> Any:
