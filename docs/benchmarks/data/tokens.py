@@ -153,18 +153,19 @@ def store_child(work: Path, file: Path, kept: str) -> None:
     (stage,) = settings.stages
     spent, start = spent_so_far(), time.perf_counter()
     examples = read_examples(stage.data, registry, settings.seed, str)
-    made_from = make_tokenizer(settings.tokenizer, registry, examples, str)
+    made_from = make_tokenizer(settings, registry, examples, str)
     read = time.perf_counter()
     task, about = made(registry, stage.task), identity(registry, stage.task)
     encoded = encode_examples(task, about, made_from, examples, str)
     end = time.perf_counter()
+    rows = encoded.tokens["train"]
     print(
         json.dumps(
             {
                 "whole": end - start,
                 "encode": end - read,
                 "spent": spent_so_far() - spent,
-                "tokens": len(encoded.tokens["train"].values) - encoded.examples,
+                "tokens": len(rows.values) - len(rows),  # Without the end of each document.
                 "memory": most_memory(),
             }
         )
