@@ -49,16 +49,22 @@ def is_plain(layer: nn.Module) -> bool:
 
 
 class Linear(nn.Linear):
-    """An `nn.Linear`, by whichever library is faster."""
+    """An `nn.Linear`, in training by whichever library is faster.
+
+    Without gradients it is PyTorch's: an evaluation gives the same bits whether its model has
+    trained in this process, or was loaded to go on with a run or by itself.
+    """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - so it is named by callers
         """(..., inputs) to (..., outputs)."""
+        if not _learns(input, self.weight):
+            return super().forward(input)
         return linear(input, self.weight, self.bias)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """What `F.linear` gives for x (..., inputs) and weight (outputs, inputs)."""
-    learns = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    learns = _learns(x, weight)
     least = LEAST_WITH_GRADIENTS if learns else LEAST
     if x.numel() * len(weight) < least or not _suited(x, weight):
         return F.linear(x, weight, bias)
@@ -66,6 +72,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return _product(x, weight, bias)
     found: Any = _Linear.apply(x, weight, bias)
     return found
+
+
+def _learns(x: Tensor, weight: Tensor) -> bool:
+    return torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
 
 
 def _suited(x: Tensor, weight: Tensor) -> bool:

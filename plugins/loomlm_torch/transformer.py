@@ -97,7 +97,7 @@ class Stack(nn.Module):
     def go_on(self, x: Tensor, cache: dict[str, Tensor], sources: Sequence[Source] = ()) -> Tensor:
         """The states of tokens, embedded (batch, width), to (batch, width); the cache gets them."""
         keep, mask, places = caching.go_on(cache)
-        self.extend(cache["keys.0"].shape[2] + 1)
+        self.extend(cache["keys.0"].shape[2] + 1)  # There may be more places with this token.
         return self.through(x[:, None], mask, keep, places, sources)[:, 0]
 
     def extend(self, places: int) -> None:

@@ -158,6 +158,19 @@ def test_an_update_with_them_is_one_without(small_model, monkeypatch):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_an_evaluation_has_the_bits_of_one_by_a_loaded_model(called):
+    """Or a run that was stopped behind its last step would end with other scores."""
+    layer, x = nn.Linear(300, 200), drawn(100, 300)
+    with torch.inference_mode():
+        loaded = layer(x)
+    adopt(layer, CPU)
+    with torch.inference_mode():
+        assert torch.equal(layer(x), loaded)
+    assert called == []
+    layer(x)
+    assert called == [((100, 300), (200, 300))]
+
+
 def test_a_head_s_loss_in_parts_is_multiplied_so_too(called):
     head = Linear(6, 9)
     batch = {"label": torch.arange(5), "weight": torch.ones(5)}
