@@ -9,6 +9,7 @@ peer, and what each took. Also the article's model and the one with bigrams, on 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,14 @@ OWN = {
     ("bigrams", "imdb"): ("learning_rate=3e-3",),
 }
 """Our configs, and what a set changes in `stages.finetune.trainer`."""
+
+
+def keep_bytecode() -> None:
+    """Have Python keep what it compiles, whatever the environment says of that.
+
+    pip compiles the peers' packages, and a checkout of ours would be compiled in every process.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def timed(*command: object) -> tuple[str, float]:
@@ -65,8 +74,6 @@ def peer(name: str, folder: Path) -> tuple[float, float]:
 
 def fresh() -> tempfile.TemporaryDirectory[str]:
     """A folder for a run and its cache."""
-    import os
-
     folder = tempfile.TemporaryDirectory()
     os.environ["LOOMLM_CACHE"] = f"{folder.name}/cache"
     return folder
@@ -92,6 +99,7 @@ def defaults(folder: Path, seeds: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    keep_bytecode()
     sets, *seeds = sys.argv[1:]
     for folder in sorted(Path(sets).resolve().iterdir()):
         defaults(folder, seeds or ["17", "18", "19"])

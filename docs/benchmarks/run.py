@@ -21,6 +21,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from classification import keep_bytecode
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PYTORCH = "torch>=2.11,<2.14"
@@ -88,6 +90,7 @@ def main() -> int:
     parser.add_argument("--nanogpt", type=Path)
     parser.add_argument("--work", type=Path, default=Path(".benchmarks"))
     given = parser.parse_args()
+    keep_bytecode()
     if unknown := set(given.names) - set(BENCHMARKS):
         parser.error(
             f"no such benchmark: {', '.join(sorted(unknown))}. See --help for their names."

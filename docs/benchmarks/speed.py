@@ -14,7 +14,7 @@ from math import comb
 from pathlib import Path
 from statistics import median
 
-from classification import fresh, own, peer
+from classification import fresh, keep_bytecode, own, peer
 
 
 def interval(ratios: list[float]) -> tuple[float, float, float]:
@@ -28,6 +28,7 @@ def interval(ratios: list[float]) -> tuple[float, float, float]:
 
 
 if __name__ == "__main__":
+    keep_bytecode()
     sets, *pairs = sys.argv[1:]
     for name in ("ag_news", "imdb"):
         ratios = []

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from classification import keep_bytecode
 from sizes import text
 from speed import interval
 
@@ -48,7 +49,7 @@ def first(self, *given):
     os._exit(0)
 
 TorchEngine.train_step = first
-main(sys.argv[1:])
+main()
 """
 
 BARE = """
@@ -127,4 +128,5 @@ def main(peers: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    keep_bytecode()
     main(sys.argv[1:])
