@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.stdout.flush()
         program.over(code)
         # As it ends, Python would look through all that was imported, several times. Once is enough
-        # for what is in nobody's hands any more, such as a file that nobody has closed.
+        # for what nobody holds any more, and wants to do something when it goes.
         gc.collect()
         gc.freeze()
     else:

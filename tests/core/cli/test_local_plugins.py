@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,3 +126,22 @@ def test_a_run_s_own_plugin_can_be_left_out(config, tmp_path, loomlm_command):
 
     assert loomlm_command("predict", "runs/small", "rain", "-p", "no:mine.py").code == 0
     assert not (tmp_path / "imported").exists()
+
+
+def test_what_a_plugin_left_behind_still_ends_before_the_command_does(tmp_path):
+    # Nobody holds it, and it holds itself; nothing comes across it by chance.
+    (tmp_path / "mine.py").write_text("""
+import gc
+from pathlib import Path
+class Log:
+    def __init__(self):
+        self.itself = self
+    def __del__(self):
+        Path("log.txt").write_text("kept")
+gc.disable()
+Log()
+""")
+    command = [sys.executable, "-m", "loomlm", "plugins", "-p", "mine.py"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+    assert (tmp_path / "log.txt").read_text() == "kept"
