@@ -22,7 +22,15 @@ ROWS = 2
 at each number of rows from 2 to 64 (docs/benchmarks/notes.md)."""
 
 SMALL = 1 << 16
-"""Numbers of a matrix up to which a call of oneDNN costs more than its layout gains, in fp32."""
+"""Numbers of a matrix up to which another product's call costs more than it gains, in fp32."""
+
+WIDE = 512
+"""Outputs of a row that AVX-512's registers hold while rows of a table are summed."""
+
+
+def sums_rows() -> bool:
+    """Whether PyTorch sums a table's rows faster here than it multiplies a row by a matrix."""
+    return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def can_pack(precision: str, device: torch.device) -> bool:
@@ -66,8 +74,11 @@ def _packed(
 
 
 def _laid_out(linear: nn.Linear, precision: str, single: bool) -> nn.Module:
-    if not single and (precision != "fp32" or linear.weight.numel() > SMALL):
+    large = linear.weight.numel() > SMALL
+    if not single and (precision != "fp32" or large):
         return Packed(linear, precision)
+    if single and large and linear.out_features <= WIDE and sums_rows():
+        return Summed(linear)
     # Fewer outputs than inputs are found faster from the matrix as it is.
     return linear if linear.out_features < linear.in_features else Turned(linear)
 
@@ -99,3 +110,24 @@ class Turned(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., inputs) to (..., outputs)."""
         return F.linear(x, self.matrix, self.bias)
+
+
+class Summed(nn.Module):
+    """An `nn.Linear` for one row: the sum of a table's rows, (inputs, outputs), times its inputs.
+
+    That is what looks up bags of embeddings: it reads memory faster than a product of matrices.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+        self.table = linear.weight.T.contiguous()
+        self.rows = torch.arange(linear.in_features, dtype=torch.int32)
+        self.start = torch.zeros(1, dtype=torch.int32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., inputs) to (..., outputs), of one row in all."""
+        weights = x.reshape(-1)
+        bags = torch.embedding_bag(self.table, self.rows, self.start, False, 0, False, weights)[0]
+        found = bags.view(*x.shape[:-1], -1)
+        return found if self.bias is None else found + self.bias

@@ -9,7 +9,7 @@ from torch import nn
 
 from loomlm_torch import engine as engines
 from loomlm_torch import packing
-from loomlm_torch.packing import Packed, Turned, can_pack, packed
+from loomlm_torch.packing import Packed, Summed, Turned, can_pack, packed
 
 pytestmark = [
     pytest.mark.one_backend("torch"),
@@ -45,13 +45,14 @@ def test_the_logits_are_those_of_the_matrices_as_stored(
     small_model, monkeypatch, name, rows, precision, small
 ):
     monkeypatch.setattr(packing, "SMALL", small)
+    monkeypatch.setattr(packing, "sums_rows", lambda: True)
     kind, keys = MODELS[name]
     model = small_model(kind, precision=precision, **keys)
     found = logits(model, rows)
     single = len(rows) == 1 and precision == "fp32"
-    turned = single or (bool(small) and precision == "fp32")
+    turned = bool(small) and precision == "fp32"
     layers = list(model.engine._packed[single].modules())
-    assert (Turned if turned else Packed) in map(type, layers)
+    assert (Turned if turned else Summed if single else Packed) in map(type, layers)
     left = [layer for layer in layers if type(layer) is nn.Linear]
     assert all(turned and layer.out_features < layer.in_features for layer in left)
 
@@ -95,3 +96,17 @@ def test_what_may_do_more_than_multiply_stays(monkeypatch):
     assert [type(child) for child in other] == [Doubling, nn.Linear, Packed, Packed]
     assert other[2] is other[3]
     assert [type(child) for child in module] == [Doubling, *[nn.Linear] * 3]
+
+
+@pytest.mark.parametrize("outputs", [packing.WIDE, packing.WIDE + 1])
+def test_a_sum_of_rows_is_the_product(monkeypatch, outputs):
+    monkeypatch.setattr(packing, "sums_rows", lambda: True)
+    module = nn.Sequential(nn.Linear(700, outputs), nn.Linear(outputs, 300, bias=False))
+    x = torch.randn(1, 1, 700)
+    with torch.inference_mode():
+        other = packed(module, "fp32", single=True)
+        torch.testing.assert_close(other(x), module(x))
+    assert [type(child) for child in other] == [
+        Summed if outputs == packing.WIDE else nn.Linear,
+        Summed,
+    ]
