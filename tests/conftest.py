@@ -9,6 +9,7 @@ TensorFlow were not.
 from __future__ import annotations
 
 import csv
+import gc
 import os
 import runpy
 import signal
@@ -26,6 +27,9 @@ from loomlm.cli import main
 # Threads that spin while they wait make a small model many times as slow where the tests run in
 # several processes. Read when a framework is imported, which is later.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# What the frameworks import stays; to look through it for garbage took a tenth of the tests' time.
+gc.set_threshold(*gc.get_threshold()[:2], 200)
 
 # No test is timed: these cores may be busy with another one.
 settings.register_profile("untimed", deadline=None)

@@ -8,6 +8,7 @@ is a negative number.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import os
 import signal
@@ -28,6 +29,7 @@ def serve(backend: str) -> dict[str, Any] | None:
     """Fork for each job. Comes back in the forked process, with its job, and at the end."""
     for name in (*MODULES[backend], *OURS):
         import_module(name)
+    gc.freeze()  # What is shared with the forked processes stays shared.
     print("ready", flush=True)
     while line := sys.stdin.readline():
         job = json.loads(line)

@@ -24,13 +24,17 @@ def main() -> None:
     for line in sys.stdin:
         replies.write(json.dumps(reply(json.loads(line))) + "\n")
         replies.flush()
+        # Frameworks' models point to themselves, and stay until they are looked for; what is left
+        # of the first job is what it imported, through which nobody need look again.
+        gc.collect()
+        if not gc.get_freeze_count():
+            gc.freeze()
 
 
 def reply(job: Mapping[str, Any]) -> dict[str, Any]:
     """What a job gives, or `error`: one sentence. The traceback goes to standard error."""
     from loomlm.testing.jobs import carry_out
 
-    gc.collect()  # Frameworks' models point to themselves, and stay until they are looked for.
     try:
         return carry_out(job)
     # Whatever is wrong with a backend is to be told beside the check that found it.
