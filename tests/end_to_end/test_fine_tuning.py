@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import loomlm
+from loomlm.plugin import hookimpl
 
 SETTINGS = (
     "plugins=[]",
@@ -43,6 +45,26 @@ def test_a_masked_model_is_scored_asked_and_fine_tuned(lm_config, loomlm_command
     assert sum(word["score"] for word in mask) <= 1
     assert loomlm_command("predict", done.folder / "pretrain", "rain").code == 2
     assert {"label", "probabilities"} <= done.model().predict(["rain"])[0].keys()
+
+
+def engines() -> list[object]:
+    """All that are in memory, those too that nobody holds any more."""
+    names = ("TorchEngine", "TensorFlowEngine")
+    return [one for one in gc.get_objects() if type(one).__name__ in names]
+
+
+def test_a_stage_leaves_no_model_in_memory_when_the_next_begins(lm_config):
+    before, alive = engines(), []
+
+    class Watcher:
+        @hookimpl
+        def loomlm_progress(self, event):
+            if "begins with" in event.message:
+                alive.extend(one for one in engines() if all(one is not old for old in before))
+
+    run(lm_config(finetune=True, steps="2"), observers=[Watcher()])
+
+    assert len(alive) == 1
 
 
 @pytest.mark.one_backend

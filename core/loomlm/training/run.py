@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -205,17 +206,22 @@ def _carry_out(
         for sentence in what_changed(going, world):
             say(sentence)
         for index, prepared in enumerate(stages):
-            name = prepared.config.name
+            name, last = prepared.config.name, index == len(stages) - 1
             with interrupts.explaining(f"Stopped in stage {name!r}; its last checkpoint is whole."):
                 interrupts.check(f"Stopped before stage {name!r}.")
                 stage = make_stage(prepared, config, backend, folder, tokenizer, hook, say)
                 with lead.training(stage, interrupts):
                     _train(stage, interrupts, hook, say)
                 evaluation[name] = _evaluate(stage, prepared, interrupts, say, test)
-                place = folder if index == len(stages) - 1 else stage.folder
+                place = folder if last else stage.folder
                 model = place / run_folder.MODEL
                 _save_model(model, config, backend, stage, prepared, tokenizer, evaluation)
                 interrupts.check(f"Stopped after the model of stage {name!r} was saved.")
+                if not last:
+                    # Its model and optimizer's state make room for the next ones; an engine may
+                    # point to itself.
+                    del stage
+                    gc.collect()
         write_file(folder / run_folder.EVALUATION, json.dumps(evaluation, indent=2) + "\n")
     return evaluation
 
