@@ -22,14 +22,14 @@ import pytest
 from attrs import frozen
 from hypothesis import settings
 
-from loomlm.cli import main
+from loomlm.cli import FULL_PASS, main
 
 # Threads that spin while they wait make a small model many times as slow where the tests run in
 # several processes. Read when a framework is imported, which is later.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # What the frameworks import stays; to look through it for garbage took a tenth of the tests' time.
-gc.set_threshold(*gc.get_threshold()[:2], 200)
+gc.set_threshold(*gc.get_threshold()[:2], FULL_PASS)
 
 # No test is timed: these cores may be busy with another one.
 settings.register_profile("untimed", deadline=None)
