@@ -88,8 +88,12 @@ def follow(config: Config, backend: str, place: Place, prepare: Prepare) -> dict
             by_name = {prepared.config.name: prepared for prepared in stages}
             while "stage" in (message := _received(team)):
                 prepared = by_name[message["stage"]]
-                stage = _stage(prepared, settled, backend, tokenizer, message)
-                _train(stage, team, Signals(interrupts))
+                # Held by nothing here, so that its model has gone when the next stage's is made.
+                _train(
+                    _stage(prepared, settled, backend, tokenizer, message),
+                    team,
+                    Signals(interrupts),
+                )
     team.leave()
     return message["evaluation"]
 
