@@ -25,11 +25,11 @@ SMALL = 1 << 16
 """Numbers of a matrix up to which another product's call costs more than it gains, in fp32."""
 
 WIDE = 512
-"""Outputs of a row that AVX-512's registers hold while rows of a table are summed."""
+"""Outputs up to which a sum of a matrix's rows was the faster (docs/benchmarks/notes.md)."""
 
 
 def sums_rows() -> bool:
-    """Whether PyTorch sums a table's rows faster here than it multiplies a row by a matrix."""
+    """Whether the processor is of those where sums of rows were measured."""
     return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
@@ -115,7 +115,7 @@ class Turned(nn.Module):
 class Summed(nn.Module):
     """An `nn.Linear` for one row: the sum of a table's rows, (inputs, outputs), times its inputs.
 
-    That is what looks up bags of embeddings: it reads memory faster than a product of matrices.
+    As a bag of embeddings is looked up; a product of matrices reads the same memory more slowly.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
