@@ -28,6 +28,9 @@ ALTERNATIVES = {
 }
 """Trainer keys of which a stage gives one: its own silences the other's default."""
 
+SET = "--set"
+"""The origin of what was assigned."""
+
 
 @frozen
 class Config:
@@ -121,9 +124,10 @@ def check_tree(tree: Tree, registry: Registry) -> Config:
     if not sound[1]:
         settings = _placed(sound[0], merged.folder)
         mistakes = (*mistakes, *check_run(settings, registry))
-    if mistakes:
-        # What [trainer] says wrong is wrong in every stage, and told once.
-        problems = dict.fromkeys(_problem(mistake, tree, merged) for mistake in mistakes)
+    # What [trainer] says wrong is wrong in every stage, and told once.
+    problems = dict.fromkeys(_problem(mistake, tree, merged) for mistake in mistakes)
+    problems |= dict.fromkeys(_unheard(tree))
+    if problems:
         raise ConfigError(sorted(problems, key=_by_line))
     warn_of_keys(settings, merged.origins)
     return Config(settings, registry, merged.origins, merged.folder)
@@ -234,7 +238,7 @@ def assign(tree: Tree, assignment: str) -> None:
     for old in [key for key in tree.origins if key[: len(path)] == path]:
         del tree.origins[old]
     for inner in ((), *_all_paths(value)):
-        tree.origins[path + inner] = "--set"
+        tree.origins[path + inner] = SET
 
 
 def _enter(
@@ -247,7 +251,7 @@ def _enter(
     if isinstance(inner, str):
         inner = node[step] = {"type": inner}  # A component given by its name alone.
         origins[(*path, step, "type")] = origin_of((*path, step), origins)
-        origins[(*path, step)] = "--set"
+        origins[(*path, step)] = SET
     if not isinstance(inner, dict | list):
         raise UsageError(f"--set {assignment}: {step!r} is {inner!r}, not a table.")
     return inner, (*path, step)
@@ -301,17 +305,42 @@ def _merge_defaults(tree: Tree) -> Tree:
     return Tree(values, origins, tree.folder)
 
 
+def _unheard(tree: Tree) -> Iterator[Problem]:
+    """Keys of [trainer] that were set for this run, where every stage has its own of each."""
+    defaults, stages = (tree.values.get(name) for name in ("trainer", "stages"))
+    set_now = {
+        path[1]
+        for path, origin in tree.origins.items()
+        if len(path) > 1 and path[0] == "trainer" and origin == SET
+    }
+    if not (set_now and isinstance(defaults, dict) and isinstance(stages, list) and stages):
+        return
+    for name in sorted(set_now):
+        own = [_own(stage, name) for stage in stages]
+        if all(own):
+            first = show_path(("stages", 0, "trainer", own[0]), tree.values)
+            yield Problem(
+                f"changes nothing, since every stage has its own {' or '.join(dict.fromkeys(own))}"
+                f". Set {first}.",
+                f"trainer.{name}",
+                SET,
+            )
+
+
+def _own(stage: Any, name: str) -> str:
+    """The key by which a stage silences a default of [trainer], or ""."""
+    trainer = stage.get("trainer") if isinstance(stage, dict) else None
+    known = trainer if isinstance(trainer, dict) else {}
+    return next((key for key in (name, ALTERNATIVES.get(name)) if key and key in known), "")
+
+
 def _with_trainer(
     stage: Any, index: int, defaults: dict[str, Any], origins: dict[KeyPath, str]
 ) -> Any:
     if not isinstance(stage, dict) or not isinstance(stage.get("trainer", {}), dict):
         return stage
     own = stage.get("trainer", {})
-    taken = {
-        name: value
-        for name, value in defaults.items()
-        if name not in own and ALTERNATIVES.get(name) not in own
-    }
+    taken = {name: value for name, value in defaults.items() if not _own(stage, name)}
     for path, origin in list(origins.items()):
         if len(path) > 1 and path[0] == "trainer" and path[1] in taken:
             origins["stages", index, *path] = origin

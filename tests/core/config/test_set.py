@@ -63,6 +63,39 @@ def test_a_later_assignment_wins_and_a_table_can_be_made(config_file):
     assert stopping.patience == 9
 
 
+@pytest.mark.parametrize(
+    ("assignment", "own"),
+    [
+        ("trainer.steps=9", "steps = 5"),
+        ("trainer.epochs=2", "steps = 5"),
+        ("trainer.optimizer.beta2=0.9", 'optimizer = "sgd"'),
+    ],
+)
+def test_a_default_that_no_stage_takes_is_a_mistake(config_file, assignment, own):
+    path = config_file()
+    text = path.read_text("utf-8")
+    path.write_text(f"{text}\n[stages.trainer]\n{own}\n", "utf-8")
+
+    with pytest.raises(loomlm.ConfigError) as caught:
+        settings(path, assignment)
+
+    (problem,) = caught.value.problems
+    key = own.partition(" ")[0]
+    assert problem.key == ".".join(assignment.partition("=")[0].split(".")[:2])
+    assert f"every stage has its own {key}. Set stages.finetune.trainer.{key}." in problem.message
+
+
+def test_a_default_that_one_stage_takes_is_none(config_file):
+    path = config_file()
+    text = path.read_text("utf-8")
+    stage = text[text.index("[[stages]]") :].replace("finetune", "more")
+    path.write_text(f"{text}\n[stages.trainer]\nsteps = 5\n\n{stage}", "utf-8")
+
+    first, second = settings(path, "trainer.steps=9").stages
+
+    assert (first.trainer.steps, second.trainer.steps) == (5, 9)
+
+
 def test_a_text_needs_no_quotes_and_may_hold_an_equals_sign(config_file):
     run = settings(config_file(), "stages.finetune.data.label=a=b", "name = other")
 
