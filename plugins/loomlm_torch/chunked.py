@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loomlm.plugin import Loss
-from loomlm_torch.linear import is_plain, linear
+from loomlm_torch.linear import add_weight_slope, is_plain, linear
 
 PART = 7 << 20
 """Logits at once: 28 MiB, which the C library does not map by themselves (see heap.py)."""
@@ -85,7 +85,7 @@ class _ChunkedLoss(torch.autograd.Function):
             if slopes is not None:
                 slopes[at] = linear(slope, matrix.T, None)
             if turn is not None:
-                _add_product(turn, slope.T, read)
+                add_weight_slope(turn, slope, read)
         ctx.save_for_backward(slopes, turn, shift)
         return total
 
@@ -120,11 +120,3 @@ def _parts(rows: int, outputs: int, most: int) -> list[slice]:
     count = max(1, -(-rows * outputs // most))
     size = max(1, -(-rows // count))
     return [slice(at, at + size) for at in range(0, rows, size)]
-
-
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """Add a product to a sum in float32."""
-    if left.dtype == total.dtype:
-        torch.addmm(total, left, right, out=total)
-    else:
-        total += left @ right

@@ -17,7 +17,7 @@ from loomlm.plugin import Batch, ModelSpec, StepContext, StepScalars, TrainerCon
 from loomlm_torch.compiling import compiled
 from loomlm_torch.graphs import Graphs, capturable
 from loomlm_torch.kernels import reproducible, whole_float32
-from loomlm_torch.linear import adopt
+from loomlm_torch.linear import adopt, reading
 from loomlm_torch.model import (
     Model,
     arithmetic,
@@ -268,6 +268,7 @@ class TorchEngine:
                 torch.inference_mode(),
                 whole_float32(self.trainer.precision, self.device),
                 arithmetic(self.trainer.precision, self.device),
+                reading(tensors, self.device),
             ):
                 yield
         except RuntimeError as error:

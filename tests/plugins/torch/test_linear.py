@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from attrs import evolve
 from torch import nn
 
 from loomlm_torch import linear as products
 from loomlm_torch.chunked import chunked_loss
-from loomlm_torch.linear import Linear, adopt, linear
+from loomlm_torch.linear import Gain, Linear, adopt, linear, reading
 
 CPU = torch.device("cpu")
+ALWAYS = Gain(0, 0, weights=True, places=64)
 
 pytestmark = [
     pytest.mark.one_backend("torch"),
@@ -25,9 +27,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def everywhere(monkeypatch):
     """As on a processor where it is faster, and for products of any size."""
-    monkeypatch.setattr(products, "faster_here", lambda: True)
-    for name in ("LEAST", "LEAST_WITH_GRADIENTS"):
-        monkeypatch.setattr(products, name, 0)
+    monkeypatch.setattr(products, "gain", lambda: ALWAYS)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_products_and_gradients_are_those_of_pytorch(called, shape, bias):
         out = function(x, weight, shift)
         out.square().sum().backward()
         found.append([out, x.grad, weight.grad, *([shift.grad] if bias else [])])
-    assert called[:1] == ([(shape, (7, 6))] if len(shape) > 1 else [])
+    assert called[:1] == ([(shape, (7, 6))] if len(shape) > 1 and shape[0] else [])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
 
@@ -95,7 +95,14 @@ def test_only_the_gradients_that_are_wanted(called, learns):
     out.square().sum().backward()
     assert (x.grad is not None) == (learns == "x")
     assert (bias.grad is not None) == (learns == "bias")
-    assert len(called) == (2 if learns == "x" else 1)
+    wanted = {"x": [((5, 7), (6, 7))], "weight": [((7, 5), (6, 5))]}
+    assert called == [((5, 6), (7, 6)), *wanted.get(learns, wanted["weight"])]
+
+
+def test_gradients_of_weights_are_pytorch_s_where_they_gain_nothing(called, monkeypatch):
+    monkeypatch.setattr(products, "gain", lambda: evolve(ALWAYS, weights=False))
+    linear(drawn(5, 6), drawn(7, 6), None).sum().backward()
+    assert called == [((5, 6), (7, 6)), ((5, 7), (6, 7))]
 
 
 @pytest.mark.parametrize("how", ["float64", "autocast", "small", "switched off", "elsewhere"])
@@ -104,9 +111,9 @@ def test_what_is_left_to_pytorch(called, monkeypatch, how):
     if how == "float64":
         x, weight = x.double(), weight.double()
     elif how == "small":
-        monkeypatch.setattr(products, "LEAST_WITH_GRADIENTS", 5 * 6 * 7 + 1)
+        monkeypatch.setattr(products, "gain", lambda: evolve(ALWAYS, with_gradients=5 * 6 * 7 + 1))
     elif how == "elsewhere":
-        monkeypatch.setattr(products, "faster_here", lambda: False)
+        monkeypatch.setattr(products, "gain", lambda: None)
     elif how == "switched off":
         monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
     with torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast"):
@@ -148,7 +155,8 @@ def test_an_update_with_them_is_one_without(small_model, monkeypatch):
     rows, found = [[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]], []
     monkeypatch.setattr("loomlm_torch.chunked.PART", 40)
     for here in (True, False):
-        monkeypatch.setattr(products, "faster_here", lambda here=here: here)
+        here_too = ALWAYS if here else None
+        monkeypatch.setattr(products, "gain", lambda found=here_too: found)
         model = small_model("transformer", width=16, heads=2, layers=2)
         module = model.engine.module
         assert not any(type(layer) is Linear for layer in module.modules())
@@ -171,10 +179,54 @@ def test_an_evaluation_has_the_bits_of_one_by_a_loaded_model(called):
     assert called == [((100, 300), (200, 300))]
 
 
+def test_what_reads_a_batch_multiplies_so_and_its_layers_stay(called, small_model, monkeypatch):
+    rows, found = [[3, 1, 4, 1, 5] * 8, [9, 2, 6, 5, 3] * 8], []
+    for here in (None, ALWAYS):
+        monkeypatch.setattr(products, "gain", lambda found=here: found)
+        model = small_model("transformer", width=16, heads=2, layers=2)
+        found.append(model.forward(rows))
+        assert bool(called) == (here is not None)
+        assert not any(type(layer) is Linear for layer in model.engine.module.modules())
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-5)
+
+
+def test_a_small_batch_is_read_as_ever(called):
+    layer = nn.Linear(3, 3)
+    with reading({"tokens": torch.zeros(7, 9)}, CPU):
+        layer(torch.zeros(2, 3))
+    assert called == []
+    with reading({"tokens": torch.zeros(8, 8)}, CPU):
+        layer(torch.zeros(2, 3))
+        layer(input=torch.zeros(2, 3))
+    assert called == [((2, 3), (3, 3))] * 2
+
+
+PROCESSORS = {
+    "another": ({"cpu_name": "Intel Xeon", "avx512_f": True, "avx512_vp2intersect": True}, None),
+    "older": ({"cpu_name": "AMD EPYC", "avx512_f": False}, None),
+    "narrow": ({"cpu_name": "AMD EPYC", "avx512_f": True}, products.NARROW),
+    "wide": (
+        {"cpu_name": "AMD EPYC", "avx512_f": True, "avx512_vp2intersect": True},
+        products.WIDE,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_what_there_is_to_gain_goes_by_the_processor(monkeypatch, name):
+    monkeypatch.undo()
+    says, expected = PROCESSORS[name]
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: says)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
+    products.gain.cache_clear()
+    assert products.gain() == expected
+    products.gain.cache_clear()
+
+
 def test_a_head_s_loss_in_parts_is_multiplied_so_too(called):
     head = Linear(6, 9)
     batch = {"label": torch.arange(5), "weight": torch.ones(5)}
     from loomlm.plugin import Loss
 
     chunked_loss(head, drawn(5, 6), batch, Loss(kind="cross_entropy")).backward()
-    assert called == [((5, 6), (9, 6)), ((5, 9), (6, 9))]
+    assert called == [((5, 6), (9, 6)), ((5, 9), (6, 9)), ((9, 5), (6, 5))]
