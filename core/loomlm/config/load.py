@@ -309,7 +309,7 @@ def _unheard(tree: Tree) -> Iterator[Problem]:
     """Keys of [trainer] that were set for this run, where every stage has its own of each."""
     defaults, stages = (tree.values.get(name) for name in ("trainer", "stages"))
     set_now = {
-        path[1]
+        str(path[1])
         for path, origin in tree.origins.items()
         if len(path) > 1 and path[0] == "trainer" and origin == SET
     }
