@@ -86,6 +86,11 @@ def test_a_mistake_is_told_at_its_line(searched, line, said):
         searched(line)
 
 
+def test_a_default_that_no_stage_takes_is_not_searched_in_vain(searched):
+    with pytest.raises(ConfigError, match=r"changes nothing.* Set stages.finetune.trainer.steps"):
+        searched('"trainer.steps" = { choices = [3] }', "[stages.trainer]", "steps = 5")
+
+
 def test_a_mistake_of_both_ends_is_told_once(searched):
     with pytest.raises(ConfigError) as told:
         searched('"trainer.nothing" = { choices = ["a", "a"] }')
