@@ -141,23 +141,24 @@ def _learns(x: Tensor, weight: Tensor) -> bool:
 
 def _pays(x: Tensor, weight: Tensor, weights: bool = False) -> bool:
     """Whether oneDNN gives this product sooner. weights: it is the gradient of one."""
-    here = gain() if _suited(x, weight) else None
+    here = gain()
     if here is None or (weights and not here.weights):
         return False
     least = here.with_gradients if _learns(x, weight) else here.least
     # Of nothing it has no product.
-    return x.numel() * len(weight) >= max(1, least)
+    return x.numel() * len(weight) >= max(1, least) and _suited(x, weight)
 
 
 def _suited(x: Tensor, weight: Tensor) -> bool:
-    if not (x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and x.dim() > 1):
+    if not (x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32):
         return False
+    matrices = x.dim() > 1 and weight.dim() == 2 and weight.layout == torch.strided
     others = (
         torch.is_autocast_enabled("cpu")
         or torch.compiler.is_compiling()
         or torch._C._are_functorch_transforms_active()
     )
-    return torch.backends.mkldnn.enabled and not others
+    return matrices and torch.backends.mkldnn.enabled and not others
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

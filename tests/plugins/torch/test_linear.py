@@ -201,6 +201,28 @@ def test_a_small_batch_is_read_as_ever(called):
     assert called == [((2, 3), (3, 3))] * 2
 
 
+@pytest.mark.parametrize("form", ["vector", "sparse", "subclass", "matrix"])
+def test_what_reads_a_batch_may_call_it_with_anything(called, form):
+    class Doubled(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            with torch._C.DisableTorchFunctionSubclass():
+                return 2 * func(*args, **(kwargs or {}))
+
+    given = {
+        "vector": lambda: drawn(6),
+        "sparse": lambda: drawn(7, 6).detach().to_sparse_csr(),
+        "subclass": lambda: drawn(7, 6).detach().as_subclass(Doubled),
+        "matrix": lambda: drawn(7, 6),
+    }[form]()
+    x = drawn(5, 6).detach()
+    wanted = F.linear(x, given)
+    with torch.no_grad(), reading({"tokens": torch.zeros(8, 8)}, CPU):
+        found = F.linear(x, given)
+    np.testing.assert_allclose(found.tolist(), wanted.tolist(), rtol=1e-5)
+    assert bool(called) == (form == "matrix")
+
+
 PROCESSORS = {
     "another": ({"cpu_name": "Intel Xeon", "avx512_f": True, "avx512_vp2intersect": True}, None),
     "older": ({"cpu_name": "AMD EPYC", "avx512_f": False}, None),
