@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 import platform
+from math import inf
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loomlm_torch.linear import is_plain
+from loomlm_torch.linear import WIDE, gain, is_plain
 
 MACHINES = ("x86_64", "AMD64")
 
@@ -24,13 +25,18 @@ at each number of rows from 2 to 64 (docs/benchmarks/notes.md)."""
 SMALL = 1 << 16
 """Numbers of a matrix up to which another product's call costs more than it gains, in fp32."""
 
-WIDE = 512
-"""Outputs up to which a sum of a matrix's rows was the faster (docs/benchmarks/notes.md)."""
+MOST_OUTPUTS = 512
+"""Outputs up to which a sum of a matrix's rows was the faster, where AVX-512 is 256 bits wide."""
 
 
-def sums_rows() -> bool:
-    """Whether the processor is of those where sums of rows were measured."""
-    return torch.backends.cpu.get_cpu_capability() == "AVX512"
+def most_summed() -> float:
+    """Outputs up to which one row's product is the fastest as a sum of a matrix's rows.
+
+    None without AVX-512, where it was not measured (docs/benchmarks/notes.md).
+    """
+    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return 0
+    return inf if gain() is WIDE else MOST_OUTPUTS
 
 
 def can_pack(precision: str, device: torch.device) -> bool:
@@ -77,7 +83,7 @@ def _laid_out(linear: nn.Linear, precision: str, single: bool) -> nn.Module:
     large = linear.weight.numel() > SMALL
     if not single and (precision != "fp32" or large):
         return Packed(linear, precision)
-    if single and large and linear.out_features <= WIDE and sums_rows():
+    if single and large and linear.out_features <= most_summed():
         return Summed(linear)
     # Fewer outputs than inputs are found faster from the matrix as it is.
     return linear if linear.out_features < linear.in_features else Turned(linear)

@@ -9,6 +9,7 @@ from torch import nn
 
 from loomlm_torch import engine as engines
 from loomlm_torch import packing
+from loomlm_torch.linear import NARROW, WIDE
 from loomlm_torch.packing import Packed, Summed, Turned, can_pack, packed
 
 pytestmark = [
@@ -45,7 +46,7 @@ def test_the_logits_are_those_of_the_matrices_as_stored(
     small_model, monkeypatch, name, rows, precision, small
 ):
     monkeypatch.setattr(packing, "SMALL", small)
-    monkeypatch.setattr(packing, "sums_rows", lambda: True)
+    monkeypatch.setattr(packing, "most_summed", lambda: packing.MOST_OUTPUTS)
     kind, keys = MODELS[name]
     model = small_model(kind, precision=precision, **keys)
     found = logits(model, rows)
@@ -98,15 +99,27 @@ def test_what_may_do_more_than_multiply_stays(monkeypatch):
     assert [type(child) for child in module] == [Doubling, *[nn.Linear] * 3]
 
 
-@pytest.mark.parametrize("outputs", [packing.WIDE, packing.WIDE + 1])
+@pytest.mark.parametrize("outputs", [500, 501])
 def test_a_sum_of_rows_is_the_product(monkeypatch, outputs):
-    monkeypatch.setattr(packing, "sums_rows", lambda: True)
+    monkeypatch.setattr(packing, "most_summed", lambda: 500)
     module = nn.Sequential(nn.Linear(700, outputs), nn.Linear(outputs, 300, bias=False))
     x = torch.randn(1, 1, 700)
     with torch.inference_mode():
         other = packed(module, "fp32", single=True)
         torch.testing.assert_close(other(x), module(x))
-    assert [type(child) for child in other] == [
-        Summed if outputs == packing.WIDE else nn.Linear,
-        Summed,
-    ]
+    assert [type(child) for child in other] == [Summed if outputs == 500 else nn.Linear, Summed]
+
+
+@pytest.mark.parametrize(
+    ("capability", "gain", "most"),
+    [
+        ("AVX2", None, 0),
+        ("AVX512", None, packing.MOST_OUTPUTS),
+        ("AVX512", NARROW, packing.MOST_OUTPUTS),
+        ("AVX512", WIDE, float("inf")),
+    ],
+)
+def test_what_is_summed_goes_by_the_processor(monkeypatch, capability, gain, most):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(packing, "gain", lambda: gain)
+    assert packing.most_summed() == most
