@@ -306,7 +306,7 @@ def _merge_defaults(tree: Tree) -> Tree:
 
 
 def _unheard(tree: Tree) -> Iterator[Problem]:
-    """Keys of [trainer] that were set for this run, where every stage has its own of each."""
+    """Keys of [trainer] that were set for this run, where every stage has its own, and another."""
     defaults, stages = (tree.values.get(name) for name in ("trainer", "stages"))
     set_now = {
         str(path[1])
@@ -317,7 +317,7 @@ def _unheard(tree: Tree) -> Iterator[Problem]:
         return
     for name in sorted(set_now):
         own = [_own(stage, name) for stage in stages]
-        if all(own):
+        if all(own) and any(stage["trainer"].get(name) != defaults[name] for stage in stages):
             first = show_path(("stages", 0, "trainer", own[0]), tree.values)
             yield Problem(
                 f"changes nothing, since every stage has its own {' or '.join(dict.fromkeys(own))}"

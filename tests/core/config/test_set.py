@@ -85,6 +85,16 @@ def test_a_default_that_no_stage_takes_is_a_mistake(config_file, assignment, own
     assert f"every stage has its own {key}. Set stages.finetune.trainer.{key}." in problem.message
 
 
+def test_a_default_that_every_stage_has_already_is_none(config_file):
+    path = config_file()
+    text = path.read_text("utf-8")
+    path.write_text(f"{text}\n[stages.trainer]\nthreads = 1\n", "utf-8")
+
+    assert settings(path, "trainer.threads=1").stages[0].trainer.threads == 1
+    with pytest.raises(loomlm.ConfigError, match=r"Set stages\.finetune\.trainer\.threads"):
+        settings(path, "trainer.threads=2")
+
+
 def test_a_default_that_one_stage_takes_is_none(config_file):
     path = config_file()
     text = path.read_text("utf-8")
