@@ -141,7 +141,8 @@ def _learns(x: Tensor, weight: Tensor) -> bool:
 
 def _pays(x: Tensor, weight: Tensor, weights: bool = False) -> bool:
     """Whether oneDNN gives this product sooner. weights: it is the gradient of one."""
-    here = gain()
+    # The compiler, which has products of its own, says a word of each cache that it looks into.
+    here = None if torch.compiler.is_compiling() else gain()
     if here is None or (weights and not here.weights):
         return False
     least = here.with_gradients if _learns(x, weight) else here.least
@@ -153,11 +154,7 @@ def _suited(x: Tensor, weight: Tensor) -> bool:
     if not (x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32):
         return False
     matrices = x.dim() > 1 and weight.dim() == 2 and weight.layout == torch.strided
-    others = (
-        torch.is_autocast_enabled("cpu")
-        or torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-    )
+    others = torch.is_autocast_enabled("cpu") or torch._C._are_functorch_transforms_active()
     return matrices and torch.backends.mkldnn.enabled and not others
 
 

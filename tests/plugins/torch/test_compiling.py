@@ -41,6 +41,7 @@ def train(engine: TorchEngine, first: int, last: int) -> list[float]:
 
 
 @pytest.mark.usefixtures("compiler")
+@pytest.mark.filterwarnings("error:Dynamo detected a call to a")
 @pytest.mark.parametrize("sparse", [True, False])
 def test_compiling_changes_neither_losses_nor_names(make_engine, sparse):
     plain, fast = (make_engine(SmallConfig(sparse), compile=how) for how in (False, True))

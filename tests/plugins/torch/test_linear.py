@@ -201,6 +201,7 @@ def test_a_small_batch_is_read_as_ever(called):
     assert called == [((2, 3), (3, 3))] * 2
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
 @pytest.mark.parametrize("form", ["vector", "sparse", "subclass", "matrix"])
 def test_what_reads_a_batch_may_call_it_with_anything(called, form):
     class Doubled(torch.Tensor):
