@@ -268,7 +268,7 @@ class TorchEngine:
                 torch.inference_mode(),
                 whole_float32(self.trainer.precision, self.device),
                 arithmetic(self.trainer.precision, self.device),
-                reading(tensors, self.device),
+                reading(tensors, self.trainer.precision, self.device),
             ):
                 yield
         except RuntimeError as error:
