@@ -269,8 +269,24 @@ def coalesced(gradient: Tensor) -> tuple[Tensor, Tensor]:
 
     Half the time of `Tensor.coalesce`, and as reproducible: each sum goes in the order of the rows.
     """
-    named, order = gradient._indices()[0].sort(stable=True)
+    named, order = in_order(gradient._indices()[0], len(gradient))
     rows, counts = torch.unique_consecutive(named, return_counts=True)
     parts = gradient._values().flatten(1)
     sums = F.embedding_bag(order, parts, counts.cumsum(0) - counts, mode="sum")
     return rows, sums.view(-1, *gradient.shape[1:])
+
+
+def in_order(rows: Tensor, below: int) -> tuple[Tensor, Tensor]:
+    """Row numbers (n,) in order, and where each stood, equal ones as they came; as a stable sort.
+
+    below: more than the largest. NumPy sorts whole numbers with the processor's vectors, but says
+    no places; so each number carries its own in its lower bits. Nine times as fast as PyTorch's for
+    ten thousand rows (docs/benchmarks/notes.md).
+    """
+    bits = len(rows).bit_length()
+    if rows.device.type != "cpu" or below.bit_length() + bits > 63:
+        named, order = rows.sort(stable=True)
+        return named, order
+    keys = (rows << bits) | torch.arange(len(rows))
+    keys.numpy().sort()
+    return keys >> bits, keys & ((1 << bits) - 1)
