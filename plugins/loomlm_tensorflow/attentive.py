@@ -14,6 +14,7 @@ from loomlm_tensorflow.framework import keras, tf
 from loomlm_tensorflow.model import Tensors
 from loomlm_tensorflow.pooling import inside, last
 from loomlm_tensorflow.rnn import Cells, locked_dropout, make_layers, through, words
+from loomlm_tensorflow.scanning import from_state, going_on, loop
 
 Tensor = Any
 
@@ -189,29 +190,23 @@ class AttentiveLayer(Cells):
         """
         _, time, _ = sizes(x)
         given = tf.transpose(self.input_(x), [1, 0, 2])  # (time, batch, gates * width)
-        matrix = self.matrix(training)
+        matrix, bias = self.matrix(training), self.bias()
         going = None if length is None else tf.transpose(inside(length, time))[..., None]
 
-        def advance(at: Tensor, states: list[Tensor], written: list[Any]) -> tuple[Any, ...]:
+        def advance(at: Tensor, states: list[Tensor], written: list[Any]) -> tuple[Any, Any]:
             context = tf.cast(attention(states[0], source), tf.float32)
             now = tf.cast(given[at], tf.float32) + tf.cast(self.context(context), tf.float32)
-            new = self.cell(now, self.before(states[0], matrix), states)
-            if going is not None:
-                new = [tf.where(going[at], n, old) for n, old in zip(new, states, strict=True)]
+            before = tf.cast(from_state(states[0], matrix, bias), tf.float32)
+            new = going_on(going, at, self.cell(now, before, states), states)
             pair = zip(written, (new[0], context), strict=True)
-            return at + 1, new, [array.write(at, value) for array, value in pair]
+            return new, [one.write(at, value) for one, value in pair]
 
         arrays = [
             tf.TensorArray(tf.float32, size=time, element_shape=[x.shape[0], width])
             for width in (self.width, 2 * self.width)
         ]
-        _, end, arrays = tf.while_loop(
-            lambda at, states, written: at < time,
-            advance,
-            (tf.constant(0), list(states), arrays),
-            maximum_iterations=time,
-        )
-        outputs, contexts = (tf.transpose(array.stack(), [1, 0, 2]) for array in arrays)
+        end, arrays = loop(time, advance, list(states), arrays)
+        outputs, contexts = (tf.transpose(one.stack(), [1, 0, 2]) for one in arrays)
         return outputs, contexts, list(end)
 
 

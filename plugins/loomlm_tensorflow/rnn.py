@@ -13,6 +13,7 @@ from loomlm_tensorflow.drawing import dropout, sizes
 from loomlm_tensorflow.framework import keras, tf
 from loomlm_tensorflow.model import Tensors
 from loomlm_tensorflow.pooling import inside, last, pool
+from loomlm_tensorflow.scanning import learning_scan, scan
 
 Tensor = Any
 
@@ -109,12 +110,11 @@ class Cells(keras.layers.Layer):
         matrix = dropout(tf.convert_to_tensor(self.recurrent.kernel), self.weight_dropout, training)
         return tf.cast(matrix, self.recurrent.compute_dtype)
 
-    def before(self, state: Tensor, matrix: Tensor) -> Tensor:
-        """What a state (batch, width) gives the gates, by that matrix."""
-        before = tf.linalg.matmul(tf.cast(state, matrix.dtype), matrix)
-        if self.recurrent.use_bias:
-            before = before + tf.cast(self.recurrent.bias, matrix.dtype)
-        return tf.cast(before, tf.float32)
+    def bias(self) -> Tensor | None:
+        """What is added behind the matrix, where anything is."""
+        if not self.recurrent.use_bias:
+            return None
+        return tf.cast(self.recurrent.bias, self.recurrent.compute_dtype)
 
 
 class Layer(Cells):
@@ -135,24 +135,13 @@ class Layer(Cells):
         size, time, _ = sizes(x)
         given = tf.transpose(self.input_(x), [1, 0, 2])  # (time, batch, gates * width)
         first = states or [tf.zeros([size, self.width])] * len(self.names)
-        matrix = self.matrix(training)
-        going = None if length is None else tf.transpose(inside(length, time))[..., None]
-
-        def advance(at: Tensor, states: list[Tensor], written: Any) -> tuple[Any, Any, Any]:
-            now = tf.cast(given[at], tf.float32)
-            new = self.cell(now, self.before(states[0], matrix), states)
-            if going is not None:
-                new = [tf.where(going[at], n, old) for n, old in zip(new, states, strict=True)]
-            return at + 1, new, written.write(at, new[0])
-
-        written = tf.TensorArray(tf.float32, size=time, element_shape=[x.shape[0], self.width])
-        _, end, written = tf.while_loop(
-            lambda at, states, written: at < time,
-            advance,
-            (tf.constant(0), list(first), written),
-            maximum_iterations=time,
-        )
-        return tf.transpose(written.stack(), [1, 0, 2]), list(end)
+        matrix, bias = self.matrix(training), self.bias()
+        if training and length is None:
+            outputs, end = learning_scan(self.cell, given, matrix, bias, first)
+        else:
+            going = None if length is None else tf.transpose(inside(length, time))[..., None]
+            outputs, end = scan(self.cell, given, matrix, bias, first, going)
+        return tf.transpose(outputs, [1, 0, 2]), end
 
 
 def make_layers(config: Any, name: str, count: int) -> list[Layer]:
