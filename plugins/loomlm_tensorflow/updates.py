@@ -217,8 +217,11 @@ class _Taken:
 
     def of(self, variable: Any) -> Tensor:
         """What takes part of a variable."""
-        value = tf.convert_to_tensor(variable)
-        return value if self.rows is None else tf.gather(value, self.rows)
+        if self.rows is None:
+            return tf.convert_to_tensor(variable)
+        # From the variable itself: while a reading of all of it is held on to, TensorFlow copies
+        # the whole table to change a row.
+        return tf.gather(variable, self.rows)
 
     def put(self, variable: Any, old: Tensor, new: Tensor, masked: Tensor) -> None:
         """Put new values in the old ones' place, unless the update is masked."""
