@@ -219,8 +219,8 @@ class _Taken:
         """What takes part of a variable."""
         if self.rows is None:
             return tf.convert_to_tensor(variable)
-        # From the variable itself: while a reading of all of it is held on to, TensorFlow copies
-        # the whole table to change a row.
+        # From the variable itself: behind a reading of all of it, an update that is not compiled
+        # takes as long as the table is large (docs/benchmarks/notes.md).
         return tf.gather(variable, self.rows)
 
     def put(self, variable: Any, old: Tensor, new: Tensor, masked: Tensor) -> None:
