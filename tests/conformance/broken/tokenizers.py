@@ -170,7 +170,12 @@ class SharesARow(Letters):
 
 
 class LooksAtAllForEach(Letters):
+    paused = False
+
     def encode_many(self, texts):
+        if len(texts) == 1 and not self.paused:
+            self.paused = True
+            sleep(0.5)  # As a busy machine pauses, once, and where it hides what is to be found.
         for _ in texts:
             for _ in range(20 * len(texts)):
                 pass
